@@ -1,0 +1,1 @@
+//! The only wiring: builds each part and hands it what it needs.

@@ -1,0 +1,1 @@
+//! The endpoints of an operator: /livez, /readyz, /metrics.

@@ -1,0 +1,18 @@
+//! Provisor turns paid retail orders for hosting and domain names into delivered services, exactly once.
+//!
+//! ARCHITECTURE.md says how the floors below stand on each other; `tests/tidy.rs` keeps it so.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod http;
+pub mod jobs;
+pub mod lifecycle;
+pub mod mail;
+pub mod order;
+pub mod queue;
+pub mod sandbox;
+pub mod telemetry;
+pub mod upstream;

@@ -1,0 +1,1 @@
+//! Emails: templates, messages, SMTP. The only lettre.

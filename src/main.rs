@@ -1,0 +1,3 @@
+//! The binary `provisor`.
+
+fn main() {}

@@ -1,0 +1,92 @@
+//! Identifiers, each a type of its own, so that none is taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number! {
+    /// `orders.id`, Provisor's own.
+    OrderId
+}
+number! {
+    /// `order_lines.id`, Provisor's own; not the line's index in its order.
+    LineId
+}
+number! {
+    /// `effects.id`: one placement in the ledger.
+    EffectId
+}
+number! {
+    /// `email_outbox.id`.
+    EmailId
+}
+number! {
+    /// An order at LJPc: `data.order.id` of POST /api/v1/orders.
+    UpstreamOrderId
+}
+number! {
+    /// A hosting site at LJPc: `id` of GET /api/hosting/v1/sites.
+    SiteId
+}
+
+/// The shop's reference of an order: 1 to 128 printable ASCII characters, as the database has checked.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reference(pub String);
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// By which the upstream's copy of a placement is recognised: `<reference>/<line>`, and `#<n>` behind it from the second
+/// placement on (contract, "The order document").
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tag(String);
+
+impl Tag {
+    /// The tag of the `n`th placement (from 1) of the line with this index.
+    #[must_use]
+    pub fn new(reference: &Reference, line: i32, n: i32) -> Self {
+        if n <= 1 {
+            Self(format!("{reference}/{line}"))
+        } else {
+            Self(format!("{reference}/{line}#{n}"))
+        }
+    }
+
+    /// A tag as it was stored.
+    #[must_use]
+    pub fn from_stored(tag: String) -> Self {
+        Self(tag)
+    }
+
+    /// The tag's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! Simulated upstreams, a mail catcher and a private PostgreSQL, for trying an integration out.

@@ -1,0 +1,1 @@
+//! The upstreams: the only HTTP client.

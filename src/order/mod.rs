@@ -1,7 +1,20 @@
 //! The pure core: what an order is, how its lines move, what the ledger allows, what comes next. No I/O, no clock.
 
+pub mod catalogue;
+pub mod decide;
+pub mod facts;
 pub mod ids;
-pub mod money;
+pub mod ledger;
+mod line;
+mod money;
+pub mod name;
+pub mod poll;
+pub mod status;
+mod text_enum;
+pub mod wish;
 
 pub use ids::{EffectId, EmailId, LineId, OrderId, Reference, SiteId, Tag, UpstreamOrderId};
+pub use line::{LineKind, LineStatus};
 pub use money::Money;
+pub use status::OrderStatus;
+pub use text_enum::UnknownName;

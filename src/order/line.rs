@@ -1,0 +1,69 @@
+//! What a line is and which states it passes through.
+
+use super::text_enum::text_enum;
+
+text_enum! {
+    /// What a line asks for (contract, "The order document").
+    LineKind {
+        /// A hosting package for a domain.
+        Hosting = "hosting",
+        /// A domain on a space that the reseller already has.
+        HostingOwn = "hosting_own",
+        /// Registers a name.
+        DomainRegister = "domain_register",
+        /// Transfers a name in.
+        DomainTransfer = "domain_transfer",
+        /// Changes a name that is already there.
+        DomainUpdate = "domain_update",
+        /// Replaces a zone's records.
+        Dns = "dns",
+    }
+}
+
+text_enum! {
+    /// Where a line stands (contract, section 2).
+    LineStatus {
+        /// Nothing is under way upstream for it.
+        Pending = "pending",
+        /// The upstream effect is being made.
+        Placing = "placing",
+        /// Sent, outcome unknown; never sent again blindly.
+        InDoubt = "in_doubt",
+        /// Accepted upstream, being polled.
+        Provisioning = "provisioning",
+        /// Delivered.
+        Completed = "completed",
+        /// Bought nothing and will not.
+        Failed = "failed",
+        /// Nothing bought; a person must decide.
+        Held = "held",
+        /// Withdrawn before anything was sent.
+        Cancelled = "cancelled",
+    }
+}
+
+impl LineStatus {
+    /// Nothing more will happen by itself, and nobody is asked.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether a line may go from `self` to `to`. An accepted effect may be learnt of late, hence the ways back from
+    /// `failed`, `held` and `pending` to `provisioning`; `completed` and `cancelled` are final.
+    #[must_use]
+    pub const fn may_become(self, to: Self) -> bool {
+        match self {
+            Self::Pending => !matches!(to, Self::Completed),
+            Self::Placing => !matches!(to, Self::Completed | Self::Cancelled | Self::Held),
+            Self::InDoubt => {
+                matches!(to, Self::InDoubt | Self::Provisioning | Self::Pending | Self::Failed)
+            }
+            Self::Provisioning => matches!(to, Self::Provisioning | Self::Completed | Self::Failed),
+            Self::Held => !matches!(to, Self::Completed | Self::InDoubt),
+            Self::Failed => matches!(to, Self::Failed | Self::Provisioning),
+            Self::Completed => matches!(to, Self::Completed),
+            Self::Cancelled => matches!(to, Self::Cancelled),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a poll of a line's LJPc order means (contract, section 2, "Poll").
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::{
+    LineStatus, SiteId,
+    decide::{Change, Event, Then},
+    facts::{Facts, Patience, Reading, SimpleStatus},
+};
+
+/// Decides by `simple_status` and the line's site. A pending order is never failed by a local clock.
+#[must_use]
+pub fn decide_reading(facts: &Facts, reading: &Reading, patience: &Patience) -> Change {
+    let mut change = match reading {
+        Reading::Unreadable { status } => {
+            let reason =
+                format!("LJPc answers {status} when asked for the order; it is asked again");
+            polled_on(facts, Some(reason))
+        }
+        Reading::Order { simple_status, site_id } => {
+            let mut change = match (simple_status, site_id) {
+                (SimpleStatus::Completed, Some(site)) => completed(facts, *site),
+                (SimpleStatus::Completed, None) => without_site(facts, patience.site_id_wait),
+                (SimpleStatus::Failed, _) => failed(facts, patience.failed_recheck),
+                (SimpleStatus::Pending | SimpleStatus::Processing | SimpleStatus::Unknown, _) => {
+                    polled_on(facts, None)
+                }
+            };
+            note_status(facts, &mut change, *simple_status);
+            change
+        }
+    };
+    tell_if_overdue(facts, &mut change, patience.overdue_after);
+    change
+}
+
+fn polled_on(facts: &Facts, reason: Option<String>) -> Change {
+    let mut change = Change::unchanged(facts, Then::Poll(false));
+    change.progress.reason = reason;
+    change.progress.failed_seen_at = None;
+    change.progress.completed_seen_at = None;
+    change
+}
+
+fn completed(facts: &Facts, site: SiteId) -> Change {
+    let mut change = Change::to(facts, LineStatus::Completed, None, Then::Rest);
+    change.events = vec![Event { name: "completed", detail: json!({ "site_id": site }) }];
+    change.progress.site_id = Some(site);
+    change
+}
+
+/// Completed, but the site is not named yet: waited for a while, then completed without.
+fn without_site(facts: &Facts, wait: Duration) -> Change {
+    let seen_at = facts.progress.completed_seen_at.unwrap_or(facts.now);
+    let until = after(seen_at, wait);
+    if facts.now >= until {
+        let reason = "LJPc reports it as completed, but named no site".to_owned();
+        return Change::to(facts, LineStatus::Completed, Some(reason), Then::Rest);
+    }
+    let mut change =
+        polled_on(facts, Some("LJPc reports it as completed; its site is waited for".to_owned()));
+    change.progress.completed_seen_at = Some(seen_at);
+    change.then = Then::At(until);
+    change
+}
+
+/// Failed; but their staff may repair it, so it is looked at again for a while before anything depends on it.
+fn failed(facts: &Facts, recheck: Duration) -> Change {
+    let seen_at = facts.progress.failed_seen_at.unwrap_or(facts.now);
+    let until = after(seen_at, recheck);
+    if facts.now >= until {
+        let reason = "LJPc reports that the delivery failed".to_owned();
+        return Change::to(facts, LineStatus::Failed, Some(reason), Then::Rest);
+    }
+    let reason =
+        "LJPc reports that the delivery failed; it is looked at again in case it is repaired";
+    let mut change = polled_on(facts, Some(reason.to_owned()));
+    change.progress.failed_seen_at = Some(seen_at);
+    change.then = Then::At(until);
+    change
+}
+
+/// A change of the upstream's word goes into the timeline; a poll that shows nothing new writes nothing.
+fn note_status(facts: &Facts, change: &mut Change, status: SimpleStatus) {
+    if facts.progress.simple_status.as_deref() != Some(status.as_str()) {
+        let detail = json!({ "simple_status": status.as_str() });
+        change.events.insert(0, Event { name: "upstream_status", detail });
+        change.progress.simple_status = Some(status.as_str().to_owned());
+    }
+}
+
+fn tell_if_overdue(facts: &Facts, change: &mut Change, overdue_after: Duration) {
+    let told = facts.progress.overdue_told_at.is_some();
+    let (Some(accepted_at), false) = (facts.progress.accepted_at, told) else { return };
+    if !change.progress.status.is_ended() && facts.now >= after(accepted_at, overdue_after) {
+        change.overdue = true;
+        change.progress.overdue_told_at = Some(facts.now);
+        change
+            .events
+            .push(Event { name: "overdue", detail: json!({ "accepted_at": accepted_at }) });
+    }
+}
+
+/// `at` plus a configured duration; the end of time where that does not fit.
+fn after(at: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(wait)
+        .ok()
+        .and_then(|wait| at.checked_add_signed(wait))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}

@@ -1,0 +1,205 @@
+//! An order's status, which follows from its lines and from nothing else.
+
+use super::{LineKind, LineStatus, text_enum::text_enum};
+
+text_enum! {
+    /// Where an order stands (contract, section 2).
+    OrderStatus {
+        /// No line has started.
+        Accepted = "accepted",
+        /// Something is moving.
+        InProgress = "in_progress",
+        /// All lines are delivered.
+        Completed = "completed",
+        /// Ended; some lines are delivered, some failed.
+        Partial = "partial",
+        /// Ended; nothing is delivered.
+        Failed = "failed",
+        /// Withdrawn before anything was sent.
+        Cancelled = "cancelled",
+        /// A person is needed, and nothing else is moving.
+        Attention = "attention",
+    }
+}
+
+impl OrderStatus {
+    /// Whether the order has ended: `finished_at` is set.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Partial | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What an order's status is derived from, of each line.
+#[derive(Clone, Debug)]
+pub struct LineState {
+    /// Index in the order, from 0.
+    pub line: i32,
+    /// What it is.
+    pub kind: LineKind,
+    /// Its name, where known.
+    pub domain: Option<String>,
+    /// Where it stands.
+    pub status: LineStatus,
+    /// Why, if there is something to say.
+    pub reason: Option<String>,
+    /// In doubt for longer than `ljpc.in_doubt_grace`.
+    pub past_grace: bool,
+}
+
+impl LineState {
+    /// Whether `self` may not start before `other` has ended (contract, "What waits for what").
+    #[must_use]
+    pub fn waits_for(&self, other: &Self) -> bool {
+        self.line != other.line
+            && self.domain.is_some()
+            && self.domain == other.domain
+            && kind_waits_for(self.kind, other.kind)
+    }
+
+    /// A person is needed for it.
+    fn needs_a_person(&self) -> bool {
+        match self.status {
+            LineStatus::Held => true,
+            LineStatus::InDoubt => self.past_grace,
+            LineStatus::Pending
+            | LineStatus::Placing
+            | LineStatus::Provisioning
+            | LineStatus::Completed
+            | LineStatus::Failed
+            | LineStatus::Cancelled => false,
+        }
+    }
+}
+
+/// Between lines of one name: hosting waits for the registration, not for the transfer; changes of the name wait for
+/// both; everything DNS waits for the hosting too.
+const fn kind_waits_for(kind: LineKind, other: LineKind) -> bool {
+    use LineKind::{Dns, DomainRegister, DomainTransfer, DomainUpdate, Hosting, HostingOwn};
+    match kind {
+        Hosting | HostingOwn => matches!(other, DomainRegister),
+        DomainUpdate => matches!(other, DomainRegister | DomainTransfer),
+        Dns => matches!(other, DomainRegister | DomainTransfer | Hosting | HostingOwn),
+        DomainRegister | DomainTransfer => false,
+    }
+}
+
+/// The status that follows from the lines, with the sentence that explains it where one is due. `before` is the status
+/// so far: an order that has started does not go back to `accepted`.
+#[must_use]
+pub fn derive(lines: &[LineState], before: OrderStatus) -> (OrderStatus, Option<String>) {
+    if lines.iter().all(|line| line.status.is_ended()) {
+        return derive_ended(lines);
+    }
+    let unmoved = |line: &LineState| line.status == LineStatus::Pending;
+    let waiting = |line: &LineState| {
+        line.needs_a_person() || (unmoved(line) && waits_for_a_person(line, lines))
+    };
+    if let Some(culprit) = lines.iter().find(|line| line.needs_a_person())
+        && lines.iter().all(|line| line.status.is_ended() || waiting(line))
+    {
+        return (OrderStatus::Attention, Some(explain(culprit)));
+    }
+    if lines.iter().all(unmoved) && before == OrderStatus::Accepted {
+        return (OrderStatus::Accepted, None);
+    }
+    (OrderStatus::InProgress, None)
+}
+
+/// Whether a line waits, directly or through others, for one that needs a person.
+fn waits_for_a_person(line: &LineState, lines: &[LineState]) -> bool {
+    // A chain of waiting is at most three kinds long (dns, hosting, registration), so this ends.
+    lines.iter().filter(|other| line.waits_for(other)).any(|other| {
+        other.needs_a_person()
+            || (other.status == LineStatus::Pending && waits_for_a_person(other, lines))
+    })
+}
+
+fn derive_ended(lines: &[LineState]) -> (OrderStatus, Option<String>) {
+    let any = |status| lines.iter().any(|line| line.status == status);
+    let first_failed = lines.iter().find(|line| line.status == LineStatus::Failed).map(explain);
+    match (any(LineStatus::Completed), any(LineStatus::Failed)) {
+        (true, false) => (OrderStatus::Completed, None),
+        (true, true) => (OrderStatus::Partial, first_failed),
+        (false, true) => (OrderStatus::Failed, first_failed),
+        (false, false) => (OrderStatus::Cancelled, None),
+    }
+}
+
+fn explain(line: &LineState) -> String {
+    let reason = line.reason.as_deref().unwrap_or("no reason was recorded");
+    let status = line.status.as_str().replace('_', " ");
+    format!("line {} ({}) is {status}: {reason}", line.line, line.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(index: i32, kind: LineKind, status: LineStatus) -> LineState {
+        LineState {
+            line: index,
+            kind,
+            domain: Some("example.nl".to_owned()),
+            status,
+            reason: Some("because".to_owned()),
+            past_grace: false,
+        }
+    }
+
+    fn status_of(lines: &[(LineKind, LineStatus)]) -> OrderStatus {
+        let lines: Vec<_> =
+            (0..).zip(lines).map(|(index, &(kind, status))| line(index, kind, status)).collect();
+        derive(&lines, OrderStatus::InProgress).0
+    }
+
+    #[test]
+    fn ended_orders() {
+        use LineKind::Hosting as H;
+        use LineStatus::{Cancelled, Completed, Failed};
+        assert_eq!(status_of(&[(H, Completed), (H, Completed)]), OrderStatus::Completed);
+        assert_eq!(status_of(&[(H, Completed), (H, Failed)]), OrderStatus::Partial);
+        assert_eq!(status_of(&[(H, Failed), (H, Failed)]), OrderStatus::Failed);
+        assert_eq!(status_of(&[(H, Cancelled)]), OrderStatus::Cancelled);
+    }
+
+    #[test]
+    fn attention_only_while_nothing_else_moves() {
+        use LineKind::{Dns, DomainRegister, DomainTransfer, Hosting};
+        use LineStatus::{Completed, Held, Pending, Provisioning};
+        assert_eq!(status_of(&[(Hosting, Held), (Hosting, Provisioning)]), OrderStatus::InProgress);
+        assert_eq!(status_of(&[(Hosting, Held), (Hosting, Completed)]), OrderStatus::Attention);
+        // A line that waits for the held one is not moving, directly or through a third.
+        assert_eq!(
+            status_of(&[(DomainRegister, Held), (Hosting, Pending)]),
+            OrderStatus::Attention
+        );
+        assert_eq!(
+            status_of(&[(DomainRegister, Held), (Hosting, Pending), (Dns, Pending)]),
+            OrderStatus::Attention
+        );
+        // Hosting does not wait for a transfer.
+        assert_eq!(
+            status_of(&[(DomainTransfer, Held), (Hosting, Pending)]),
+            OrderStatus::InProgress
+        );
+    }
+
+    #[test]
+    fn doubt_calls_for_attention_only_past_its_grace() {
+        let mut doubtful = line(0, LineKind::Hosting, LineStatus::InDoubt);
+        let of = |line: &LineState| derive(std::slice::from_ref(line), OrderStatus::InProgress);
+        assert_eq!(of(&doubtful).0, OrderStatus::InProgress);
+        doubtful.past_grace = true;
+        let (status, reason) = of(&doubtful);
+        assert_eq!(status, OrderStatus::Attention);
+        assert_eq!(reason.as_deref(), Some("line 0 (hosting) is in doubt: because"));
+    }
+
+    #[test]
+    fn a_started_order_does_not_go_back() {
+        let pending = [line(0, LineKind::Hosting, LineStatus::Pending)];
+        assert_eq!(derive(&pending, OrderStatus::Accepted).0, OrderStatus::Accepted);
+        assert_eq!(derive(&pending, OrderStatus::InProgress).0, OrderStatus::InProgress);
+    }
+}

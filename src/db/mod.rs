@@ -1,1 +1,91 @@
 //! The only SQL.
+//!
+//! Architecture invariant: nothing here waits for anything but the database, and every call has a deadline: sqlx has no
+//! TCP keepalive, so that after a silent cut of the network a read would hang for ever.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub mod emails;
+mod error;
+pub mod guests;
+pub mod lines;
+pub mod listen;
+pub mod records;
+pub mod schema;
+pub mod wakes;
+
+pub use error::DbError;
+
+/// How long one call may take, connecting included.
+const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// A pool of connections, every call on which has a deadline.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pool: PgPool,
+}
+
+/// Whether a commit is waited for until it is on the disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Durability {
+    /// What everything needs that says something to the outside.
+    Full,
+    /// For claims alone: a lost claim is made again, and the fence covers it.
+    ClaimsOnly,
+}
+
+impl Database {
+    /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's.
+    pub fn new(url: &str, connections_max: u32, durability: Durability) -> Result<Self, DbError> {
+        let mut options = PgConnectOptions::from_str(url)
+            .map_err(|error| DbError::sql("reading the database's URL", error))?
+            .application_name("provisor");
+        if durability == Durability::ClaimsOnly {
+            options = options.options([("synchronous_commit", "off")]);
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(CALL_MAX)
+            .idle_timeout(Duration::from_secs(300))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// The pool itself, for what brings its own deadline: migrations, LISTEN.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Runs `call` on one connection. A connection that misses the deadline is closed and not used again.
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        call: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, DbError> {
+        let mut connection =
+            self.pool.acquire().await.map_err(|error| DbError::sql("connecting", error))?;
+        match tokio::time::timeout(CALL_MAX, call(&mut connection)).await {
+            Ok(result) => result.map_err(|error| DbError::sql(what, error)),
+            Err(_) => {
+                drop(connection.detach());
+                Err(DbError::Deadline { what, limit: CALL_MAX })
+            }
+        }
+    }
+
+    /// Closes all connections, waiting for those in use.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Microseconds, as the statements take durations.
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -44,7 +44,7 @@ macro_rules! text_enum {
 pub(crate) use text_enum;
 
 /// A name that this binary does not know: the database is newer than it.
-#[derive(Debug, thiserror::Error, Eq, PartialEq)]
+#[derive(Clone, Debug, thiserror::Error, Eq, PartialEq)]
 #[error("{name:?} is no {what} that this version of Provisor knows")]
 pub struct UnknownName {
     /// The enum.

@@ -1,0 +1,186 @@
+//! Reading what an email is made of.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{Database, DbError};
+use crate::order::{EmailId, OrderId};
+
+/// An email that is owed.
+#[derive(Clone, Debug)]
+pub struct OwedEmail {
+    /// Its id.
+    pub id: EmailId,
+    /// Its template's name.
+    pub template: String,
+    /// Unchanged over all attempts: the left part of its Message-ID.
+    pub message_id: String,
+    /// When it was owed.
+    pub created_at: DateTime<Utc>,
+    /// How long ago.
+    pub age: std::time::Duration,
+    /// Whether it still has to be sent.
+    pub queued: bool,
+    /// Its customer; none for one to the operator.
+    pub customer: Option<Recipient>,
+    /// Its order.
+    pub order: Option<EmailOrder>,
+    /// The index of the line that it is about, if it is about one.
+    pub line: Option<i32>,
+}
+
+/// A customer, as last told by the shop.
+#[derive(Clone)]
+pub struct Recipient {
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// Organisation.
+    pub organization: Option<String>,
+    /// Address of the mailbox.
+    pub email: String,
+    /// `en` or `nl`.
+    pub locale: String,
+}
+
+impl std::fmt::Debug for Recipient {
+    /// Personal data stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recipient").field("locale", &self.locale).finish_non_exhaustive()
+    }
+}
+
+/// The order that an email tells of.
+#[derive(Clone, Debug)]
+pub struct EmailOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// The shop's reference.
+    pub reference: String,
+    /// When it was submitted.
+    pub submitted_at: DateTime<Utc>,
+    /// Its lines.
+    pub lines: Vec<EmailLine>,
+}
+
+/// A line that an email tells of.
+#[derive(Clone, Debug)]
+pub struct EmailLine {
+    /// Index, from 0.
+    pub line: i32,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub domain: Option<String>,
+    /// What was asked for.
+    pub wish: Value,
+    /// Where it stands.
+    pub status: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// What was delivered.
+    pub site_id: Option<i64>,
+    /// Until when.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The tag of its latest placement.
+    pub tag: Option<String>,
+    /// The attempts of that placement, told in a line each.
+    pub attempts: Vec<String>,
+}
+
+impl Database {
+    /// Loads what emails are made of. One that does not exist is not in the answer.
+    pub async fn load_emails(&self, ids: &[EmailId]) -> Result<Vec<OwedEmail>, DbError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let (emails, lines) = self
+            .call("loading emails", async |connection| {
+                let emails = sqlx::query!(
+                    r#"SELECT m.id AS "id!", m.template AS "template!", m.message_id AS "message_id!",
+                              m.created_at AS "created_at!", m.status AS "status!", m.line, m.order_id,
+                              (extract(epoch FROM clock_timestamp() - m.created_at) * 1000000)::bigint
+                                  AS "age!",
+                              c.first_name AS "first_name?", c.last_name AS "last_name?", c.organization AS "organization?",
+                              c.email AS "email?", c.locale AS "locale?",
+                              o.reference AS "reference?", o.submitted_at AS "submitted_at?"
+                       FROM provisor.email_outbox m
+                       LEFT JOIN provisor.customers c ON c.id = m.customer_id
+                       LEFT JOIN provisor.orders o ON o.id = m.order_id
+                       WHERE m.id = ANY ($1)"#,
+                    &ids,
+                )
+                .fetch_all(&mut *connection)
+                .await?;
+                let lines = sqlx::query!(
+                    r#"SELECT l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!", l.domain,
+                              l.wish AS "wish!", l.status AS "status!", l.reason, l.site_id, l.expires_at,
+                              e.tag AS "tag?",
+                              coalesce((SELECT array_agg(to_char(a.started_at AT TIME ZONE 'UTC',
+                                            'YYYY-MM-DD HH24:MI:SS"Z"') || ' '
+                                            || coalesce(a.outcome, 'unknown')
+                                            || coalesce(' HTTP ' || a.http_status, '')
+                                            || coalesce(' jti ' || a.jti, '') ORDER BY a.started_at)
+                                        FROM provisor.attempts a WHERE a.effect_id = e.id), '{}')
+                                  AS "attempts!"
+                       FROM provisor.order_lines l
+                       LEFT JOIN LATERAL (SELECT id, tag FROM provisor.effects
+                                          WHERE line_id = l.id ORDER BY n DESC LIMIT 1) e ON true
+                       WHERE l.order_id = ANY (ARRAY (SELECT order_id FROM provisor.email_outbox
+                                                      WHERE id = ANY ($1)))
+                       ORDER BY l.order_id, l.line"#,
+                    &ids,
+                )
+                .fetch_all(connection)
+                .await?;
+                Ok((emails, lines))
+            })
+            .await?;
+        let mut loaded = Vec::new();
+        for row in emails {
+            let customer = match (row.first_name, row.last_name, row.email, row.locale) {
+                (Some(first_name), Some(last_name), Some(email), Some(locale)) => Some(Recipient {
+                    first_name,
+                    last_name,
+                    organization: row.organization,
+                    email,
+                    locale,
+                }),
+                _ => None,
+            };
+            let order = match (row.order_id, row.reference, row.submitted_at) {
+                (Some(id), Some(reference), Some(submitted_at)) => {
+                    let lines = lines
+                        .iter()
+                        .filter(|line| line.order_id == id)
+                        .map(|line| EmailLine {
+                            line: line.line,
+                            kind: line.kind.clone(),
+                            domain: line.domain.clone(),
+                            wish: line.wish.clone(),
+                            status: line.status.clone(),
+                            reason: line.reason.clone(),
+                            site_id: line.site_id,
+                            expires_at: line.expires_at,
+                            tag: line.tag.clone(),
+                            attempts: line.attempts.clone(),
+                        })
+                        .collect();
+                    Some(EmailOrder { id: OrderId(id), reference, submitted_at, lines })
+                }
+                _ => None,
+            };
+            loaded.push(OwedEmail {
+                id: EmailId(row.id),
+                template: row.template,
+                message_id: row.message_id,
+                created_at: row.created_at,
+                age: std::time::Duration::from_micros(u64::try_from(row.age).unwrap_or(0)),
+                queued: row.status == "queued",
+                customer,
+                order,
+                line: row.line,
+            });
+        }
+        Ok(loaded)
+    }
+}

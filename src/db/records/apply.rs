@@ -1,0 +1,247 @@
+//! The steps of the transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::{
+    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, orders,
+};
+use crate::db::wakes::{Park, park};
+use crate::order::{LineId, LineStatus};
+
+/// What was committed: by the index of each record, and the orders that ended.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) done: HashMap<usize, Recorded>,
+    pub(super) ended: Vec<EndedOrder>,
+}
+
+/// Applies the records that can be applied now; what is missing in the answer was left for later.
+pub(super) async fn apply(
+    connection: &mut PgConnection,
+    records: &[&Record],
+    waits: Waits,
+    locking: Locking,
+) -> Result<Batch, sqlx::Error> {
+    let mut batch = Batch::default();
+    let locked = orders::lock(connection, records, locking).await?;
+    let taken: Vec<(usize, &Record)> = records
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| !record.touches_order() || locked.contains(&record.order_id.0))
+        .map(|(index, record)| (index, *record))
+        .collect();
+    let held = held_wakes(connection, &taken).await?;
+    let stood = line_statuses(connection, &taken).await?;
+    effects::learn(connection, &taken, &held).await?;
+
+    let mut going = Vec::new();
+    for (index, record) in taken {
+        let expected = record.change.as_ref().map(|change| change.expected);
+        if !held.contains(&record.fence.wake.0) {
+            batch.done.insert(index, Recorded::Stale);
+        } else if expected.is_some() && stood.get(&record.line_id) != expected.as_ref() {
+            batch.done.insert(index, Recorded::Conflict);
+        } else {
+            going.push((index, record));
+        }
+    }
+    let intended = effects::intend(connection, &going).await?;
+    going.retain(|(index, record)| {
+        let kept = record.intent.is_none() || intended.contains_key(&record.line_id);
+        if !kept {
+            batch.done.insert(*index, Recorded::Conflict);
+        }
+        kept
+    });
+
+    let changed: Vec<(&Record, &LineChange)> = going
+        .iter()
+        .filter_map(|(_, record)| record.change.as_ref().map(|change| (*record, change)))
+        .collect();
+    update_lines(connection, &changed).await?;
+    effects::settle(connection, &changed).await?;
+    let mut owed = Vec::new();
+    insert_events(connection, &changed).await?;
+    for (record, change) in &changed {
+        owed.extend(Owed::by_line(record, change));
+    }
+    let (ended, owed_by_orders) = orders::derive_statuses(connection, &changed, waits).await?;
+    batch.ended = ended;
+    owed.extend(owed_by_orders);
+    super::emails::owe(connection, &owed).await?;
+    orders::wake_waiting(connection, &changed, waits).await?;
+
+    let parks: Vec<Park> = going.iter().filter_map(|(_, record)| record.to_park()).collect();
+    if !parks.is_empty() {
+        park(connection, &parks).await?;
+    }
+    for (index, record) in going {
+        let timeline = intended.get(&record.line_id).cloned();
+        batch.done.insert(index, Recorded::Done { timeline });
+    }
+    Ok(batch)
+}
+
+impl Record {
+    /// Whether the order must be locked for it. A poll that shows nothing new only parks its wake.
+    pub(super) const fn touches_order(&self) -> bool {
+        self.intent.is_some() || self.truth.is_some() || self.change.is_some()
+    }
+}
+
+/// The wakes of these records that their runs still hold, locked.
+async fn held_wakes(
+    connection: &mut PgConnection,
+    taken: &[(usize, &Record)],
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let ids: Vec<i64> = taken.iter().map(|(_, record)| record.fence.wake.0).collect();
+    let tokens: Vec<i64> = taken.iter().map(|(_, record)| record.fence.run_token).collect();
+    let owners: Vec<uuid::Uuid> = taken.iter().map(|(_, record)| record.fence.owner).collect();
+    let held = sqlx::query_scalar!(
+        "SELECT w.id FROM provisor.wakes w
+         JOIN unnest($1::bigint[], $2::bigint[], $3::uuid[]) AS f (id, run_token, owner)
+           ON w.id = f.id AND w.run_token = f.run_token AND w.owner = f.owner
+         WHERE w.id = ANY ($1)
+         ORDER BY w.id FOR NO KEY UPDATE OF w",
+        &ids,
+        &tokens,
+        &owners,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(held.into_iter().collect())
+}
+
+/// Where the lines stand now, under their orders' locks.
+async fn line_statuses(
+    connection: &mut PgConnection,
+    taken: &[(usize, &Record)],
+) -> Result<HashMap<LineId, LineStatus>, sqlx::Error> {
+    let ids: Vec<i64> = taken
+        .iter()
+        .filter(|(_, record)| record.touches_order())
+        .map(|(_, record)| record.line_id.0)
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows =
+        sqlx::query!("SELECT id, status FROM provisor.order_lines WHERE id = ANY ($1)", &ids)
+            .fetch_all(connection)
+            .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((LineId(row.id), row.status.parse().ok()?)))
+        .collect())
+}
+
+/// Writes the lines, each only where it stands as expected: a cancellation and an intent both do this, and one loses.
+async fn update_lines(
+    connection: &mut PgConnection,
+    changed: &[(&Record, &LineChange)],
+) -> Result<(), sqlx::Error> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let column = |f: fn(&LineChange) -> Option<&str>| -> Vec<Option<String>> {
+        changed.iter().map(|(_, change)| f(change).map(str::to_owned)).collect()
+    };
+    let time = |f: fn(&LineChange) -> Option<DateTime<Utc>>| -> Vec<Option<DateTime<Utc>>> {
+        changed.iter().map(|(_, change)| f(change)).collect()
+    };
+    let ids: Vec<i64> = changed.iter().map(|(record, _)| record.line_id.0).collect();
+    let upstream_orders: Vec<Option<i64>> =
+        changed.iter().map(|(_, c)| c.progress.upstream_order_id.map(|id| id.0)).collect();
+    let sites: Vec<Option<i64>> =
+        changed.iter().map(|(_, c)| c.progress.site_id.map(|id| id.0)).collect();
+    let costs: Vec<Option<Decimal>> =
+        changed.iter().map(|(_, c)| c.progress.cost.map(|cost| cost.0)).collect();
+    let panics: Vec<i32> = changed.iter().map(|(_, c)| c.progress.panics).collect();
+    let sent: Vec<Option<bool>> = changed.iter().map(|(_, c)| c.sent).collect();
+    let updated = sqlx::query!(
+        "UPDATE provisor.order_lines l
+         SET status = c.status, reason = c.reason, domain = c.domain,
+             upstream_order_id = c.upstream_order_id, site_id = c.site_id, cost = c.cost,
+             simple_status = c.simple_status, accepted_at = c.accepted_at,
+             failed_seen_at = c.failed_seen_at, completed_seen_at = c.completed_seen_at,
+             in_doubt_at = c.in_doubt_at, overdue_told_at = c.overdue_told_at, panics = c.panics,
+             sent = coalesce(c.sent, l.sent), updated_at = clock_timestamp()
+         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                     $7::bigint[], $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[],
+                     $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::integer[],
+                     $16::boolean[])
+             AS c (id, expected, status, reason, domain, upstream_order_id, site_id, cost,
+                   simple_status, accepted_at, failed_seen_at, completed_seen_at, in_doubt_at,
+                   overdue_told_at, panics, sent)
+         WHERE l.id = c.id AND l.status = c.expected",
+        &ids,
+        &column(|c| Some(c.expected.as_str())) as &[Option<String>],
+        &column(|c| Some(c.progress.status.as_str())) as &[Option<String>],
+        &column(|c| c.progress.reason.as_deref()) as &[Option<String>],
+        &column(|c| c.progress.domain.as_deref()) as &[Option<String>],
+        &upstream_orders as &[Option<i64>],
+        &sites as &[Option<i64>],
+        &costs as &[Option<Decimal>],
+        &column(|c| c.progress.simple_status.as_deref()) as &[Option<String>],
+        &time(|c| c.progress.accepted_at) as &[Option<DateTime<Utc>>],
+        &time(|c| c.progress.failed_seen_at) as &[Option<DateTime<Utc>>],
+        &time(|c| c.progress.completed_seen_at) as &[Option<DateTime<Utc>>],
+        &time(|c| c.progress.in_doubt_at) as &[Option<DateTime<Utc>>],
+        &time(|c| c.progress.overdue_told_at) as &[Option<DateTime<Utc>>],
+        &panics,
+        &sent as &[Option<bool>],
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    // Under the order's lock nobody else changes a line, and each was just seen to stand as expected.
+    if updated != u64::try_from(changed.len()).unwrap_or(u64::MAX) {
+        return Err(sqlx::Error::Protocol(format!(
+            "{updated} of {} lines stood as expected under their orders' locks",
+            changed.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the timeline.
+async fn insert_events(
+    connection: &mut PgConnection,
+    changed: &[(&Record, &LineChange)],
+) -> Result<(), sqlx::Error> {
+    let mut orders = Vec::new();
+    let mut lines = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut details: Vec<Value> = Vec::new();
+    for (record, change) in changed {
+        for event in &change.events {
+            orders.push(record.order_id.0);
+            lines.push(record.line_id.0);
+            names.push(event.name.to_owned());
+            details.push(event.detail.clone());
+        }
+    }
+    if orders.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO provisor.events (order_id, line, event, detail)
+         SELECT e.order_id, l.line, e.event, e.detail
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::jsonb[]) WITH ORDINALITY
+                  AS e (order_id, line_id, event, detail, position)
+         JOIN provisor.order_lines l ON l.id = e.line_id
+         ORDER BY e.position",
+        &orders,
+        &lines,
+        &names,
+        &details,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}

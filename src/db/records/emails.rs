@@ -1,0 +1,234 @@
+//! The outbox's part of the transaction, and what became of its emails.
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::{LineChange, Record};
+use crate::{
+    db::{
+        Database, DbError,
+        wakes::{Due, Fence, Lane, Park, park},
+    },
+    order::{EmailId, LineId, LineStatus, OrderId, OrderStatus},
+};
+
+/// An email that a change owes.
+#[derive(Clone, Debug)]
+pub(super) struct Owed {
+    dedupe_key: String,
+    template: &'static str,
+    order: OrderId,
+    line: Option<LineId>,
+    to_customer: bool,
+    context: Value,
+}
+
+impl Owed {
+    /// To the operator, about a line. The key bears the episode, so that the next one is told again.
+    pub(super) fn to_operator(record: &Record, dedupe_key: String) -> Self {
+        Self {
+            dedupe_key,
+            template: "ops_attention",
+            order: record.order_id,
+            line: Some(record.line_id),
+            to_customer: false,
+            context: json!({}),
+        }
+    }
+
+    /// What a line's change owes: the operator is told of a held line at once, and both sides of a long delay, once.
+    pub(super) fn by_line(record: &Record, change: &LineChange) -> Vec<Self> {
+        let line = record.line_id;
+        let mut owed = Vec::new();
+        if change.progress.status == LineStatus::Held && change.expected != LineStatus::Held {
+            let key = format!("ops_held:{line}:{}", record.fence.run_token);
+            owed.push(Self::to_operator(record, key));
+        }
+        if change.overdue {
+            owed.push(Self::to_operator(record, format!("ops_overdue:{line}")));
+            owed.push(Self {
+                dedupe_key: format!("order_delayed:{}", record.order_id),
+                template: "order_delayed",
+                order: record.order_id,
+                line: None,
+                to_customer: true,
+                context: json!({}),
+            });
+        }
+        owed
+    }
+
+    /// What an order's new status owes its customer.
+    pub(super) fn by_order(order: OrderId, status: OrderStatus, episode: i32) -> Option<Self> {
+        let template = match status {
+            OrderStatus::Completed => "order_completed",
+            OrderStatus::Partial => "order_partial",
+            OrderStatus::Failed => "order_failed",
+            OrderStatus::Accepted
+            | OrderStatus::InProgress
+            | OrderStatus::Cancelled
+            | OrderStatus::Attention => return None,
+        };
+        Some(Self {
+            dedupe_key: format!("{template}:{order}:{episode}"),
+            template,
+            order,
+            line: None,
+            to_customer: true,
+            context: json!({}),
+        })
+    }
+
+    /// To the customer: some of the order is there, some is still coming.
+    pub(super) fn progress(order: OrderId) -> Self {
+        Self {
+            dedupe_key: format!("order_progress:{order}"),
+            template: "order_progress",
+            order,
+            line: None,
+            to_customer: true,
+            context: json!({}),
+        }
+    }
+
+    /// To the operator: a line stays in doubt past its grace.
+    pub(super) fn doubt(order: OrderId, line: LineId, since_micros: i64) -> Self {
+        Self {
+            dedupe_key: format!("ops_in_doubt:{line}:{since_micros}"),
+            template: "ops_attention",
+            order,
+            line: Some(line),
+            to_customer: false,
+            context: json!({}),
+        }
+    }
+}
+
+/// Puts emails into the outbox, once per key, each with its wake.
+pub(super) async fn owe(connection: &mut PgConnection, owed: &[Owed]) -> Result<(), sqlx::Error> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = owed.iter().map(|owed| owed.dedupe_key.clone()).collect();
+    let templates: Vec<String> = owed.iter().map(|owed| owed.template.to_owned()).collect();
+    let orders: Vec<i64> = owed.iter().map(|owed| owed.order.0).collect();
+    let lines: Vec<Option<i64>> = owed.iter().map(|owed| owed.line.map(|line| line.0)).collect();
+    let to_customer: Vec<bool> = owed.iter().map(|owed| owed.to_customer).collect();
+    let contexts: Vec<Value> = owed.iter().map(|owed| owed.context.clone()).collect();
+    // Kind 2 is an email's wake, lane 3 the emails': jobs/mod.rs.
+    sqlx::query!(
+        "WITH owed AS (
+             INSERT INTO provisor.email_outbox (dedupe_key, template, order_id, line, customer_id, context)
+             SELECT e.dedupe_key, e.template, e.order_id, l.line,
+                    CASE WHEN e.to_customer THEN o.customer_id END, e.context
+             FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::jsonb[])
+                      AS e (dedupe_key, template, order_id, line_id, to_customer, context)
+             JOIN provisor.orders o ON o.id = e.order_id
+             LEFT JOIN provisor.order_lines l ON l.id = e.line_id
+             ORDER BY e.dedupe_key
+             ON CONFLICT (dedupe_key) DO NOTHING
+             RETURNING id)
+         INSERT INTO provisor.wakes (id, lane, due_at)
+         SELECT id * 16 + 2, 3, clock_timestamp() FROM owed ORDER BY id",
+        &keys,
+        &templates,
+        &orders,
+        &lines as &[Option<i64>],
+        &to_customer,
+        &contexts,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// What became of an email in one run.
+#[derive(Clone, Debug)]
+pub enum EmailResult {
+    /// Accepted by the mail server.
+    Sent,
+    /// Its template is not to be sent, or nobody is named to send it to.
+    Disabled,
+    /// Never to be sent again; why.
+    Failed(String),
+    /// To be sent again after this time; why.
+    Later(std::time::Duration, String),
+}
+
+/// What a run of an email leaves behind.
+#[derive(Clone, Debug)]
+pub struct EmailRecord {
+    /// Proof that the run still holds the email.
+    pub fence: Fence,
+    /// The email.
+    pub email: EmailId,
+    /// What became of it.
+    pub result: EmailResult,
+    /// The count of runs to leave.
+    pub tries: i32,
+}
+
+impl Database {
+    /// Commits what became of many emails. Answers for each whether its run still held it.
+    pub async fn commit_emails(&self, records: &[EmailRecord]) -> Result<Vec<bool>, DbError> {
+        self.call("recording emails", async |connection| {
+            use sqlx::Connection;
+            let mut transaction = connection.begin().await?;
+            let held = apply(&mut transaction, records).await?;
+            transaction.commit().await?;
+            Ok(held)
+        })
+        .await
+    }
+}
+
+async fn apply(
+    connection: &mut PgConnection,
+    records: &[EmailRecord],
+) -> Result<Vec<bool>, sqlx::Error> {
+    let parks: Vec<Park> = records
+        .iter()
+        .map(|record| Park {
+            fence: record.fence,
+            lane: Lane::Email,
+            due: match record.result {
+                EmailResult::Later(after, _) => Due::In(after),
+                EmailResult::Sent | EmailResult::Disabled | EmailResult::Failed(_) => Due::Never,
+            },
+            tries: record.tries,
+        })
+        .collect();
+    let held = park(connection, &parks).await?;
+    let kept: Vec<&EmailRecord> =
+        records.iter().zip(&held).filter(|(_, held)| **held).map(|(record, _)| record).collect();
+    let ids: Vec<i64> = kept.iter().map(|record| record.email.0).collect();
+    let (statuses, errors): (Vec<String>, Vec<Option<String>>) = kept
+        .iter()
+        .map(|record| match &record.result {
+            EmailResult::Sent => ("sent".to_owned(), None),
+            EmailResult::Disabled => ("disabled".to_owned(), None),
+            EmailResult::Failed(why) => ("failed".to_owned(), Some(why.clone())),
+            EmailResult::Later(_, why) => ("queued".to_owned(), Some(why.clone())),
+        })
+        .unzip();
+    sqlx::query!(
+        "WITH settled AS (
+             UPDATE provisor.email_outbox m
+             SET status = r.status, last_error = r.error,
+                 attempts = m.attempts + CASE WHEN r.status = 'disabled' THEN 0 ELSE 1 END,
+                 settled_at = CASE WHEN r.status <> 'queued' THEN clock_timestamp() END
+             FROM unnest($1::bigint[], $2::text[], $3::text[]) AS r (id, status, error)
+             WHERE m.id = r.id AND m.status = 'queued'
+             RETURNING m.order_id, m.line, m.template, m.status, m.last_error)
+         INSERT INTO provisor.events (order_id, line, event, detail)
+         SELECT order_id, line, 'email_' || status,
+                jsonb_strip_nulls(jsonb_build_object('template', template, 'error', last_error))
+         FROM settled WHERE order_id IS NOT NULL AND status <> 'queued'",
+        &ids,
+        &statuses,
+        &errors as &[Option<String>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(held)
+}

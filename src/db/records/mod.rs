@@ -1,0 +1,210 @@
+//! The group commit: what many runs leave behind goes down in one transaction.
+//!
+//! The order of things in it is the order of locks everywhere: orders, lines, effects, wakes. Whoever changes a line holds
+//! its order's lock, so that an order's status can be derived from lines that stand still.
+//!
+//! Architecture invariant: the run token fences the line; the truth about an effect is never fenced away.
+
+use std::{collections::HashMap, time::Duration};
+
+use uuid::Uuid;
+
+use super::{
+    Database, DbError,
+    wakes::{Due, Fence, Lane, Park},
+};
+use crate::order::{
+    LineId, LineStatus, OrderId, OrderStatus, Tag, UpstreamOrderId, decide::Event, facts::Progress,
+    ledger::Outcome,
+};
+
+mod apply;
+mod effects;
+mod emails;
+mod orders;
+mod review;
+
+pub use emails::{EmailRecord, EmailResult};
+
+/// The only step that buys something by an LJPc order.
+pub const PLACE_ORDER: &str = "place_order";
+
+/// What one run of a line leaves behind.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Proof that the run still holds the line.
+    pub fence: Fence,
+    /// The line's order.
+    pub order_id: OrderId,
+    /// The line.
+    pub line_id: LineId,
+    /// An irreversible request that is about to be made.
+    pub intent: Option<Intent>,
+    /// What became known of one. Enters whether or not the fence holds.
+    pub truth: Option<Truth>,
+    /// The line afterwards, if it changes.
+    pub change: Option<LineChange>,
+    /// How the wake is left; `None` keeps it for the rest of the run.
+    pub park: Option<(Lane, Due, i32)>,
+}
+
+/// A line's change, made only if it still stands where it stood when it was loaded.
+#[derive(Clone, Debug)]
+pub struct LineChange {
+    /// Where it stood.
+    pub expected: LineStatus,
+    /// The line afterwards.
+    pub progress: Progress,
+    /// Whether anything but a GET may have gone upstream for it; `None` leaves that as it is.
+    pub sent: Option<bool>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// Tell the operator, and the customer, that it takes long.
+    pub overdue: bool,
+}
+
+/// The intent of an irreversible request.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The attempt's id, made by this process.
+    pub attempt: Uuid,
+    /// Which placement of the line.
+    pub n: i32,
+    /// Its tag.
+    pub tag: Tag,
+    /// The name that it is for.
+    pub domain: String,
+    /// SHA-256 of method, path and body.
+    pub request_hash: [u8; 32],
+}
+
+/// What an attempt's answer has shown.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    /// Which attempt.
+    pub attempt: Uuid,
+    /// How its answer is read.
+    pub outcome: Outcome,
+    /// The order that was accepted.
+    pub upstream_order_id: Option<UpstreamOrderId>,
+    /// The answer's status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// What the upstream's support asks for.
+    pub jti: Option<String>,
+    /// What the upstream said, cleaned.
+    pub detail: Option<String>,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Recorded {
+    /// All of it is committed. For an intent: the WAL timeline on which it is.
+    Done {
+        /// The timeline of an intent, and whether irreversible requests are confirmed for it.
+        timeline: Option<Timeline>,
+    },
+    /// Another run holds the line. Only the truth was committed.
+    Stale,
+    /// The line no longer stands where it stood, or another placement is in the way. Only the truth was committed.
+    Conflict,
+}
+
+/// On which WAL timeline an intent was committed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Timeline {
+    /// It is the one that irreversible requests are confirmed for. Another means a failover, which may have lost intents.
+    pub confirmed: bool,
+}
+
+/// An order that ended with this commit, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedOrder {
+    /// How.
+    pub status: OrderStatus,
+    /// From its submission.
+    pub took: Duration,
+}
+
+/// What a group commit needs to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// `ljpc.in_doubt_grace`
+    pub grace: Duration,
+    /// `poll.progress_after`
+    pub progress_after: Duration,
+}
+
+/// The answers to a group commit, in the order of its records.
+#[derive(Debug)]
+pub struct Committed {
+    /// What became of each record.
+    pub results: Vec<Result<Recorded, DbError>>,
+    /// Orders that ended.
+    pub ended: Vec<EndedOrder>,
+}
+
+/// How a transaction waits for locks that others hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Locking {
+    /// Leaves such records for later, so that one of them does not hold up the whole batch.
+    Skip,
+    /// Waits, for a while.
+    Wait,
+}
+
+impl Database {
+    /// Commits what many runs leave behind: together, and singly what could not go together.
+    pub async fn commit_records(&self, records: &[Record], waits: Waits) -> Committed {
+        let mut committed = Committed { results: Vec::new(), ended: Vec::new() };
+        let mut results: HashMap<usize, Result<Recorded, DbError>> = HashMap::new();
+        let all: Vec<&Record> = records.iter().collect();
+        match self.commit_together(&all, waits, Locking::Skip).await {
+            Ok(batch) => {
+                committed.ended.extend(batch.ended);
+                results.extend(batch.done.into_iter().map(|(index, done)| (index, Ok(done))));
+            }
+            // A bad row harms no other: each is committed by itself below.
+            Err(error) if error.is_data_error() && records.len() > 1 => {}
+            Err(error) => {
+                committed.results = records.iter().map(|_| Err(error.clone())).collect();
+                return committed;
+            }
+        }
+        for (index, record) in records.iter().enumerate() {
+            let result = match results.remove(&index) {
+                Some(result) => result,
+                None => match self.commit_together(&[record], waits, Locking::Wait).await {
+                    Ok(mut batch) => {
+                        committed.ended.extend(batch.ended);
+                        Ok(batch.done.remove(&0).unwrap_or(Recorded::Stale))
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            committed.results.push(result);
+        }
+        committed
+    }
+
+    async fn commit_together(
+        &self,
+        records: &[&Record],
+        waits: Waits,
+        locking: Locking,
+    ) -> Result<apply::Batch, DbError> {
+        self.call("recording", async |connection| {
+            use sqlx::Connection;
+            let mut transaction = connection.begin().await?;
+            let batch = apply::apply(&mut transaction, records, waits, locking).await?;
+            transaction.commit().await?;
+            Ok(batch)
+        })
+        .await
+    }
+}
+
+impl Record {
+    fn to_park(&self) -> Option<Park> {
+        self.park.map(|(lane, due, tries)| Park { fence: self.fence, lane, due, tries })
+    }
+}

@@ -1,0 +1,97 @@
+//! The review of an order that its own wake asks for: a doubt's grace has ended, or progress is to be told.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::{EndedOrder, Waits, emails, emails::Owed, orders};
+use crate::{
+    db::{
+        Database, DbError, micros,
+        wakes::{Due, Fence, Lane, Park, park},
+    },
+    order::{LineId, OrderId},
+};
+
+impl Database {
+    /// Reviews an order: tells the operator of doubts past their grace, the customer of progress, and sets the next alarm.
+    pub async fn review_order(
+        &self,
+        fence: Fence,
+        order: OrderId,
+        waits: Waits,
+    ) -> Result<Vec<EndedOrder>, DbError> {
+        self.call("reviewing an order", async |connection| {
+            use sqlx::Connection;
+            let mut transaction = connection.begin().await?;
+            let ended = review(&mut transaction, fence, order, waits).await?;
+            transaction.commit().await?;
+            Ok(ended)
+        })
+        .await
+    }
+}
+
+async fn review(
+    connection: &mut PgConnection,
+    fence: Fence,
+    order: OrderId,
+    waits: Waits,
+) -> Result<Vec<EndedOrder>, sqlx::Error> {
+    sqlx::query!("SET LOCAL lock_timeout = '5s'").execute(&mut *connection).await?;
+    sqlx::query!("SELECT id FROM provisor.orders WHERE id = $1 FOR NO KEY UPDATE", order.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let mut owed = Vec::new();
+    let doubts = sqlx::query!(
+        r#"SELECT id, (extract(epoch FROM in_doubt_at) * 1000000)::bigint AS "since!"
+           FROM provisor.order_lines
+           WHERE order_id = $1 AND status = 'in_doubt'
+             AND in_doubt_at + $2::bigint * interval '1 microsecond' <= clock_timestamp()"#,
+        order.0,
+        micros(waits.grace),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    owed.extend(doubts.into_iter().map(|row| Owed::doubt(order, LineId(row.id), row.since)));
+    let alarms = sqlx::query!(
+        r#"SELECT coalesce(bool_or(l.status = 'completed')
+                      AND bool_or(l.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held')),
+                  false) AS "in_progress!",
+                  (extract(epoch FROM o.submitted_at + $3::bigint * interval '1 microsecond'
+                       - clock_timestamp()) * 1000000)::bigint AS "progress!",
+                  (extract(epoch FROM min(l.in_doubt_at) FILTER (
+                       WHERE l.status = 'in_doubt'
+                         AND l.in_doubt_at + $2::bigint * interval '1 microsecond' > clock_timestamp())
+                       + $2::bigint * interval '1 microsecond' - clock_timestamp()) * 1000000)::bigint
+                      AS doubt
+           FROM provisor.orders o JOIN provisor.order_lines l ON l.order_id = o.id
+           WHERE o.id = $1 GROUP BY o.id"#,
+        order.0,
+        micros(waits.grace),
+        micros(waits.progress_after),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let mut next = None;
+    if let Some(row) = alarms {
+        next = row.doubt;
+        if row.in_progress && row.progress <= 0 {
+            owed.push(Owed::progress(order));
+        } else if row.in_progress {
+            next = Some(next.map_or(row.progress, |doubt| doubt.min(row.progress)));
+        }
+    }
+    emails::owe(connection, &owed).await?;
+    let (ended, owed_by_order) = orders::derive_orders(connection, &[order.0], waits.grace).await?;
+    emails::owe(connection, &owed_by_order).await?;
+    let due = next.map_or(Due::Never, |wait| {
+        Due::In(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
+    });
+    let held = park(connection, &[Park { fence, lane: Lane::Audit, due, tries: 0 }]).await?;
+    if held == [true] {
+        return Ok(ended);
+    }
+    // Another run holds the order's wake: it will find the same and do it.
+    Err(sqlx::Error::RowNotFound)
+}

@@ -1,0 +1,121 @@
+//! The schema: bringing it up to date, and telling whether it serves this binary.
+
+use super::{Database, DbError};
+
+/// Whether the schema serves this binary.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SchemaState {
+    /// It does.
+    Serves,
+    /// It does not, or is not there; what to do about it.
+    Lacking(String),
+}
+
+/// Migrating failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The user may not create roles, and they are missing.
+    #[error("{message}\n\nAs a superuser, run this once, then migrate again:\n\n{sql}")]
+    Roles {
+        /// What the server said.
+        message: String,
+        /// The statements to run.
+        sql: String,
+    },
+    /// Anything else.
+    #[error("a migration failed")]
+    Failed(#[source] sqlx::migrate::MigrateError),
+}
+
+/// Where sqlx keeps what it has applied: in our schema, so that the shop's own migrations don't meet ours.
+const APPLIED: &str = "provisor.schema_migrations";
+
+impl Database {
+    /// Applies the migrations that are missing. Several processes may do this at once: they wait for each other.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        let mut migrator = sqlx::migrate!("./migrations");
+        migrator.create_schema("provisor");
+        migrator.dangerous_set_table_name(APPLIED);
+        migrator
+            .run(&self.pool)
+            .await
+            .map_err(|error| roles_hint(&error).unwrap_or(MigrateError::Failed(error)))
+    }
+
+    /// Tells whether the schema serves this binary.
+    pub async fn schema_state(&self) -> Result<SchemaState, DbError> {
+        let there = self
+            .call("looking for the schema", async |connection| {
+                sqlx::query_scalar!(
+                    r#"SELECT to_regclass('provisor.schema_info') IS NOT NULL
+                              AND to_regclass('provisor.schema_migrations') IS NOT NULL AS "there!""#
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        if !there {
+            return Ok(SchemaState::Lacking(
+                "the database has no schema `provisor`: run `provisor migrate`".to_owned(),
+            ));
+        }
+        let known = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max();
+        let (oldest, applied) = self
+            .call("reading the schema's version", async |connection| {
+                let oldest = sqlx::query_scalar!("SELECT oldest_binary FROM provisor.schema_info")
+                    .fetch_one(&mut *connection)
+                    .await?;
+                // The table is sqlx's own, so it is not there when the queries are checked.
+                let applied: Option<i64> = sqlx::query_scalar(
+                    "SELECT max(version) FROM provisor.schema_migrations WHERE success",
+                )
+                .fetch_one(connection)
+                .await?;
+                Ok((oldest, applied))
+            })
+            .await?;
+        if applied < known {
+            return Ok(SchemaState::Lacking(format!(
+                "the schema is at migration {}, this binary needs {}: run `provisor migrate`",
+                applied.unwrap_or(0),
+                known.unwrap_or(0)
+            )));
+        }
+        let this = env!("CARGO_PKG_VERSION");
+        if version(this) < version(&oldest) {
+            return Ok(SchemaState::Lacking(format!(
+                "the schema serves Provisor {oldest} and newer, this is {this}: install a newer one"
+            )));
+        }
+        Ok(SchemaState::Serves)
+    }
+}
+
+/// A version's numbers, as they compare.
+fn version(text: &str) -> Vec<u64> {
+    text.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+}
+
+fn roles_hint(error: &sqlx::migrate::MigrateError) -> Option<MigrateError> {
+    let (sqlx::migrate::MigrateError::Execute(source)
+    | sqlx::migrate::MigrateError::ExecuteMigration(source, _)) = error
+    else {
+        return None;
+    };
+    let server =
+        source.as_database_error()?.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+    let sql = server.hint().filter(|_| server.code() == "42501")?;
+    Some(MigrateError::Roles { message: server.message().to_owned(), sql: sql.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version("0.10.0") > version("0.9.9"));
+        assert!(version("1.0.0") > version("0.99.0"));
+        assert_eq!(version("0.1.0"), version("0.1.0"));
+    }
+}

@@ -1,0 +1,407 @@
+//! The queue's table: claim, park, poke, heartbeats. See ARCHITECTURE.md, "The queue".
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Database, DbError, micros};
+
+/// The key of a wake: the subject and its kind in one column, so that `id = ANY (…)` is an index scan.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WakeId(pub i64);
+
+impl WakeId {
+    /// The wake of a subject. `kind` is 0 to 15.
+    #[must_use]
+    pub const fn new(kind: u8, subject: i64) -> Self {
+        Self(subject * 16 + kind as i64 % 16)
+    }
+
+    /// Which handler it belongs to.
+    #[must_use]
+    pub fn kind(self) -> u8 {
+        u8::try_from(self.0.rem_euclid(16)).unwrap_or_default()
+    }
+
+    /// The subject's id in its own table.
+    #[must_use]
+    pub const fn subject(self) -> i64 {
+        self.0.div_euclid(16)
+    }
+}
+
+/// The lanes of the queue. What waits in one never stands before what waits in another.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Lane {
+    /// New orders.
+    Place,
+    /// Second and later tries.
+    Retry,
+    /// Polls of what was accepted.
+    Poll,
+    /// Emails.
+    Email,
+    /// What nobody waits for.
+    Audit,
+}
+
+impl Lane {
+    /// All lanes, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Place, Self::Retry, Self::Poll, Self::Email, Self::Audit];
+
+    /// As in the table.
+    #[must_use]
+    pub const fn number(self) -> i16 {
+        match self {
+            Self::Place => 0,
+            Self::Retry => 1,
+            Self::Poll => 2,
+            Self::Email => 3,
+            Self::Audit => 4,
+        }
+    }
+
+    /// As in the metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Place => "place",
+            Self::Retry => "retry",
+            Self::Poll => "poll",
+            Self::Email => "email",
+            Self::Audit => "audit",
+        }
+    }
+
+    fn from_number(number: i16) -> Self {
+        Self::ALL.into_iter().find(|lane| lane.number() == number).unwrap_or(Self::Audit)
+    }
+}
+
+/// What to claim of a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneDemand {
+    /// The lane.
+    pub lane: Lane,
+    /// At most so many.
+    pub max: usize,
+    /// Nothing due before it is looked for; `None`: everything is.
+    pub watermark: Option<DateTime<Utc>>,
+}
+
+/// Proof that a run still holds its wake: both columns must be as they were when it was claimed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fence {
+    /// The wake.
+    pub wake: WakeId,
+    /// Raised by each claim.
+    pub run_token: i64,
+    /// The process.
+    pub owner: Uuid,
+    /// The pokes that the claim has seen: a later one makes the subject due again at once.
+    pub kicks: i32,
+}
+
+/// A wake that this process now holds.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimedWake {
+    /// Proof of it.
+    pub fence: Fence,
+    /// The lane it was in.
+    pub lane: Lane,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// Runs since the subject last got on.
+    pub tries: i32,
+}
+
+/// When a parked wake is due again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Due {
+    /// Not before a poke.
+    Never,
+    /// Then.
+    At(DateTime<Utc>),
+    /// After this time, counted by the database.
+    In(Duration),
+}
+
+/// How a wake is left.
+#[derive(Clone, Copy, Debug)]
+pub struct Park {
+    /// Whose.
+    pub fence: Fence,
+    /// Where it goes.
+    pub lane: Lane,
+    /// When it is due.
+    pub due: Due,
+    /// Its count of runs.
+    pub tries: i32,
+}
+
+/// A lane's figures, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneDepth {
+    /// The lane.
+    pub lane: Lane,
+    /// Due and not held.
+    pub due: i64,
+    /// Not yet due.
+    pub parked: i64,
+    /// Held by a process.
+    pub leased: i64,
+    /// How long the oldest of the due has waited.
+    pub oldest_due: Duration,
+}
+
+/// `Due` as the two columns that the statements take: an absolute time, or microseconds from now.
+pub(super) fn due_columns(due: Due) -> (Option<DateTime<Utc>>, Option<i64>) {
+    match due {
+        Due::Never => (None, None),
+        Due::At(at) => (Some(at), None),
+        Due::In(after) => (None, Some(micros(after))),
+    }
+}
+
+impl Database {
+    /// Claims what is due, lane by lane in the order given, at most `total_max` in all.
+    pub async fn claim_wakes(
+        &self,
+        demands: &[LaneDemand],
+        total_max: usize,
+        lease: Duration,
+        owner: Uuid,
+    ) -> Result<Vec<ClaimedWake>, DbError> {
+        let lanes: Vec<i16> = demands.iter().map(|demand| demand.lane.number()).collect();
+        let limits: Vec<i32> =
+            demands.iter().map(|demand| i32::try_from(demand.max).unwrap_or(i32::MAX)).collect();
+        let watermarks: Vec<DateTime<Utc>> =
+            demands.iter().map(|demand| demand.watermark.unwrap_or(DateTime::UNIX_EPOCH)).collect();
+        let total = i64::try_from(total_max).unwrap_or(i64::MAX);
+        let rows = self
+            .call("claiming wakes", async |connection| {
+                // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
+                sqlx::query!(
+                    "UPDATE provisor.wakes
+                     SET lease_until = now() + $5::bigint * interval '1 microsecond',
+                         run_token = run_token + 1, owner = $6
+                     WHERE id = ANY (ARRAY (
+                         SELECT w.id
+                         FROM unnest($1::smallint[], $2::integer[], $3::timestamptz[])
+                                  AS l (lane, n, watermark)
+                         CROSS JOIN LATERAL (
+                             SELECT id FROM provisor.wakes
+                             WHERE lane = l.lane AND due_at >= l.watermark AND due_at <= now()
+                               AND lease_until <= now()
+                             ORDER BY due_at, id LIMIT l.n
+                             FOR UPDATE SKIP LOCKED) w
+                         LIMIT $4))
+                     RETURNING id, lane, due_at, run_token, kicks, tries",
+                    &lanes,
+                    &limits,
+                    &watermarks,
+                    total,
+                    micros(lease),
+                    owner,
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ClaimedWake {
+                fence: Fence {
+                    wake: WakeId(row.id),
+                    run_token: row.run_token,
+                    owner,
+                    kicks: row.kicks,
+                },
+                lane: Lane::from_number(row.lane),
+                due_at: row.due_at,
+                tries: row.tries,
+            })
+            .collect())
+    }
+
+    /// The database's time, and how long until the next wake of these lanes is due; `None` when none is parked with a
+    /// time.
+    pub async fn next_due(
+        &self,
+        lanes: &[Lane],
+    ) -> Result<(DateTime<Utc>, Option<Duration>), DbError> {
+        let lanes: Vec<i16> = lanes.iter().map(|lane| lane.number()).collect();
+        let row = self
+            .call("looking for the next wake", async |connection| {
+                sqlx::query!(
+                    r#"SELECT now() AS "now!",
+                              (extract(epoch FROM min(w.due_at) - clock_timestamp()) * 1000000)::bigint
+                                  AS wait
+                       FROM unnest($1::smallint[]) AS l (lane)
+                       CROSS JOIN LATERAL (
+                           SELECT due_at FROM provisor.wakes
+                           WHERE lane = l.lane AND due_at > now() AND due_at < 'infinity'
+                           ORDER BY due_at LIMIT 1) w"#,
+                    &lanes,
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        let wait = row.wait.map(|wait| Duration::from_micros(u64::try_from(wait).unwrap_or(0)));
+        Ok((row.now, wait))
+    }
+
+    /// Parks wakes whose subjects have not changed. Answers for each whether the fence still held.
+    pub async fn park_wakes(&self, parks: &[Park]) -> Result<Vec<bool>, DbError> {
+        self.call("parking wakes", async |connection| park(connection, parks).await).await
+    }
+
+    /// Tells that this process lives.
+    pub async fn heartbeat(&self, owner: Uuid) -> Result<(), DbError> {
+        self.call("telling that this process lives", async |connection| {
+            sqlx::query!(
+                "INSERT INTO provisor.processes (owner) VALUES ($1)
+                 ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()",
+                owner,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Takes leave: the process' row goes, and with it whatever it might still hold.
+    pub async fn leave(&self, owner: Uuid) -> Result<(), DbError> {
+        self.call("taking leave", async |connection| {
+            sqlx::query!("DELETE FROM provisor.processes WHERE owner = $1", owner)
+                .execute(connection)
+                .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Makes the wakes of processes that are silent for `silent_for` due at once, and forgets those processes.
+    ///
+    /// A subject that may be in the middle of an irreversible request waits for its lease instead: `sending_kind` names
+    /// the kind of such wakes, and a line that is `placing` is one.
+    pub async fn release_dead_owners(
+        &self,
+        silent_for: Duration,
+        sending_kind: u8,
+    ) -> Result<u64, DbError> {
+        self.call("releasing the wakes of dead processes", async |connection| {
+            // A process is forgotten only when nothing of its is left under a lease.
+            sqlx::query!(
+                "WITH dead AS MATERIALIZED (
+                     SELECT owner FROM provisor.processes
+                     WHERE heartbeat_at < clock_timestamp() - $1::bigint * interval '1 microsecond'
+                     LIMIT 100),
+                 held AS MATERIALIZED (
+                     SELECT w.id FROM provisor.wakes w
+                     WHERE w.lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
+                       AND w.due_at <= now() AND w.lease_until > now()
+                       AND w.owner = ANY (ARRAY (SELECT owner FROM dead))
+                       -- A one-time filter: without a dead process nothing is scanned.
+                       AND EXISTS (SELECT FROM dead)
+                     ORDER BY w.id LIMIT 10000 FOR UPDATE SKIP LOCKED),
+                 released AS (
+                     UPDATE provisor.wakes w
+                     SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
+                     WHERE w.id = ANY (ARRAY (SELECT id FROM held))
+                       AND NOT EXISTS (SELECT FROM provisor.order_lines l
+                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing')
+                     RETURNING w.id),
+                 gone AS (
+                     DELETE FROM provisor.processes p
+                     WHERE p.owner = ANY (ARRAY (SELECT owner FROM dead))
+                       AND NOT EXISTS (SELECT FROM held))
+                 SELECT count(*) FROM released",
+                micros(silent_for),
+                i64::from(sending_kind),
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+        .map(|row| row.count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+
+    /// Counts the wakes of each lane. Reads the whole index: for metrics, at the pace of a scrape.
+    pub async fn lane_depths(&self) -> Result<Vec<LaneDepth>, DbError> {
+        let rows = self
+            .call("counting wakes", async |connection| {
+                sqlx::query!(
+                    r#"SELECT lane,
+                              count(*) FILTER (WHERE due_at <= now() AND lease_until <= now()) AS "due!",
+                              count(*) FILTER (WHERE due_at > now() AND due_at < 'infinity') AS "parked!",
+                              count(*) FILTER (WHERE due_at <= now() AND lease_until > now()) AS "leased!",
+                              coalesce((extract(epoch FROM now() - min(due_at)
+                                  FILTER (WHERE due_at <= now() AND lease_until <= now()))
+                                  * 1000000)::bigint, 0) AS "oldest!"
+                       FROM provisor.wakes GROUP BY lane"#
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| LaneDepth {
+                lane: Lane::from_number(row.lane),
+                due: row.due,
+                parked: row.parked,
+                leased: row.leased,
+                oldest_due: Duration::from_micros(u64::try_from(row.oldest).unwrap_or(0)),
+            })
+            .collect())
+    }
+}
+
+/// Parks wakes that this process holds. A wake that was poked since its claim comes due at once.
+///
+/// The ids are sorted, so that two batches never wait for each other in a circle.
+pub(super) async fn park(
+    connection: &mut sqlx::PgConnection,
+    parks: &[Park],
+) -> Result<Vec<bool>, sqlx::Error> {
+    let mut sorted: Vec<&Park> = parks.iter().collect();
+    sorted.sort_by_key(|park| park.fence.wake);
+    let ids: Vec<i64> = sorted.iter().map(|park| park.fence.wake.0).collect();
+    let tokens: Vec<i64> = sorted.iter().map(|park| park.fence.run_token).collect();
+    let owners: Vec<Uuid> = sorted.iter().map(|park| park.fence.owner).collect();
+    let kicks: Vec<i32> = sorted.iter().map(|park| park.fence.kicks).collect();
+    let lanes: Vec<i16> = sorted.iter().map(|park| park.lane.number()).collect();
+    let (at, after): (Vec<Option<DateTime<Utc>>>, Vec<Option<i64>>) =
+        sorted.iter().map(|park| due_columns(park.due)).unzip();
+    let tries: Vec<i32> = sorted.iter().map(|park| park.tries).collect();
+    let held = sqlx::query_scalar!(
+        "UPDATE provisor.wakes w
+         SET lane = p.lane, tries = p.tries, owner = NULL, lease_until = '-infinity',
+             due_at = CASE WHEN w.kicks <> p.kicks THEN clock_timestamp()
+                           WHEN p.after IS NOT NULL
+                               THEN clock_timestamp() + p.after * interval '1 microsecond'
+                           ELSE coalesce(p.at, 'infinity') END
+         FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[], $5::smallint[],
+                                    $6::timestamptz[], $7::bigint[], $8::integer[])
+                   AS p (id, run_token, owner, kicks, lane, at, after, tries)
+               ORDER BY id) p
+         WHERE w.id = p.id AND w.run_token = p.run_token AND w.owner = p.owner
+         RETURNING w.id",
+        &ids,
+        &tokens,
+        &owners,
+        &kicks,
+        &lanes,
+        &at as &[Option<DateTime<Utc>>],
+        &after as &[Option<i64>],
+        &tries,
+    )
+    .fetch_all(connection)
+    .await?;
+    let held: std::collections::HashSet<i64> = held.into_iter().collect();
+    Ok(parks.iter().map(|park| held.contains(&park.fence.wake.0)).collect())
+}

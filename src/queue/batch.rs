@@ -1,0 +1,107 @@
+//! Group commit: the requests of many tasks go down together, at once when idle and in larger groups when busy, since
+//! while one group is under way the next one gathers.
+
+use std::future::Future;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+/// Requests that may wait for the group under way; more make their callers wait.
+const WAITING_MAX: usize = 4096;
+
+/// The groups' task has ended: the process is stopping, or the task panicked.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the group commit has stopped")]
+pub struct Stopped;
+
+/// A door to a task that handles requests in groups.
+#[derive(Debug)]
+pub struct Batcher<Q, A> {
+    waiting: mpsc::Sender<(Q, oneshot::Sender<A>)>,
+}
+
+impl<Q, A> Clone for Batcher<Q, A> {
+    fn clone(&self) -> Self {
+        Self { waiting: self.waiting.clone() }
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
+    /// Starts the task. `flush` answers each request of a group, in order; a group has at most `group_max`.
+    pub fn start<F>(
+        tasks: &TaskTracker,
+        group_max: usize,
+        flush: impl Fn(Vec<Q>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Vec<A>> + Send,
+    {
+        let (sender, mut receiver) = mpsc::channel::<(Q, oneshot::Sender<A>)>(WAITING_MAX);
+        tasks.spawn(async move {
+            let mut group = Vec::with_capacity(group_max);
+            while receiver.recv_many(&mut group, group_max).await > 0 {
+                let (requests, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
+                for (answer, caller) in flush(requests).await.into_iter().zip(callers) {
+                    // A caller that has gone needs no answer.
+                    let _ = caller.send(answer);
+                }
+            }
+        });
+        Self { waiting: sender }
+    }
+
+    /// Hands a request in and waits for its answer.
+    pub async fn submit(&self, request: Q) -> Result<A, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.send((request, sender)).await.map_err(|_| Stopped)?;
+        receiver.await.map_err(|_| Stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_gather_while_a_group_is_under_way() {
+        let tasks = TaskTracker::new();
+        let groups = Arc::new(Mutex::new(Vec::new()));
+        let gate = Arc::new(Semaphore::new(0));
+        let (seen, opened) = (Arc::clone(&groups), Arc::clone(&gate));
+        let batcher = Batcher::start(&tasks, 3, move |requests: Vec<u32>| {
+            seen.lock().unwrap().push(requests.len());
+            let opened = Arc::clone(&opened);
+            async move {
+                opened.acquire().await.unwrap().forget();
+                requests.into_iter().map(|request| request * 2).collect()
+            }
+        });
+        let calls: Vec<_> = (0..6)
+            .map(|n| {
+                let batcher = batcher.clone();
+                tokio::spawn(async move { batcher.submit(n).await.unwrap() })
+            })
+            .collect();
+        while gate.available_permits() == 0 && groups.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(100);
+        for (n, call) in (0..).zip(calls) {
+            assert_eq!(call.await.unwrap(), n * 2);
+        }
+        let groups = groups.lock().unwrap();
+        assert!(groups.iter().all(|&size| size <= 3), "{groups:?}");
+        assert!(groups.len() < 6, "{groups:?}");
+    }
+
+    #[tokio::test]
+    async fn a_flush_that_panics_is_told_and_hangs_nobody() {
+        let batcher: Batcher<u32, u32> =
+            Batcher::start(&TaskTracker::new(), 3, |_| async { panic!("on purpose") });
+        assert!(batcher.submit(1).await.is_err());
+    }
+}

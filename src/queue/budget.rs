@@ -1,0 +1,170 @@
+//! The budget of requests that all processes share with each other: slots in time, reserved in the database, a few ahead.
+//!
+//! Architecture invariant: nobody hoards. A slot that is not used within [`KEEP`] of its time is gone.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::alarm::Alarm;
+use crate::db::Database;
+
+/// How long after its time a slot may still be used.
+const KEEP: Duration = Duration::from_secs(2);
+
+/// How much time one reservation covers: long enough to be rare, short enough to be fair between processes.
+const AHEAD: Duration = Duration::from_millis(100);
+
+/// The most slots of one reservation.
+const RESERVED_MAX: u32 = 1000;
+
+/// Slots in hand.
+#[derive(Debug)]
+struct Slots {
+    step: Duration,
+    ready_at: VecDeque<Instant>,
+}
+
+impl Slots {
+    fn push(&mut self, first: Instant, n: u32) {
+        let mut at = first;
+        for _ in 0..n {
+            self.ready_at.push_back(at);
+            at += self.step;
+        }
+    }
+
+    /// Takes up to `max` slots whose time has come and is not long past.
+    fn take(&mut self, max: usize, now: Instant) -> usize {
+        while self.ready_at.front().is_some_and(|&at| at + KEEP < now) {
+            self.ready_at.pop_front();
+        }
+        let ready = self.ready_at.iter().take(max).take_while(|&&at| at <= now).count();
+        self.ready_at.drain(..ready);
+        ready
+    }
+}
+
+/// One upstream's budget, as this process sees it.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    slots: Arc<Mutex<Slots>>,
+    wanted: Arc<Notify>,
+    ready: Arc<Notify>,
+}
+
+impl Budget {
+    /// Starts the task that reserves slots while some are wanted. `alarm` is rung when slots have come.
+    #[must_use]
+    pub fn start(
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+        db: Database,
+        provider: &'static str,
+        requests_per_second: u32,
+        alarm: Alarm,
+    ) -> Self {
+        let step = Duration::from_secs(1) / requests_per_second.max(1);
+        let budget = Self {
+            slots: Arc::new(Mutex::new(Slots { step, ready_at: VecDeque::new() })),
+            wanted: Arc::new(Notify::new()),
+            ready: Arc::new(Notify::new()),
+        };
+        let filling = budget.clone();
+        tasks.spawn(async move {
+            let filled = filling.fill(&db, provider, step, &alarm);
+            tokio::select! {
+                () = filled => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        budget
+    }
+
+    async fn fill(&self, db: &Database, provider: &'static str, step: Duration, alarm: &Alarm) {
+        let n = u32::try_from(AHEAD.as_nanos() / step.as_nanos().max(1))
+            .unwrap_or(RESERVED_MAX)
+            .clamp(1, RESERVED_MAX);
+        loop {
+            self.wanted.notified().await;
+            match db.reserve_slots(provider, n, step).await {
+                Ok(wait) => {
+                    self.with_slots(|slots| slots.push(Instant::now() + wait, n));
+                    alarm.ring_in(wait);
+                    self.ready.notify_waiters();
+                    // The next reservation only when this one's time has begun, or else it would reach ever further ahead.
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        provider,
+                        error = &error as &dyn std::error::Error,
+                        "no requests could be reserved"
+                    );
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    /// Takes up to `max` slots that can be used now.
+    #[must_use]
+    pub fn take(&self, max: usize) -> usize {
+        let taken = self.with_slots(|slots| slots.take(max, Instant::now()));
+        if taken < max {
+            self.wanted.notify_one();
+        }
+        taken
+    }
+
+    /// Waits for one slot.
+    pub async fn one(&self) {
+        loop {
+            let ready = self.ready.notified();
+            if self.take(1) == 1 {
+                return;
+            }
+            let next = self.with_slots(|slots| slots.ready_at.front().copied());
+            let wait = next.map_or(AHEAD, |at| at.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = ready => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Gives slots back that were taken for nothing.
+    pub fn give_back(&self, n: usize) {
+        let now = Instant::now();
+        self.with_slots(|slots| (0..n).for_each(|_| slots.ready_at.push_front(now)));
+    }
+
+    fn with_slots<T>(&self, f: impl FnOnce(&mut Slots) -> T) -> T {
+        f(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_used_at_their_time_and_expire() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut slots = Slots { step: second, ready_at: VecDeque::new() };
+        slots.push(start, 5);
+        assert_eq!(slots.take(10, start), 1);
+        assert_eq!(slots.take(10, start), 0);
+        assert_eq!(slots.take(1, start + 2 * second), 1);
+        assert_eq!(slots.take(10, start + 2 * second), 1);
+        // The slots of second 3 and 4 are long past in second 7.
+        assert_eq!(slots.take(10, start + 7 * second), 0);
+    }
+}

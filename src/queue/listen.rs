@@ -1,0 +1,47 @@
+//! Hearing of new wakes, so that a paid order is picked up at once.
+
+use std::time::Duration;
+
+use super::alarm::Alarm;
+use crate::db::Database;
+
+/// Intake notifies at most once in this time, so what was committed just after a notification is looked for once more
+/// (migrations, `provisor.notify_wake`).
+const DEBOUNCE: Duration = Duration::from_millis(10);
+
+/// How long after a lost connection the next one is tried. Meanwhile the poll interval finds everything.
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// Listens for ever, and rings the alarm.
+pub async fn listen(db: &Database, alarm: &Alarm) {
+    loop {
+        match db.listen().await {
+            Ok(mut listener) => {
+                // What was committed before the LISTEN was not heard of.
+                alarm.ring();
+                loop {
+                    match listener.heard().await {
+                        Ok(_) => {
+                            alarm.ring();
+                            alarm.ring_in(DEBOUNCE);
+                        }
+                        Err(error) => {
+                            tracing::warn!(
+                                error = &error as &dyn std::error::Error,
+                                "no longer hears of new orders at once; polls"
+                            );
+                            break;
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "does not hear of new orders at once; polls"
+                );
+            }
+        }
+        tokio::time::sleep(RECONNECT_AFTER).await;
+    }
+}

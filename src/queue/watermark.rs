@@ -1,0 +1,106 @@
+//! The watermark: below which due time a lane's claim need not look.
+//!
+//! Claimed and parked rows leave dead entries at the head of the index, which each claim would step over again: under a
+//! held snapshot they eat nearly all of the rate (docs/QUEUE_SPIKE.md). So each process remembers where it was. What comes
+//! due below the mark all the same, an expired lease or a commit that took very long, is found by a full scan.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How far behind the clock a drained lane's mark stays: no wake may be committed later than this after its due time was
+/// stamped. The stamp is taken in a deferred trigger, just before the commit.
+const COMMIT_SLACK: TimeDelta = TimeDelta::seconds(2);
+
+/// The least time between two full scans.
+const SCAN_INTERVAL_MIN: Duration = Duration::from_secs(10);
+
+/// A full scan takes at most this part of the time.
+const SCAN_SHARE: u32 = 50;
+
+/// One lane's mark.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watermark(Option<DateTime<Utc>>);
+
+impl Watermark {
+    /// Where the next claim begins; `None` for everything.
+    #[must_use]
+    pub(super) const fn get(self) -> Option<DateTime<Utc>> {
+        self.0
+    }
+
+    /// A claim took all that it asked for: there may be more, from the last claimed due time on.
+    pub(super) fn filled(&mut self, last_due_at: DateTime<Utc>) {
+        // Never beyond the slack: another process' row may still be uncommitted just below the last one.
+        self.0 = Some(
+            self.0.map_or(last_due_at - COMMIT_SLACK, |mark| mark.max(last_due_at - COMMIT_SLACK)),
+        );
+    }
+
+    /// A claim found less than it asked for: nothing is left that was due at `now`, by the database's clock.
+    pub(super) fn drained(&mut self, now: DateTime<Utc>) {
+        let mark = now - COMMIT_SLACK;
+        self.0 = Some(self.0.map_or(mark, |before| before.max(mark)));
+    }
+}
+
+/// When everything is looked at again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FullScan {
+    next: Instant,
+}
+
+impl FullScan {
+    /// The first one is due at once.
+    #[must_use]
+    pub(super) const fn due(now: Instant) -> Self {
+        Self { next: now }
+    }
+
+    /// Whether it is time for one.
+    #[must_use]
+    pub(super) fn is_due(self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// One was made, and cost this much.
+    pub(super) fn made(&mut self, now: Instant, cost: Duration) {
+        self.next = now + SCAN_INTERVAL_MIN.max(cost * SCAN_SHARE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn the_mark_only_rises() {
+        let mut mark = Watermark::default();
+        assert_eq!(mark.get(), None);
+        mark.drained(at(100));
+        assert_eq!(mark.get(), Some(at(98)));
+        mark.filled(at(50));
+        assert_eq!(mark.get(), Some(at(98)));
+        mark.filled(at(110));
+        assert_eq!(mark.get(), Some(at(108)));
+        mark.drained(at(90));
+        assert_eq!(mark.get(), Some(at(108)));
+    }
+
+    #[test]
+    fn full_scans_keep_their_share() {
+        let start = Instant::now();
+        let mut scan = FullScan::due(start);
+        assert!(scan.is_due(start));
+        scan.made(start, Duration::from_millis(1));
+        assert!(!scan.is_due(start + Duration::from_secs(9)));
+        assert!(scan.is_due(start + Duration::from_secs(10)));
+        scan.made(start, Duration::from_secs(1));
+        assert!(!scan.is_due(start + Duration::from_secs(49)));
+        assert!(scan.is_due(start + Duration::from_secs(50)));
+    }
+}

@@ -1,0 +1,99 @@
+//! LJPc's reseller API: hosting and domain names.
+//!
+//! Its document says what each call promises; what it does not say aloud, the comments here do. No call is ever repeated by
+//! this client, not even a safe one.
+
+pub mod endpoints;
+mod envelope;
+mod orders;
+mod pages;
+mod place;
+mod products;
+mod sites;
+mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderName;
+use url::Url;
+
+pub use endpoints::ENDPOINTS;
+pub use orders::{OrderDetail, OrderLine, ProvisionedLine, SimpleStatus};
+pub use place::{BillingPeriod, CartItem, DomainAction, PlaceOrder, PlacedOrder, tag_of};
+pub use products::{BillingPeriodType, Product};
+pub use sites::{Site, SiteDetail};
+
+use super::{
+    Answer, BuildError, Connected, Endpoint, Observer, Secret, Transport, TransportSettings,
+    UpstreamError,
+};
+use crate::clock::Deadline;
+
+/// The upstream's name in metrics.
+pub const PROVIDER: &str = "ljpc";
+
+/// What the client is configured with (contract, section 3, `ljpc.*`).
+#[derive(Clone, Debug)]
+pub struct LjpcSettings {
+    /// `ljpc.base_url`.
+    pub base_url: Url,
+    /// `ljpc.api_key`.
+    pub api_key: Secret,
+    /// `ljpc.timeout`: the whole of one request.
+    pub timeout: Duration,
+    /// `ljpc.allow_http`.
+    pub allow_http: bool,
+}
+
+/// The client. Calls are methods, one file for each group of the document.
+#[derive(Debug)]
+pub struct Ljpc {
+    transport: Transport,
+}
+
+impl Ljpc {
+    /// Builds a client. Nothing is sent.
+    pub fn new(settings: LjpcSettings, observer: Arc<dyn Observer>) -> Result<Self, BuildError> {
+        Transport::new(Self::transport_settings(settings), observer).map(Self::over)
+    }
+
+    /// A client over a transport that stands already.
+    pub(super) fn over(transport: Transport) -> Self {
+        Self { transport }
+    }
+
+    pub(super) fn transport_settings(settings: LjpcSettings) -> TransportSettings {
+        TransportSettings {
+            provider: PROVIDER,
+            base_url: settings.base_url,
+            key_header: HeaderName::from_static("x-api-key"),
+            key: settings.api_key,
+            timeout: settings.timeout,
+            allow_http: settings.allow_http,
+        }
+    }
+
+    /// Opens the connection that one irreversible request to `endpoint` will use. Nothing of the request is sent.
+    ///
+    /// # Errors
+    /// Always `NotSent`.
+    pub async fn connect(
+        &self,
+        endpoint: &'static Endpoint,
+        deadline: Deadline,
+    ) -> Result<Connected, UpstreamError> {
+        self.transport.connect(endpoint, deadline).await
+    }
+
+    /// One safe GET: asked once, read by `read`, told to the observer.
+    async fn get<T>(
+        &self,
+        endpoint: &'static Endpoint,
+        path: &str,
+        body_bytes_max: usize,
+        read: impl FnOnce(&Answer) -> Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
+        let request = async { read(&self.transport.get(path, body_bytes_max).await?) };
+        self.transport.observed(endpoint, Duration::ZERO, request).await
+    }
+}

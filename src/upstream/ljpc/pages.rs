@@ -1,0 +1,141 @@
+//! Reading a listing to its end, although it may change while it is read.
+
+use std::{collections::BTreeMap, future::Future};
+
+use crate::upstream::{Endpoint, UpstreamError};
+
+/// How many entries a page is asked to hold: the document's maximum.
+pub(super) const PER_PAGE: u32 = 100;
+
+/// The most pages of one listing.
+const PAGES_MAX: u32 = 1_000;
+
+/// How often a listing is begun anew when it changed while it was read.
+const RESTARTS_MAX: u32 = 3;
+
+/// One page of a listing.
+#[derive(Debug)]
+pub(super) struct Page<T> {
+    pub items: Vec<T>,
+    /// How many entries the whole listing has.
+    pub total: u64,
+}
+
+/// All entries of a listing, each once, in the order of their keys; or an error. Never a part: what is absent from a part
+/// is not absent. A listing whose `total` changes, or which does not hold as many distinct entries as it says (an entry
+/// that was removed moves another from the next page to this one), is read anew, three times at most.
+pub(super) async fn all_pages<T, K, F>(
+    endpoint: &'static Endpoint,
+    mut fetch: impl FnMut(u32) -> F,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, UpstreamError>
+where
+    K: Ord,
+    F: Future<Output = Result<Page<T>, UpstreamError>>,
+{
+    for _ in 0..=RESTARTS_MAX {
+        if let Some(entries) = one_reading(endpoint, &mut fetch, &key).await? {
+            return Ok(entries.into_values().collect());
+        }
+    }
+    let detail = format!("the listing changed during each of {} readings", RESTARTS_MAX + 1);
+    Err(UpstreamError::unclear(endpoint, detail, None, None))
+}
+
+/// Reads the listing once; `None` if it changed meanwhile.
+async fn one_reading<T, K, F>(
+    endpoint: &'static Endpoint,
+    fetch: &mut impl FnMut(u32) -> F,
+    key: &impl Fn(&T) -> K,
+) -> Result<Option<BTreeMap<K, T>>, UpstreamError>
+where
+    K: Ord,
+    F: Future<Output = Result<Page<T>, UpstreamError>>,
+{
+    let mut entries = BTreeMap::new();
+    let mut total = None;
+    for number in 1..=PAGES_MAX {
+        let page = fetch(number).await?;
+        if *total.get_or_insert(page.total) != page.total {
+            return Ok(None);
+        }
+        let last = page.items.is_empty();
+        for item in page.items {
+            if entries.insert(key(&item), item).is_some() {
+                return Ok(None);
+            }
+        }
+        let read = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        if read == page.total {
+            return Ok(Some(entries));
+        }
+        if last || read > page.total {
+            return Ok(None);
+        }
+    }
+    let detail = format!("the listing has more than {PAGES_MAX} pages");
+    Err(UpstreamError::unclear(endpoint, detail, None, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, collections::VecDeque};
+
+    use super::*;
+
+    static LISTING: Endpoint = Endpoint::new("GET /listing");
+
+    /// Serves these pages in this order, and tells which numbers were asked for.
+    async fn read(pages: &[(u64, &[i64])]) -> (Result<Vec<i64>, UpstreamError>, Vec<u32>) {
+        let script: RefCell<VecDeque<_>> = pages.iter().copied().collect::<VecDeque<_>>().into();
+        let asked = RefCell::new(Vec::new());
+        let fetch = |number| {
+            asked.borrow_mut().push(number);
+            let (total, items) = script.borrow_mut().pop_front().expect("a page too many asked for");
+            async move { Ok(Page { items: items.to_vec(), total }) }
+        };
+        let result = all_pages(&LISTING, fetch, |id| *id).await;
+        assert!(script.borrow().is_empty(), "not every page was asked for");
+        (result, asked.into_inner())
+    }
+
+    #[tokio::test]
+    async fn pages_are_joined() {
+        assert_eq!(read(&[(0, &[])]).await, (Ok(vec![]), vec![1]));
+        assert_eq!(read(&[(3, &[1, 2]), (3, &[3])]).await, (Ok(vec![1, 2, 3]), vec![1, 2]));
+    }
+
+    #[tokio::test]
+    async fn listing_that_changes_is_begun_anew() {
+        let changes: [&[(u64, &[i64])]; 4] = [
+            // Another total; an entry twice; an end that comes too soon; more than there should be.
+            &[(3, &[1, 2]), (4, &[3])],
+            &[(3, &[1, 2]), (3, &[2])],
+            &[(3, &[1, 2]), (3, &[])],
+            &[(1, &[1, 2])],
+        ];
+        for change in changes {
+            let pages = [change, &[(2, &[1, 2])]].concat();
+            assert_eq!(read(&pages).await.0, Ok(vec![1, 2]));
+        }
+    }
+
+    #[tokio::test]
+    async fn listing_that_keeps_changing_is_given_up() {
+        let (result, asked) = read(&[(1, &[]); 4]).await;
+        assert!(matches!(result, Err(UpstreamError::Unavailable { .. })));
+        assert_eq!(asked, [1, 1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn listing_without_end_is_given_up() {
+        let mut asked = 0;
+        let fetch = |number| {
+            asked = number;
+            async move { Ok(Page { items: vec![number], total: 1_000_000 }) }
+        };
+        let result = all_pages(&LISTING, fetch, |id| *id).await;
+        assert!(matches!(result, Err(UpstreamError::Unavailable { .. })));
+        assert_eq!(asked, PAGES_MAX);
+    }
+}

@@ -1,0 +1,100 @@
+//! GET /api/hosting/v1/sites: what has been delivered.
+
+use serde::Deserialize;
+
+use super::{
+    Ljpc, endpoints,
+    envelope::payload,
+    pages::{PER_PAGE, Page, all_pages},
+    wire::lenient,
+};
+use crate::{
+    order::SiteId,
+    upstream::{
+        Answer, UpstreamError,
+        answer::{BODY_BYTES_MAX, LISTING_BYTES_MAX},
+    },
+};
+
+/// A site as the listing shows it. Several may bear one domain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct Site {
+    /// Its id.
+    pub id: SiteId,
+    /// Its domain, as upstream writes it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub domain: Option<String>,
+    /// Its status, as upstream says it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub status: Option<String>,
+    /// What was bought, in GiB.
+    #[serde(default, deserialize_with = "lenient")]
+    pub disk_space_gb: Option<i64>,
+}
+
+/// A site with what it uses.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct SiteDetail {
+    /// Its id.
+    pub id: SiteId,
+    /// Its domain, as upstream writes it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub domain: Option<String>,
+    /// Its status, as upstream says it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub status: Option<String>,
+    /// What was bought, in GiB.
+    #[serde(default, deserialize_with = "lenient")]
+    pub disk_space_gb: Option<i64>,
+    /// Used by files; `None` while nothing was measured yet.
+    #[serde(default, deserialize_with = "lenient")]
+    pub disk_used_bytes: Option<i64>,
+    /// Used by mail; `None` while nothing was measured yet.
+    #[serde(default, deserialize_with = "lenient")]
+    pub email_used_bytes: Option<i64>,
+    /// `None` when unlimited.
+    #[serde(default, deserialize_with = "lenient")]
+    pub disk_quota_bytes: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    sites: Vec<Site>,
+    total: u64,
+}
+
+impl Ljpc {
+    /// One page of up to 100 sites, from 1.
+    pub async fn sites(&self, page: u32) -> Result<Vec<Site>, UpstreamError> {
+        self.sites_page(page).await.map(|page| page.items)
+    }
+
+    /// All sites by their ids, or an error; never a part.
+    pub async fn all_sites(&self) -> Result<Vec<Site>, UpstreamError> {
+        all_pages(&endpoints::LIST_SITES, |page| self.sites_page(page), |site: &Site| site.id).await
+    }
+
+    /// One site. A site that is unknown or somebody else's is `Rejected` with 404.
+    pub async fn site(&self, id: SiteId) -> Result<SiteDetail, UpstreamError> {
+        let endpoint = &endpoints::GET_SITE;
+        let read = |answer: &Answer| read_site(id, answer);
+        self.get(endpoint, &endpoint.path_of_id(id.0), BODY_BYTES_MAX, read).await
+    }
+
+    async fn sites_page(&self, page: u32) -> Result<Page<Site>, UpstreamError> {
+        let endpoint = &endpoints::LIST_SITES;
+        let path = format!("{}?page={page}&per_page={PER_PAGE}", endpoint.template());
+        self.get(endpoint, &path, LISTING_BYTES_MAX, read_page).await
+    }
+}
+
+pub(super) fn read_page(answer: &Answer) -> Result<Page<Site>, UpstreamError> {
+    let Listing { sites, total } = payload(&endpoints::LIST_SITES, answer)?.parse()?;
+    Ok(Page { items: sites, total })
+}
+
+pub(super) fn read_site(id: SiteId, answer: &Answer) -> Result<SiteDetail, UpstreamError> {
+    let payload = payload(&endpoints::GET_SITE, answer)?;
+    let site: SiteDetail = payload.parse()?;
+    if site.id == id { Ok(site) } else { Err(payload.broken("the answer is about another site")) }
+}

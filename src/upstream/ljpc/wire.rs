@@ -1,0 +1,64 @@
+//! How fields are read that may be missing, null, or other than documented.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+/// A field that we can do without: `None` when it is null or of another type than documented. For what decides nothing, so
+/// that a strange value of it can't make a bought service look like one in doubt.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// A time with an offset (RFC 3339); `None` for anything else, above all for a time without one, which says too little.
+pub(super) fn time<'de, D>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text: Option<String> = lenient(deserializer)?;
+    Ok(text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Sample {
+        #[serde(deserialize_with = "lenient")]
+        text: Option<String>,
+        #[serde(deserialize_with = "time")]
+        at: Option<DateTime<Utc>>,
+    }
+
+    fn read(json: &str) -> Sample {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn what_is_strange_is_none() {
+        for json in [r#"{}"#, r#"{"text": null}"#, r#"{"text": 5}"#, r#"{"text": {"a": [1]}}"#] {
+            assert_eq!(read(json).text, None, "{json}");
+        }
+        assert_eq!(read(r#"{"text": "a"}"#).text.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn time_needs_an_offset() {
+        for (json, at) in [
+            (r#"{"at": "2027-07-02T16:37:57+02:00"}"#, Some("2027-07-02T14:37:57+00:00")),
+            (r#"{"at": "2026-11-22T05:00:00.000000Z"}"#, Some("2026-11-22T05:00:00+00:00")),
+            (r#"{"at": "2026-11-22 05:00:00"}"#, None),
+            (r#"{"at": "…"}"#, None),
+            (r#"{"at": 1795330800}"#, None),
+        ] {
+            assert_eq!(read(json).at.map(|t| t.to_rfc3339()).as_deref(), at, "{json}");
+        }
+    }
+}

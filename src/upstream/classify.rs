@@ -83,11 +83,7 @@ mod tests {
             (403, BARE, Unauthorized(Scope::Endpoint)),
         ];
         for (status, message, verdict) in table {
-            assert_eq!(
-                classify(true, status, message, REFUSALS),
-                verdict,
-                "{status} {message:?}"
-            );
+            assert_eq!(classify(true, status, message, REFUSALS), verdict, "{status} {message:?}");
         }
     }
 

@@ -150,7 +150,9 @@ pub enum BuildError {
         scheme: String,
     },
     /// Clear text to a host that is not this machine.
-    #[error("base_url: http to {host} would send the key in clear text; use https, or set allow_http")]
+    #[error(
+        "base_url: http to {host} would send the key in clear text; use https, or set allow_http"
+    )]
     ClearText {
         /// The host that was given.
         host: String,

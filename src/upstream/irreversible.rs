@@ -146,9 +146,7 @@ impl Transport {
                 timeout: self.timeout,
                 took: begun.elapsed(),
             }),
-            Err(error) => {
-                self.observed(endpoint, begun.elapsed(), async { Err(error) }).await
-            }
+            Err(error) => self.observed(endpoint, begun.elapsed(), async { Err(error) }).await,
         }
     }
 

@@ -42,7 +42,9 @@ impl Origin {
         }
         Ok(Self {
             https,
-            authority: base.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}")),
+            authority: base
+                .port()
+                .map_or_else(|| host.to_string(), |port| format!("{host}:{port}")),
             port: base.port_or_known_default().ok_or(BuildError::Shape)?,
             host,
             prefix: base.path().trim_end_matches('/').to_owned(),

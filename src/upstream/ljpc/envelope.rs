@@ -91,9 +91,8 @@ pub(super) fn bare<'a, T: Deserialize<'a>>(
         return Err(error);
     }
     let bytes = answer.body.as_ref().map_err(|_| unusable(endpoint, answer, &envelope))?;
-    serde_json::from_slice(bytes).map_err(|e| {
-        UpstreamError::unclear(endpoint, position(&e), Some(answer.status), None)
-    })
+    serde_json::from_slice(bytes)
+        .map_err(|e| UpstreamError::unclear(endpoint, position(&e), Some(answer.status), None))
 }
 
 /// The error that a status other than 2xx means.

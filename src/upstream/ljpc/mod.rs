@@ -10,6 +10,8 @@ mod pages;
 mod place;
 mod products;
 mod sites;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::{sync::Arc, time::Duration};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     Ljpc, endpoints,
     envelope::payload,
-    wire::{lenient, time},
+    wire::{lenient, lenient_or_default, time},
 };
 use crate::{
     order::{Money, SiteId, UpstreamOrderId},
@@ -96,7 +96,7 @@ pub struct ProvisionedLine {
     /// Its index in the order, from 0.
     pub index: u32,
     /// `type`: `hosting`, `domain`.
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient_or_default")]
     pub kind: String,
     /// `pending`, `done` or `failed`.
     pub state: String,
@@ -119,14 +119,14 @@ struct Detail {
 #[derive(Deserialize)]
 struct Order {
     id: UpstreamOrderId,
-    #[serde(default, deserialize_with = "lenient")]
-    status: Option<String>,
+    #[serde(default, deserialize_with = "lenient_or_default")]
+    status: String,
     #[serde(default, deserialize_with = "lenient")]
     summary: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     total_price: Option<Money>,
-    #[serde(default, deserialize_with = "lenient")]
-    order_lines: Option<Vec<OrderLine>>,
+    #[serde(default, deserialize_with = "lenient_or_default")]
+    order_lines: Vec<OrderLine>,
     #[serde(default, deserialize_with = "time")]
     created_at: Option<DateTime<Utc>>,
 }
@@ -156,11 +156,11 @@ pub(super) fn read(id: UpstreamOrderId, answer: &Answer) -> Result<OrderDetail, 
     }
     Ok(OrderDetail {
         id,
-        status: order.status.unwrap_or_default(),
+        status: order.status,
         simple_status,
         summary: order.summary,
         total_price: order.total_price,
-        order_lines: order.order_lines.unwrap_or_default(),
+        order_lines: order.order_lines,
         lines: provisioning.and_then(|p| p.lines).unwrap_or_default(),
         created_at: order.created_at,
         jti: payload.jti,

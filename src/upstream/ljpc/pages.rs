@@ -91,7 +91,8 @@ mod tests {
         let asked = RefCell::new(Vec::new());
         let fetch = |number| {
             asked.borrow_mut().push(number);
-            let (total, items) = script.borrow_mut().pop_front().expect("a page too many asked for");
+            let (total, items) =
+                script.borrow_mut().pop_front().expect("a page too many asked for");
             async move { Ok(Page { items: items.to_vec(), total }) }
         };
         let result = all_pages(&LISTING, fetch, |id| *id).await;
@@ -122,7 +123,8 @@ mod tests {
 
     #[tokio::test]
     async fn listing_that_keeps_changing_is_given_up() {
-        let (result, asked) = read(&[(1, &[]); 4]).await;
+        let nothing: &[i64] = &[];
+        let (result, asked) = read(&[(1, nothing); 4]).await;
         assert!(matches!(result, Err(UpstreamError::Unavailable { .. })));
         assert_eq!(asked, [1, 1, 1, 1]);
     }

@@ -144,7 +144,10 @@ impl PlaceOrder {
             meta: Meta { external_reference: tag },
             order_lines: [Line { description: &summary, cart_item: &self.item }],
         };
-        #[expect(clippy::expect_used, reason = "only strings and integers, under names that are strings")]
+        #[expect(
+            clippy::expect_used,
+            reason = "only strings and integers, under names that are strings"
+        )]
         let body = serde_json::to_vec(&body).expect("an order is plain JSON");
         let endpoint = &endpoints::PLACE_ORDER;
         let secrets = self.item.secret().cloned().into_iter().collect();

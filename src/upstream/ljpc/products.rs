@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Ljpc, endpoints, envelope, wire::lenient};
+use super::{
+    Ljpc, endpoints, envelope,
+    wire::{lenient, lenient_or_default},
+};
 use crate::{
     order::Money,
     upstream::{Answer, UpstreamError, answer::LISTING_BYTES_MAX},
@@ -15,10 +18,10 @@ pub struct Product {
     /// What an order names.
     pub uuid: String,
     /// For people.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient_or_default")]
     pub name: String,
     /// Whether the customer chooses the billing period.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient_or_default")]
     pub billing_period_type: BillingPeriodType,
     /// Absent for products that are billed by the year only.
     #[serde(default, deserialize_with = "lenient")]

@@ -15,6 +15,15 @@ where
     Ok(serde_json::from_str(raw.get()).ok())
 }
 
+/// The same for a field that has a sensible default.
+pub(super) fn lenient_or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    lenient(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A time with an offset (RFC 3339); `None` for anything else, above all for a time without one, which says too little.
 pub(super) fn time<'de, D>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error>
 where

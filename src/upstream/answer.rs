@@ -57,7 +57,10 @@ impl fmt::Debug for Answer {
     /// Without the body, which may hold anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = self.body.as_ref().map(|bytes| format!("{} bytes", bytes.len()));
-        f.debug_struct("Answer").field("status", &self.status).field("body", &body).finish()
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body", &body)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,8 +26,8 @@ pub use products::{BillingPeriodType, Product};
 pub use sites::{Site, SiteDetail};
 
 use super::{
-    Answer, BuildError, Connected, Endpoint, Observer, Secret, Transport, TransportSettings,
-    UpstreamError,
+    Answer, BuildError, Connected, Endpoint, Observer, PreparedRequest, Secret, Transport,
+    TransportSettings, UpstreamError,
 };
 use crate::clock::Deadline;
 
@@ -97,5 +97,18 @@ impl Ljpc {
     ) -> Result<T, UpstreamError> {
         let request = async { read(&self.transport.get(path, body_bytes_max).await?) };
         self.transport.observed(endpoint, Duration::ZERO, request).await
+    }
+
+    /// One irreversible request over a connection that was opened for it: sent once, read by `read`, told to the observer.
+    async fn send<T>(
+        &self,
+        connected: Connected,
+        prepared: &PreparedRequest,
+        deadline: Deadline,
+        read: impl FnOnce(&Answer) -> Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
+        let before = connected.took();
+        let request = async { read(&connected.send(prepared, deadline).await?) };
+        self.transport.observed(prepared.endpoint(), before, request).await
     }
 }

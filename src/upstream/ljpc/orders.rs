@@ -110,14 +110,14 @@ pub struct ProvisionedLine {
 
 #[derive(Deserialize)]
 struct Detail {
-    order: Order,
+    order: Stored,
     simple_status: SimpleStatus,
     #[serde(default)]
     provisioning: Option<Provisioning>,
 }
 
 #[derive(Deserialize)]
-struct Order {
+struct Stored {
     id: UpstreamOrderId,
     #[serde(default, deserialize_with = "lenient_or_default")]
     status: String,

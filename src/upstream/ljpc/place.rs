@@ -87,6 +87,7 @@ pub enum DomainAction {
 }
 
 /// The one place where an auth code is written out: into the body of the request that needs it.
+#[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
 fn exposed<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::expose).serialize(serializer)
 }
@@ -99,7 +100,7 @@ impl CartItem {
         let Ok(Value::Object(sent)) = serde_json::to_value(self) else { return false };
         sent.iter().filter(|(field, _)| *field != "auth_code").all(|(field, value)| {
             match (value, echo.get(field)) {
-                (Value::String(ours), Some(Value::String(theirs))) => {
+                (Value::String(ours), Some(Value::String(theirs))) if field != "target_url" => {
                     ours.eq_ignore_ascii_case(theirs)
                 }
                 (ours, theirs) => Some(ours) == theirs,
@@ -133,6 +134,16 @@ struct Line<'a> {
     cart_item: &'a CartItem,
 }
 
+impl Body<'_> {
+    #[expect(
+        clippy::expect_used,
+        reason = "only strings and integers, under names that are strings"
+    )]
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an order is plain JSON")
+    }
+}
+
 impl PlaceOrder {
     /// The request, fixed byte by byte. The tag stands first in summary and description, where nothing can cut it off.
     #[must_use]
@@ -144,14 +155,9 @@ impl PlaceOrder {
             meta: Meta { external_reference: tag },
             order_lines: [Line { description: &summary, cart_item: &self.item }],
         };
-        #[expect(
-            clippy::expect_used,
-            reason = "only strings and integers, under names that are strings"
-        )]
-        let body = serde_json::to_vec(&body).expect("an order is plain JSON");
         let endpoint = &endpoints::PLACE_ORDER;
         let secrets = self.item.secret().cloned().into_iter().collect();
-        PreparedRequest::new(endpoint, endpoint.template().to_owned(), body, secrets)
+        PreparedRequest::new(endpoint, endpoint.template().to_owned(), body.to_bytes(), secrets)
     }
 }
 
@@ -178,11 +184,11 @@ pub struct PlacedOrder {
 
 #[derive(Deserialize)]
 struct Placed {
-    order: Order,
+    order: Created,
 }
 
 #[derive(Deserialize)]
-struct Order {
+struct Created {
     id: i64,
     #[serde(default, deserialize_with = "lenient")]
     summary: Option<String>,
@@ -211,9 +217,7 @@ impl Ljpc {
         tag: &Tag,
         deadline: Deadline,
     ) -> Result<PlacedOrder, UpstreamError> {
-        let before = connected.took();
-        let request = async { read(tag, &connected.send(prepared, deadline).await?) };
-        self.transport.observed(prepared.endpoint(), before, request).await
+        self.send(connected, prepared, deadline, |answer| read(tag, answer)).await
     }
 }
 

@@ -160,18 +160,16 @@ async fn what_fails_before_the_connection_stands_is_not_sent() {
 
 #[tokio::test]
 async fn what_breaks_after_the_first_byte_is_doubt() {
-    let head = b"HTTP/1.1 201 Created\r\nContent-Length: 900\r\n\r\n";
+    // Both bodies would be good ones, were they not cut off and too long.
+    let head = b"HTTP/1.1 201 Created\r\nContent-Length: 9000\r\n\r\n";
+    let huge = CREATED.replacen('{', &format!("{{{}", " ".repeat(1024 * 1024)), 1);
     for (what, act, status) in [
         ("reset", Act::Reset, None),
         ("closed without an answer", Act::Answer(vec![]), None),
         ("garbage", Act::Answer(b"\x16\x03\x01 what?\r\n\r\n".to_vec()), None),
         ("half a head", Act::Answer(b"HTTP/1.1 201 Cre".to_vec()), None),
         ("half a body", Act::Answer([head, CREATED.as_bytes()].concat()), Some(201)),
-        (
-            "a huge body",
-            Act::Answer(answer("201 Created", "", &" ".repeat(1024 * 1024 + 1))),
-            Some(201),
-        ),
+        ("a huge body", Act::Answer(answer("201 Created", "", &huge)), Some(201)),
         (
             "a body without end",
             Act::Endless(

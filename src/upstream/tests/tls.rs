@@ -105,7 +105,7 @@ async fn server_that_speaks_no_tls_is_not_sent() {
         let serving = async {
             let (mut tcp, _) = listener.accept().await.unwrap();
             // The client's hello, so that the close is not a reset.
-            tcp.read(&mut [0; 16 * 1024]).await.unwrap();
+            assert_ne!(tcp.read(&mut [0; 16 * 1024]).await.unwrap(), 0);
             tcp.write_all(greeting).await.unwrap();
         };
         let (result, ()) = tokio::join!(placing, serving);

@@ -1,1 +1,29 @@
 //! The handlers, one file each: load, act, record.
+//!
+//! Architecture invariant: no database transaction is open while a request to the outside is.
+//!
+//! | kind of wake | handler |
+//! |---|---|
+//! | 1, a line | [`carry_out_line`] |
+//! | 2, an email | [`send_email`] |
+//! | 3, an order | [`review_order`] |
+//! | 5, a schedule | [`keep_house`] |
+//!
+//! Kind 4 is a domain's, for the audit to come.
+
+pub mod carry_out_line;
+pub mod guest;
+pub mod keep_house;
+pub mod ledger;
+mod place_order;
+pub mod review_order;
+pub mod send_email;
+
+/// The kind of a line's wake.
+pub const LINE: u8 = 1;
+/// The kind of an email's wake.
+pub const EMAIL: u8 = 2;
+/// The kind of an order's wake.
+pub const ORDER: u8 = 3;
+/// The kind of a schedule's wake.
+pub const SCHEDULE: u8 = 5;

@@ -28,11 +28,11 @@ impl<'a> Envelope<'a> {
         body.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
     }
 
-    /// The message, if this is an error as the document shows it. All three fields are asked for: a refusal is final, and
-    /// what stands in between (a proxy, a firewall) must not be able to utter one.
+    /// The message, if this is an error as the document shows it. Both its marks are asked for: a refusal is final, and
+    /// what stands in between (a proxy, a firewall) must not be able to utter one by chance.
     fn refusal(&self) -> Option<&str> {
-        match (self.success, &self.jti, &self.message) {
-            (Some(false), Some(_), Some(message)) => Some(message),
+        match (self.success, &self.message) {
+            (Some(false), Some(message)) => Some(message),
             _ => None,
         }
     }

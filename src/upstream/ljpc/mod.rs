@@ -10,6 +10,7 @@ mod pages;
 mod place;
 mod products;
 mod sites;
+mod tlds;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -209,7 +209,7 @@ impl Ljpc {
     /// intent is committed, and once for each intent.
     ///
     /// # Errors
-    /// `NotSent` only if provably no byte was written; `InDoubt` also for a 2xx that does not bear `tag`.
+    /// `NotSent` only if provably no byte was written; `InDoubt` also for a 2xx that bears another tag than `tag`.
     pub async fn place_order(
         &self,
         connected: Connected,
@@ -221,7 +221,9 @@ impl Ljpc {
     }
 }
 
-/// Accepted is a 2xx with a positive order id and our own tag; the prices are taken along if they can be read.
+/// Accepted is a 2xx with a positive order id: that is what the document promises. A summary that is missing or was
+/// rewritten does not change what happened, but one with another order's tag does: it is somebody else's answer. The prices
+/// are taken along if they can be read.
 pub(super) fn read(tag: &Tag, answer: &Answer) -> Result<PlacedOrder, UpstreamError> {
     let payload = payload(&endpoints::PLACE_ORDER, answer)?;
     let Placed { order } = payload.parse()?;
@@ -229,8 +231,8 @@ pub(super) fn read(tag: &Tag, answer: &Answer) -> Result<PlacedOrder, UpstreamEr
         return Err(payload.broken("the order's id is not positive"));
     }
     let echoed = order.summary.as_deref().and_then(tag_of);
-    if echoed != Some(tag.as_str()) {
-        let detail = format!("order {} came back without the tag that was sent", order.id);
+    if echoed.is_some_and(|echoed| echoed != tag.as_str()) {
+        let detail = format!("order {} came back with another order's tag", order.id);
         return Err(payload.broken(&detail));
     }
     Ok(PlacedOrder {

@@ -1,0 +1,219 @@
+//! Being a good guest at LJPc: circuits, the shared budget, the number of requests at a time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{
+    db::{Database, wakes::Lane},
+    queue::{Alarm, Budget, Gate},
+    upstream::{
+        Scope, UpstreamError,
+        ljpc::{Ljpc, PROVIDER},
+    },
+};
+
+/// How often the circuits that other processes opened or closed are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Is told of circuits.
+pub trait CircuitObserver: Send + Sync {
+    /// The circuits that are open now.
+    fn circuits(&self, open: &[(String, String)]);
+}
+
+/// Why a request can't be made now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotNow {
+    /// When to ask again.
+    pub after: Duration,
+}
+
+/// The permission to make one request. It counts as one of those at a time until it is dropped.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    _in_flight: Option<SemaphorePermit<'a>>,
+}
+
+/// The way to LJPc, for all handlers of this process.
+pub struct Guest {
+    ljpc: Ljpc,
+    db: Database,
+    budget: Budget,
+    in_flight: Semaphore,
+    probe_interval: Duration,
+    /// Open circuits by endpoint (empty: all of them), with the time of the next trial.
+    circuits: Mutex<HashMap<String, Instant>>,
+    observer: Arc<dyn CircuitObserver>,
+    alarm: Alarm,
+}
+
+impl Guest {
+    /// Makes the way. `probe_interval` is `ljpc.circuit_probe_interval`.
+    pub fn new(
+        ljpc: Ljpc,
+        db: Database,
+        budget: Budget,
+        max_in_flight: usize,
+        probe_interval: Duration,
+        observer: Arc<dyn CircuitObserver>,
+        alarm: Alarm,
+    ) -> Self {
+        Self {
+            ljpc,
+            db,
+            budget,
+            in_flight: Semaphore::new(max_in_flight),
+            probe_interval,
+            circuits: Mutex::default(),
+            observer,
+            alarm,
+        }
+    }
+
+    /// The client.
+    pub const fn ljpc(&self) -> &Ljpc {
+        &self.ljpc
+    }
+
+    /// Waits for the permission to make a request to `endpoint`. The first request of a run has its place in the budget
+    /// already (`prepaid`): its wake was not claimed without.
+    pub async fn permit(&self, endpoint: &str, prepaid: bool) -> Result<Permit<'_>, NotNow> {
+        if let Some(after) = self.wait_of("") {
+            return Err(NotNow { after });
+        }
+        if let Some(after) = self.wait_of(endpoint) {
+            // No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
+            let trial = after.is_zero()
+                && self.db.take_trial(PROVIDER, endpoint, self.probe_interval).await.unwrap_or(false);
+            if !trial {
+                return Err(NotNow { after: after.max(self.probe_interval) });
+            }
+        }
+        if !prepaid {
+            self.budget.one().await;
+        }
+        Ok(Permit { _in_flight: self.in_flight.acquire().await.ok() })
+    }
+
+    /// Learns from an answer: opens the circuit that it says is shut, and closes the one that it shows to be open.
+    pub async fn learn<T>(&self, endpoint: &str, answer: &Result<T, UpstreamError>) {
+        match answer {
+            Err(UpstreamError::Unauthorized { scope, status, message, .. }) => {
+                let shut = match scope {
+                    Scope::Upstream => "",
+                    Scope::Endpoint => endpoint,
+                };
+                self.open(shut, &format!("HTTP {status} {message}")).await;
+            }
+            Ok(_) | Err(UpstreamError::Rejected { .. }) if self.wait_of(endpoint).is_some() => {
+                self.close(endpoint).await;
+            }
+            _ => {}
+        }
+    }
+
+    async fn open(&self, endpoint: &str, reason: &str) {
+        self.set(endpoint, Some(Instant::now() + self.probe_interval));
+        match self.db.open_circuit(PROVIDER, endpoint, reason, self.probe_interval).await {
+            Ok(true) => tracing::error!(provider = PROVIDER, endpoint, reason, "circuit opened: requests wait, no order fails by this; check ljpc.api_key and its permissions"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, endpoint, "an open circuit was not shared"),
+        }
+        self.tell();
+    }
+
+    async fn close(&self, endpoint: &str) {
+        self.set(endpoint, None);
+        match self.db.close_circuit(PROVIDER, endpoint).await {
+            Ok(true) => tracing::info!(provider = PROVIDER, endpoint, "circuit closed"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, endpoint, "a closed circuit was not shared"),
+        }
+        self.tell();
+        self.alarm.ring();
+    }
+
+    /// Looks at the circuits now and then, and tries the upstream's by one safe GET when it is open. Runs for ever.
+    pub async fn watch(&self) {
+        loop {
+            if let Err(error) = self.look().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "circuits were not looked at");
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    async fn look(&self) -> Result<(), crate::db::DbError> {
+        let open = self.db.open_circuits().await?;
+        let now = Instant::now();
+        let known: HashMap<String, Instant> = open
+            .into_iter()
+            .filter(|circuit| circuit.provider == PROVIDER)
+            .map(|circuit| (circuit.endpoint, now + circuit.probe_in))
+            .collect();
+        let closed_elsewhere = {
+            let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+            let closed = circuits.keys().any(|endpoint| !known.contains_key(endpoint));
+            *circuits = known;
+            closed
+        };
+        self.tell();
+        if closed_elsewhere {
+            self.alarm.ring();
+        }
+        let time_for_a_trial = self.wait_of("").is_some_and(|wait| wait.is_zero());
+        if time_for_a_trial && self.db.take_trial(PROVIDER, "", self.probe_interval).await? {
+            self.budget.one().await;
+            match self.ljpc.ping().await {
+                Ok(()) | Err(UpstreamError::RateLimited { .. } | UpstreamError::Rejected { .. }) => {
+                    self.close("").await;
+                }
+                Err(error) => tracing::warn!(provider = PROVIDER, error = &error as &dyn std::error::Error, "the upstream is still shut"),
+            }
+        }
+        Ok(())
+    }
+
+    /// How long until the trial of this circuit; `None` when it is closed.
+    fn wait_of(&self, endpoint: &str) -> Option<Duration> {
+        let circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        circuits.get(endpoint).map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    fn set(&self, endpoint: &str, trial_at: Option<Instant>) {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        match trial_at {
+            Some(at) => circuits.insert(endpoint.to_owned(), at),
+            None => circuits.remove(endpoint),
+        };
+    }
+
+    fn tell(&self) {
+        let circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        let open: Vec<_> =
+            circuits.keys().map(|endpoint| (PROVIDER.to_owned(), endpoint.clone())).collect();
+        drop(circuits);
+        self.observer.circuits(&open);
+    }
+}
+
+impl Gate for Guest {
+    fn admit(&self, lane: Lane, max: usize) -> usize {
+        match lane {
+            Lane::Place | Lane::Retry | Lane::Poll if self.wait_of("").is_some() => 0,
+            Lane::Place | Lane::Retry | Lane::Poll => self.budget.take(max),
+            Lane::Email | Lane::Audit => max,
+        }
+    }
+
+    fn give_back(&self, lane: Lane, n: usize) {
+        if matches!(lane, Lane::Place | Lane::Retry | Lane::Poll) {
+            self.budget.give_back(n);
+        }
+    }
+}

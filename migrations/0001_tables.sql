@@ -4,8 +4,8 @@
 
 CREATE SCHEMA IF NOT EXISTS provisor;
 REVOKE ALL ON SCHEMA provisor FROM PUBLIC;
--- Functions are PUBLIC's by default; ours are for the roles that they are granted to.
-ALTER DEFAULT PRIVILEGES IN SCHEMA provisor REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+-- Functions are PUBLIC's by default, and a default of one schema can't take that back (it only adds to the global one).
+-- So 0004_roles.sql revokes, and so must every later migration that makes a function.
 
 -- One row: what this schema is, and the oldest binary that it serves (contract, "Metrics", /readyz).
 CREATE TABLE provisor.schema_info (
@@ -165,11 +165,15 @@ CREATE INDEX email_outbox_order ON provisor.email_outbox (order_id);
 
 -- What customers have, what they wish for it, and what was last seen upstream.
 CREATE TABLE provisor.domains (
+    id                  bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- the subject of its wake
     domain              text PRIMARY KEY,  -- as order_lines.domain
     asked_as            text,              -- lower case, as the shop wrote it
     customer_id         bigint REFERENCES provisor.customers,
-    line_id             bigint REFERENCES provisor.order_lines,
+    line_id             bigint REFERENCES provisor.order_lines,  -- one that bought nothing leaves the row to the next
     auto_renew_wished   boolean,           -- null: no wish, so never changed
+    -- The domain_update line that last changed the wish, if a line did, and what it was before: cancelling gives it back.
+    auto_renew_line_id  bigint REFERENCES provisor.order_lines,
+    auto_renew_before   boolean,
     transfer_lock_wished boolean,
     status              text,
     expires_at          timestamptz,

@@ -13,6 +13,8 @@ pub struct OwedEmail {
     pub id: EmailId,
     /// Its template's name.
     pub template: String,
+    /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`.
+    pub about: Option<String>,
     /// Unchanged over all attempts: the left part of its Message-ID.
     pub message_id: String,
     /// When it was owed.
@@ -97,7 +99,7 @@ impl Database {
             .call("loading emails", async |connection| {
                 let emails = sqlx::query!(
                     r#"SELECT m.id AS "id!", m.template AS "template!", m.message_id AS "message_id!",
-                              m.created_at AS "created_at!", m.status AS "status!", m.line, m.order_id,
+                              m.created_at AS "created_at!", m.context ->> 'about' AS about, m.status AS "status!", m.line, m.order_id,
                               (extract(epoch FROM clock_timestamp() - m.created_at) * 1000000)::bigint
                                   AS "age!",
                               c.first_name AS "first_name?", c.last_name AS "last_name?", c.organization AS "organization?",
@@ -172,6 +174,7 @@ impl Database {
             loaded.push(OwedEmail {
                 id: EmailId(row.id),
                 template: row.template,
+                about: row.about,
                 message_id: row.message_id,
                 created_at: row.created_at,
                 age: std::time::Duration::from_micros(u64::try_from(row.age).unwrap_or(0)),

@@ -13,6 +13,7 @@ use sqlx::{
 pub mod emails;
 mod error;
 pub mod guests;
+pub mod house;
 pub mod lines;
 pub mod listen;
 pub mod records;

@@ -194,7 +194,7 @@ impl CarryOutLine {
         }
     }
 
-    async fn record_change(
+    pub(super) async fn record_change(
         &self,
         claim: Claim,
         loaded: &LoadedLine,

@@ -6,7 +6,10 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Intent, LineChange, PLACE_ORDER, Record, Timeline, Truth};
+use super::{
+    Intent, LineChange, PLACE_ORDER, Record, Timeline, Truth,
+    emails::{self, Owed},
+};
 use crate::order::{LineId, UpstreamOrderId, ledger::EffectState};
 
 /// Lets what became known of attempts enter the ledger, whoever holds the line by now.
@@ -147,8 +150,9 @@ async fn note_late_truth(
     .fetch_one(&mut *connection)
     .await?;
     if bought_twice {
-        let key = format!("bought_twice:{}", truth.attempt);
-        super::emails::owe(connection, &[super::emails::Owed::to_operator(record, key)]).await?;
+        let owed =
+            Owed::to_operator(record.order_id, record.line_id, "bought_twice", truth.attempt);
+        emails::owe(connection, &[owed]).await?;
     }
     Ok(())
 }

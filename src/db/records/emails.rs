@@ -25,14 +25,19 @@ pub(super) struct Owed {
 
 impl Owed {
     /// To the operator, about a line. The key bears the episode, so that the next one is told again.
-    pub(super) fn to_operator(record: &Record, dedupe_key: String) -> Self {
+    pub(super) fn to_operator(
+        order: OrderId,
+        line: LineId,
+        about: &'static str,
+        episode: impl std::fmt::Display,
+    ) -> Self {
         Self {
-            dedupe_key,
+            dedupe_key: format!("ops_{about}:{line}:{episode}"),
             template: "ops_attention",
-            order: record.order_id,
-            line: Some(record.line_id),
+            order,
+            line: Some(line),
             to_customer: false,
-            context: json!({}),
+            context: json!({ "about": about }),
         }
     }
 
@@ -41,11 +46,10 @@ impl Owed {
         let line = record.line_id;
         let mut owed = Vec::new();
         if change.progress.status == LineStatus::Held && change.expected != LineStatus::Held {
-            let key = format!("ops_held:{line}:{}", record.fence.run_token);
-            owed.push(Self::to_operator(record, key));
+            owed.push(Self::to_operator(record.order_id, line, "held", record.fence.run_token));
         }
         if change.overdue {
-            owed.push(Self::to_operator(record, format!("ops_overdue:{line}")));
+            owed.push(Self::to_operator(record.order_id, line, "overdue", "once"));
             owed.push(Self {
                 dedupe_key: format!("order_delayed:{}", record.order_id),
                 template: "order_delayed",
@@ -87,18 +91,6 @@ impl Owed {
             order,
             line: None,
             to_customer: true,
-            context: json!({}),
-        }
-    }
-
-    /// To the operator: a line stays in doubt past its grace.
-    pub(super) fn doubt(order: OrderId, line: LineId, since_micros: i64) -> Self {
-        Self {
-            dedupe_key: format!("ops_in_doubt:{line}:{since_micros}"),
-            template: "ops_attention",
-            order,
-            line: Some(line),
-            to_customer: false,
             context: json!({}),
         }
     }

@@ -1,0 +1,36 @@
+//! What a daemon does now and then for the tables themselves.
+
+use super::{Database, DbError};
+
+/// The most wakes forgotten at a time.
+const FORGOTTEN_MAX: i32 = 10_000;
+
+impl Database {
+    /// Sees to it that the schedules have their wakes. `wake_ids` are due at once where they are new.
+    pub async fn ensure_schedules(&self, wake_ids: &[i64]) -> Result<(), DbError> {
+        self.call("setting up the schedules", async |connection| {
+            sqlx::query!(
+                "INSERT INTO provisor.wakes (id, lane, due_at)
+                 SELECT id, 4, clock_timestamp() FROM unnest($1::bigint[]) AS s (id) ORDER BY id
+                 ON CONFLICT (id) DO NOTHING",
+                wake_ids,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Makes the history's next partitions, drops the oldest, and forgets wakes whose subjects have long ended. Answers how
+    /// many it forgot.
+    pub async fn keep_house(&self) -> Result<i32, DbError> {
+        self.call("keeping the house", async |connection| {
+            sqlx::query!("SELECT provisor.maintain_partitions()").execute(&mut *connection).await?;
+            sqlx::query_scalar!(r#"SELECT provisor.forget_ended($1) AS "n!""#, FORGOTTEN_MAX)
+                .fetch_one(connection)
+                .await
+        })
+        .await
+    }
+}

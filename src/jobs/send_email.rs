@@ -1,0 +1,268 @@
+//! Sends an email that is owed: loads what it tells, renders it, hands it to the mail server, records what came of it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    db::{
+        Database, DbError,
+        emails::{EmailLine, EmailOrder, OwedEmail},
+        records::{EmailRecord, EmailResult},
+        wakes::Lane,
+    },
+    mail::{
+        Address, Composed, Context, Customer, CustomerReason, Kind, Line, Locale, Mailer, Ops,
+        Order, Rendered, TemplateName, Templates, compose,
+    },
+    order::EmailId,
+    queue::{Batcher, Claim, Handler, Ran, Schedule, Stopped},
+};
+
+/// The most emails of one group commit.
+const GROUP_MAX: usize = 100;
+
+/// Is told what became of emails.
+pub trait Observer: Send + Sync {
+    /// One run of an email has ended: `sent`, `failed`, `retried`, `disabled`.
+    fn emailed(&self, template: &str, outcome: &'static str);
+}
+
+/// How emails are sent.
+pub struct EmailSettings {
+    /// `email.from`
+    pub from: Address,
+    /// `email.ops_to`
+    pub ops_to: Vec<Address>,
+    /// `email.disabled`
+    pub disabled: Vec<String>,
+    /// The schedule of retries.
+    pub retries: Schedule,
+    /// `email.give_up_after`
+    pub give_up_after: Duration,
+}
+
+/// The handler.
+pub struct SendEmail {
+    settings: EmailSettings,
+    templates: Templates,
+    mailer: Arc<Mailer>,
+    loads: Batcher<EmailId, Result<Option<OwedEmail>, DbError>>,
+    records: Batcher<EmailRecord, Result<bool, DbError>>,
+    observer: Arc<dyn Observer>,
+}
+
+/// Why a run could not go on; it is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+#[async_trait]
+impl Handler for SendEmail {
+    fn name(&self) -> &'static str {
+        "email"
+    }
+
+    async fn run(&self, claim: Claim) -> Ran {
+        match self.send(claim).await {
+            Ok(ran) => ran,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the email waits for the database");
+                self.panicked(claim).await
+            }
+        }
+    }
+
+    async fn panicked(&self, claim: Claim) -> Ran {
+        let after = self.settings.retries.interval(claim.wake.tries);
+        Ran::Later { lane: Lane::Email, after, tries: claim.wake.tries.saturating_add(1) }
+    }
+}
+
+impl SendEmail {
+    /// Makes the handler; `tasks` gets its group commits.
+    pub fn new(
+        settings: EmailSettings,
+        templates: Templates,
+        mailer: Arc<Mailer>,
+        db: &Database,
+        observer: Arc<dyn Observer>,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (loading, recording) = (db.clone(), db.clone());
+        let loads = Batcher::start(tasks, GROUP_MAX, move |ids: Vec<EmailId>| {
+            let db = loading.clone();
+            async move {
+                match db.load_emails(&ids).await {
+                    Ok(emails) => {
+                        let mut found: HashMap<EmailId, OwedEmail> =
+                            emails.into_iter().map(|email| (email.id, email)).collect();
+                        ids.iter().map(|id| Ok(found.remove(id))).collect()
+                    }
+                    Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
+                }
+            }
+        });
+        let records = Batcher::start(tasks, GROUP_MAX, move |records: Vec<EmailRecord>| {
+            let db = recording.clone();
+            async move {
+                match db.commit_emails(&records).await {
+                    Ok(held) => held.into_iter().map(Ok).collect(),
+                    Err(error) => records.iter().map(|_| Err(error.clone())).collect(),
+                }
+            }
+        });
+        Self { settings, templates, mailer, loads, records, observer }
+    }
+
+    async fn send(&self, claim: Claim) -> Result<Ran, Failure> {
+        let id = EmailId(claim.wake.fence.wake.subject());
+        let Some(email) = self.loads.submit(id).await?? else {
+            tracing::error!(email_id = id.0, "a wake without its email");
+            return Ok(Ran::Later { lane: Lane::Email, after: Duration::from_hours(24), tries: 0 });
+        };
+        let result = if email.queued { self.try_once(&email, claim).await } else { EmailResult::Disabled };
+        let outcome = match &result {
+            EmailResult::Sent => "sent",
+            EmailResult::Disabled => "disabled",
+            EmailResult::Failed(_) => "failed",
+            EmailResult::Later(..) => "retried",
+        };
+        tracing::info!(
+            email_id = id.0,
+            template = email.template,
+            reference = email.order.as_ref().map(|order| &order.reference),
+            outcome,
+            "email"
+        );
+        let tries = claim.wake.tries.saturating_add(1);
+        let record = EmailRecord { fence: claim.wake.fence, email: id, result, tries };
+        let held = self.records.submit(record).await??;
+        self.observer.emailed(&email.template, outcome);
+        Ok(if held { Ran::Recorded } else { Ran::Stale })
+    }
+
+    async fn try_once(&self, email: &OwedEmail, claim: Claim) -> EmailResult {
+        if self.settings.disabled.contains(&email.template) {
+            return EmailResult::Disabled;
+        }
+        let mails = match self.compose(email) {
+            Ok(mails) => mails,
+            Err(why) => return EmailResult::Failed(why),
+        };
+        if mails.is_empty() {
+            return EmailResult::Disabled;
+        }
+        for mail in &mails {
+            if let Err(error) = self.mailer.send(mail).await {
+                tracing::warn!(email_id = email.id.0, error = &error as &dyn std::error::Error, "not sent");
+                let given_up = email.age >= self.settings.give_up_after;
+                return if error.kind == Kind::Permanent || given_up {
+                    EmailResult::Failed(error.to_string())
+                } else {
+                    let after = self.settings.retries.interval(claim.wake.tries);
+                    EmailResult::Later(after, error.to_string())
+                };
+            }
+        }
+        EmailResult::Sent
+    }
+
+    /// The email, once for each recipient: one customer, or all operators. The error is final.
+    fn compose(&self, email: &OwedEmail) -> Result<Vec<Composed>, String> {
+        let name: TemplateName =
+            email.template.parse().map_err(|error| format!("template {:?}: {error}", email.template))?;
+        let (recipients, locale) = match &email.customer {
+            Some(customer) if !name.is_for_operator() => {
+                let full_name = format!("{} {}", customer.first_name, customer.last_name);
+                let address = Address::new(Some(&full_name), &customer.email)
+                    .map_err(|error| error.to_string())?;
+                (vec![address], customer.locale.parse().unwrap_or(Locale::En))
+            }
+            _ => (self.settings.ops_to.clone(), Locale::En),
+        };
+        let context = self.context(name, email);
+        let rendered: Rendered = self
+            .templates
+            .render(name, locale, &context)
+            .map_err(|error| error.to_string())?;
+        recipients
+            .iter()
+            .zip(0..)
+            .map(|(to, n): (_, u32)| {
+                // Each recipient's copy is a message of its own.
+                let left = if n == 0 {
+                    email.message_id.clone()
+                } else {
+                    format!("{}.{n}", email.message_id)
+                };
+                compose(&self.settings.from, to, &rendered, &left, email.created_at)
+                    .map_err(|error| error.to_string())
+            })
+            .collect()
+    }
+
+    fn context(&self, name: TemplateName, email: &OwedEmail) -> Context {
+        let from = &self.settings.from;
+        let mut context = Context {
+            sender_name: from.name().unwrap_or(from.domain()).to_owned(),
+            ..Context::default()
+        };
+        let Some(order) = &email.order else { return context };
+        if name.is_for_operator() {
+            context.ops = Some(to_ops(email, order));
+            return context;
+        }
+        context.customer = email.customer.as_ref().map(|customer| Customer {
+            first_name: customer.first_name.clone(),
+            last_name: customer.last_name.clone(),
+            organization: customer.organization.clone(),
+        });
+        context.order = Some(Order {
+            reference: order.reference.clone(),
+            submitted_on: order.submitted_at.date_naive(),
+        });
+        context.lines = order.lines.iter().map(to_line).collect();
+        context
+    }
+}
+
+/// A line as its customer may see it: never the reason itself, which may name suppliers and prices.
+fn to_line(line: &EmailLine) -> Line {
+    let wish = |key: &str| line.wish.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+    Line {
+        number: u32::try_from(line.line).unwrap_or(0).saturating_add(1),
+        kind: line.kind.clone(),
+        domain: line.domain.clone(),
+        package: wish("package"),
+        billing_period: wish("billing_period"),
+        status: line.status.clone(),
+        customer_reason: (line.status == "failed").then_some(match &line.reason {
+            Some(reason) if reason.contains("which it needs") => CustomerReason::PrerequisiteFailed,
+            _ => CustomerReason::Refused,
+        }),
+        expires_on: line.expires_at.map(|at| at.date_naive()),
+    }
+}
+
+fn to_ops(email: &OwedEmail, order: &EmailOrder) -> Ops {
+    let line = order.lines.iter().find(|line| Some(line.line) == email.line);
+    let status = line.map_or_else(String::new, |line| line.status.clone());
+    Ops {
+        reference: Some(order.reference.clone()),
+        line: line.and_then(|line| u32::try_from(line.line).ok()),
+        domain: line.and_then(|line| line.domain.clone()),
+        status: email.about.clone().unwrap_or(status),
+        reason: line
+            .and_then(|line| line.reason.clone())
+            .unwrap_or_else(|| "LJPc has accepted the order, and has not delivered it yet".to_owned()),
+        tag: line.and_then(|line| line.tag.clone()),
+        attempts: line.map(|line| line.attempts.clone()).unwrap_or_default(),
+        commands: vec![format!("provisor order show {}", order.reference)],
+    }
+}

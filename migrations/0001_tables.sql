@@ -59,7 +59,8 @@ CREATE TABLE provisor.order_lines (
     wish               jsonb NOT NULL,     -- the line's object as submitted, without nulls and without its auth code
     domain             text,               -- lower case; an A-label once the worker has normalised it
     status             text NOT NULL DEFAULT 'pending' CHECK (status IN
-                           ('pending', 'placing', 'in_doubt', 'provisioning', 'completed', 'failed', 'held', 'cancelled')),
+                           ('pending', 'placing', 'in_doubt', 'provisioning', 'completed', 'failed',
+                            'held', 'cancelled')),
     reason             text,
     upstream_order_id  bigint,
     site_id            bigint,
@@ -97,7 +98,7 @@ CREATE TABLE provisor.effects (
     line_id            bigint NOT NULL REFERENCES provisor.order_lines,
     step               text NOT NULL,      -- 'place_order', …: one live effect per line and step
     n                  integer NOT NULL,   -- 1, 2, …: a further placement of the same step
-    tag                text NOT NULL UNIQUE,  -- <reference>/<line>, or <reference>/<line>#<n>: by which the upstream's answer is recognised
+    tag                text NOT NULL UNIQUE,  -- <reference>/<line>, later <reference>/<line>#<n>: it is echoed
     state              text NOT NULL CHECK (state IN
                            ('sending', 'in_doubt', 'accepted', 'rejected', 'not_sent', 'absent', 'abandoned')),
     live               boolean NOT NULL DEFAULT true,
@@ -106,7 +107,7 @@ CREATE TABLE provisor.effects (
     claims_name        boolean NOT NULL DEFAULT false,  -- it will bring the name itself
     upstream_order_id  bigint UNIQUE,
     site_id            bigint UNIQUE,
-    order_id_floor     bigint,             -- the highest LJPc order of ours known when the intent was made: evidence is looked for above it
+    order_id_floor     bigint,             -- highest LJPc order of ours known at the intent: evidence lies above it
     intended_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     settled_at         timestamptz,
     UNIQUE (line_id, step, n)
@@ -125,7 +126,7 @@ CREATE TABLE provisor.attempts (
     timeline      text NOT NULL,           -- the WAL timeline on which the intent was committed
     http_status   integer,
     jti           text,                    -- what the upstream's support asks for
-    outcome       text,                    -- accepted, rejected, rate_limited, unauthorized, not_sent, in_doubt; null: unknown
+    outcome       text,                    -- accepted, rejected, rate_limited, unauthorized, not_sent, in_doubt
     detail        text,
     started_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at      timestamptz
@@ -198,7 +199,7 @@ CREATE TABLE provisor.sites (
 
 -- The queue: one narrow, hot row per subject, for its life. A claim touches no indexed column, so it is a HOT update.
 CREATE TABLE provisor.wakes (
-    id           bigint PRIMARY KEY,       -- subject × 16 + kind (db/wakes.rs): one column, so that `id = ANY (…)` finds it
+    id           bigint PRIMARY KEY,       -- subject × 16 + kind (db/wakes.rs): one column, for `id = ANY (…)`
     lane         smallint NOT NULL,        -- 0 place, 1 retry, 2 poll, 3 email, 4 audit
     due_at       timestamptz NOT NULL,     -- 'infinity': nothing to do until poked
     lease_until  timestamptz NOT NULL DEFAULT '-infinity',
@@ -234,7 +235,8 @@ CREATE TABLE provisor.circuits (
     PRIMARY KEY (provider, endpoint)
 );
 
--- The WAL timeline on which irreversible requests may be made. Another one means a failover, which may have lost intents.
+-- The WAL timeline on which irreversible requests may be made. Another one means a failover,
+-- which may have lost intents.
 CREATE TABLE provisor.timeline (
     singleton     boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     confirmed     text NOT NULL,

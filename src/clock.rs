@@ -1,4 +1,5 @@
-//! A process's own clock, for what the database's time can't be asked for: deadlines of requests, ages of caches.
+//! A process's own clock, for what the database's time can't be asked for: deadlines of requests,
+//! ages of caches.
 
 use std::time::{Duration, Instant};
 

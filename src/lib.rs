@@ -1,4 +1,5 @@
-//! Provisor turns paid retail orders for hosting and domain names into delivered services, exactly once.
+//! Provisor turns paid retail orders for hosting and domain names into delivered services,
+//! exactly once.
 //!
 //! ARCHITECTURE.md says how the floors below stand on each other; `tests/tidy.rs` keeps it so.
 

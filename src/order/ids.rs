@@ -44,7 +44,8 @@ number! {
     SiteId
 }
 
-/// The shop's reference of an order: 1 to 128 printable ASCII characters, as the database has checked.
+/// The shop's reference of an order: 1 to 128 printable ASCII characters, as the database has
+/// checked.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reference(pub String);
@@ -55,8 +56,8 @@ impl fmt::Display for Reference {
     }
 }
 
-/// By which the upstream's copy of a placement is recognised: `<reference>/<line>`, and `#<n>` behind it from the second
-/// placement on (contract, "The order document").
+/// By which the upstream's copy of a placement is recognised: `<reference>/<line>`, and
+/// `#<n>` behind it from the second placement on (contract, "The order document").
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tag(String);

@@ -1,4 +1,5 @@
-//! The pure core: what an order is, how its lines move, what the ledger allows, what comes next. No I/O, no clock.
+//! The pure core: what an order is, how its lines move, what the ledger allows, what
+//! comes next. No I/O, no clock.
 
 pub mod catalogue;
 pub mod decide;

@@ -1,4 +1,4 @@
-//! Has the migrations compiled in anew when their folder changes: of a new file cargo knows nothing.
+//! Has the migrations compiled in anew when their folder changes, which cargo would not notice.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

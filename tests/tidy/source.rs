@@ -104,17 +104,17 @@ impl Source {
         let rest = self.after(offset);
         let Some(rest) = rest.trim_start().strip_prefix("::").map(str::trim_start) else { return };
         let start = self.code.len() - rest.len();
-        if !rest.starts_with('{') {
-            let segment: String = rest.chars().take_while(|c| is_word(*c)).collect();
-            named.push((start, if segment.is_empty() { "*".to_owned() } else { segment }));
-            return;
-        }
-        let end = closing(&self.code, start).unwrap_or(self.code.len());
-        let group = self.code.get(start + 1..end.saturating_sub(1)).unwrap_or_default();
-        for (at, item) in split_group(group) {
+        let items = if rest.starts_with('{') {
+            let end = closing(&self.code, start).unwrap_or(self.code.len());
+            let group = self.code.get(start + 1..end.saturating_sub(1)).unwrap_or_default();
+            split_group(group).into_iter().map(|(at, item)| (start + 1 + at, item)).collect()
+        } else {
+            vec![(start, rest)]
+        };
+        named.extend(items.into_iter().map(|(at, item)| {
             let segment: String = item.chars().take_while(|c| is_word(*c)).collect();
-            named.push((start + 1 + at, if segment.is_empty() { "*".to_owned() } else { segment }));
-        }
+            (at, if segment.is_empty() { "*".to_owned() } else { segment })
+        }));
     }
 
     /// The functions that have a body: offset of `fn`, name, and the body's range.

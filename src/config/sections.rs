@@ -1,0 +1,306 @@
+//! Each section's keys, their types and their bounds.
+
+use std::path::PathBuf;
+
+use url::{Host, Url};
+
+use super::address::Mailbox;
+use super::keys::KEYS;
+use super::layers::Raw;
+use super::reader::Reader;
+use super::settings::{
+    Audit, Database, Email, Explained, Http, Leanstack, LeanstackContract, Ljpc, Log, LogFormat,
+    Poll, Queue, Settings,
+};
+use super::{EMAIL_TEMPLATES, Origin, Secret, checks};
+
+/// Reads *every* field before it gives up on the first that is wrong, so that all mistakes are recorded.
+macro_rules! read_all {
+    ($section:ident { $($field:ident: $read:expr),+ $(,)? }) => {{
+        $(let $field = $read;)+
+        Some($section { $($field: $field?,)+ })
+    }};
+}
+
+/// All sections; `None` if the reader has recorded why not.
+pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
+    let settings: Option<Settings> = read_all!(Settings {
+        database: database(reader),
+        ljpc: ljpc(reader),
+        leanstack: leanstack(reader),
+        email: email(reader),
+        poll: poll(reader),
+        queue: queue(reader),
+        audit: audit(reader),
+        http: http(reader),
+        log: log(reader),
+        explained: Some(explain(reader)),
+    });
+    checks::durations(reader);
+    settings
+}
+
+fn database(r: &mut Reader) -> Option<Database> {
+    const CURE: &str = "write postgres://user:password@host:5432/name";
+    read_all!(Database {
+        url: r.optional("database.url", |r, key| r.secret(key, CURE, check_database_url)),
+    })
+}
+
+fn ljpc(r: &mut Reader) -> Option<Ljpc> {
+    let allow_http = r.boolean("ljpc.allow_http");
+    read_all!(Ljpc {
+        base_url: base_url(r, "ljpc.base_url", allow_http),
+        api_key: r.optional("ljpc.api_key", header_secret),
+        allow_http: allow_http,
+        timeout: r.duration("ljpc.timeout"),
+        requests_per_second: r.integer("ljpc.requests_per_second", 1..=10_000),
+        max_in_flight: r.integer("ljpc.max_in_flight", 1..=1_000),
+        in_doubt_grace: r.duration("ljpc.in_doubt_grace"),
+        evidence_interval: r.duration("ljpc.evidence_interval"),
+        order_id_probe: r.boolean("ljpc.order_id_probe"),
+        circuit_probe_interval: r.duration("ljpc.circuit_probe_interval"),
+    })
+}
+
+fn leanstack(r: &mut Reader) -> Option<Leanstack> {
+    const CONTRACTS: &[(&str, LeanstackContract)] =
+        &[("seed", LeanstackContract::Seed), ("2022", LeanstackContract::Edition2022)];
+    let allow_http = r.boolean("leanstack.allow_http");
+    read_all!(Leanstack {
+        enabled: r.boolean("leanstack.enabled"),
+        base_url: base_url(r, "leanstack.base_url", allow_http),
+        access_token: r.optional("leanstack.access_token", header_secret),
+        allow_http: allow_http,
+        contract: r.choice("leanstack.contract", CONTRACTS),
+    })
+}
+
+fn email(r: &mut Reader) -> Option<Email> {
+    const SMTP: &str = "write smtps://user:password@host:465, smtp://host:587?tls=required, or \
+                        for clear text beyond this machine ?tls=none";
+    const FROM: &str = "write shop@example.com, or Shop <shop@example.com>";
+    const OPS: &str = "write addresses such as ops@example.com";
+    const DISABLED: &str = "name templates such as order_received";
+    read_all!(Email {
+        smtp_url: r.optional("email.smtp_url", |r, key| r.secret(key, SMTP, check_smtp_url)),
+        from: r.optional("email.from", |r, key| r.parsed(key, FROM, Mailbox::parse)),
+        ops_to: r.parsed_list("email.ops_to", OPS, Mailbox::parse),
+        disabled: r.parsed_list("email.disabled", DISABLED, template),
+        retry_initial: r.duration("email.retry_initial"),
+        retry_max: r.duration("email.retry_max"),
+        give_up_after: r.duration("email.give_up_after"),
+        templates_dir: r.text("email.templates_dir").map(folder),
+    })
+}
+
+fn poll(r: &mut Reader) -> Option<Poll> {
+    read_all!(Poll {
+        initial_interval: r.duration("poll.initial_interval"),
+        multiplier: r.factor("poll.multiplier", 1.0..=10.0),
+        max_interval: r.duration("poll.max_interval"),
+        transfer_max_interval: r.duration("poll.transfer_max_interval"),
+        failed_recheck: r.duration("poll.failed_recheck"),
+        site_id_wait: r.duration("poll.site_id_wait"),
+        progress_after: r.duration("poll.progress_after"),
+        overdue_after: r.duration("poll.overdue_after"),
+    })
+}
+
+fn queue(r: &mut Reader) -> Option<Queue> {
+    read_all!(Queue {
+        concurrency: r.integer("queue.concurrency", 1..=10_000),
+        lease: r.duration("queue.lease"),
+        poll_interval: r.duration("queue.poll_interval"),
+        listen: r.boolean("queue.listen"),
+        shutdown_grace: r.duration("queue.shutdown_grace"),
+    })
+}
+
+fn audit(r: &mut Reader) -> Option<Audit> {
+    const CRON: &str = "write minute, hour, day of the month, month, day of the week: 0 6 * * *";
+    const ZONE: &str = "write a name such as Europe/Amsterdam, or UTC";
+    read_all!(Audit {
+        cron: r.parsed("audit.cron", CRON, cron),
+        timezone: r.parsed("audit.timezone", ZONE, timezone),
+        reminder_days: reminder_days(r, "audit.reminder_days"),
+        apply_auto_renew: r.boolean("audit.apply_auto_renew"),
+    })
+}
+
+fn http(r: &mut Reader) -> Option<Http> {
+    const LISTEN: &str = "write an IP address and a port: 127.0.0.1:9464, or [::1]:9464";
+    let socket = |text: &str| text.trim().parse().map_err(|_| "is not a socket address");
+    read_all!(Http { listen: r.parsed("http.listen", LISTEN, socket) })
+}
+
+fn log(r: &mut Reader) -> Option<Log> {
+    const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+    const FILTER: &str = "write a level, or levels by module: info,provisor::queue=debug";
+    read_all!(Log {
+        format: r.choice("log.format", FORMATS),
+        filter: r.parsed("log.filter", FILTER, filter),
+    })
+}
+
+fn explain(reader: &Reader) -> Vec<Explained> {
+    let explain_key = |key: &super::keys::Key| match reader.entry(key.name) {
+        Some(entry) => {
+            let shown =
+                if key.secret { Secret::new(String::new()).to_string() } else { shown(&entry.raw) };
+            Explained { key: key.name, value: Some(shown), origin: entry.origin.clone() }
+        }
+        None => Explained { key: key.name, value: None, origin: Origin::NotSet },
+    };
+    KEYS.iter().map(explain_key).collect()
+}
+
+fn shown(raw: &Raw) -> String {
+    match raw {
+        Raw::Text(text) | Raw::String(text) => text.clone(),
+        Raw::Integer(number) => number.to_string(),
+        Raw::Float(number) => number.to_string(),
+        Raw::Boolean(value) => value.to_string(),
+        Raw::List(items) => items.iter().map(shown).collect::<Vec<_>>().join(","),
+        Raw::Other => String::new(),
+    }
+}
+
+/// Goes into a header: what a header can't carry is refused here, where its key is still known.
+fn header_secret(r: &mut Reader, key: &str) -> Option<Secret> {
+    r.secret(key, "copy the key alone, without spaces and line breaks", |text| {
+        if text.chars().all(|c| c.is_ascii_graphic()) {
+            Ok(())
+        } else {
+            Err("holds white space or a character beyond ASCII")
+        }
+    })
+}
+
+fn check_database_url(text: &str) -> Result<(), &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    match url.scheme() {
+        "postgres" | "postgresql" => Ok(()),
+        _ => Err("does not begin with postgres://"),
+    }
+}
+
+fn base_url(r: &mut Reader, key: &str, allow_http: Option<bool>) -> Option<Url> {
+    const CURE: &str = "write https://host; http is for this machine, unless allow_http says more";
+    let parse = |text: &str| {
+        let url = Url::parse(text.trim()).map_err(|_| "is not a URL")?;
+        match url.scheme() {
+            "https" => {}
+            // Whether allow_http is well formed is told under its own name.
+            "http" if allow_http.unwrap_or(true) || is_loopback(&url) => {}
+            "http" => return Err("is http to another machine: the key would go in clear text"),
+            _ => return Err("is neither https nor http"),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("holds credentials");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("holds a query or a fragment");
+        }
+        Ok(url)
+    };
+    r.parsed(key, CURE, parse)
+}
+
+fn check_smtp_url(text: &str) -> Result<(), &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    let mut tls = None;
+    for (name, value) in url.query_pairs() {
+        match (name.as_ref(), value.as_ref()) {
+            ("tls", "required") if tls.is_none() => tls = Some(true),
+            ("tls", "none") if tls.is_none() => tls = Some(false),
+            ("tls", _) => return Err("has a tls that is neither required nor none, or has two"),
+            _ => return Err("holds another parameter than tls"),
+        }
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("names no host");
+    }
+    match (url.scheme(), tls) {
+        ("smtps", None | Some(true)) | ("smtp", Some(_)) => Ok(()),
+        ("smtps", Some(false)) => Err("contradicts itself: smtps with tls=none"),
+        ("smtp", None) if is_loopback(&url) => Ok(()),
+        ("smtp", None) => Err("is clear text to another machine"),
+        _ => Err("is neither smtp nor smtps"),
+    }
+}
+
+/// Does it lead to this machine, whatever the name service says?
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        // Of schemes that the standard does not know, such as smtp, url leaves an IPv4 address a name.
+        Some(Host::Domain(name)) => {
+            let name = name.to_ascii_lowercase();
+            name == "localhost"
+                || name.ends_with(".localhost")
+                || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        }
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+fn template(name: &str) -> Result<String, &'static str> {
+    if EMAIL_TEMPLATES.contains(&name) { Ok(name.to_owned()) } else { Err("is not a template") }
+}
+
+fn folder(text: String) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn cron(text: &str) -> Result<String, &'static str> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "*,-/".contains(c);
+    if fields.len() != 5 {
+        return Err("does not have five fields");
+    }
+    if !fields.iter().all(|field| field.chars().all(allowed)) {
+        return Err("holds a character that no such field can have");
+    }
+    Ok(fields.join(" "))
+}
+
+fn timezone(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
+        return Err("is not a name of a time zone");
+    }
+    Ok(text.to_owned())
+}
+
+fn reminder_days(r: &mut Reader, key: &str) -> Option<Vec<i32>> {
+    const CURE: &str = "write 1 to 20 different whole numbers from -365 to 365";
+    const ENTRIES_MAX: usize = 20;
+    let parse = |text: &str| match text.parse::<i32>() {
+        Ok(days) if (-365..=365).contains(&days) => Ok(days),
+        Ok(_) => Err("is out of range"),
+        Err(_) => Err("is not a whole number"),
+    };
+    let days = r.parsed_list(key, CURE, parse)?;
+    let mut distinct = days.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if days.is_empty() || days.len() > ENTRIES_MAX {
+        r.refuse(key, format!("has {} entries", days.len()), CURE);
+        return None;
+    }
+    if distinct.len() < days.len() {
+        r.refuse(key, "names a day twice", CURE);
+        return None;
+    }
+    Some(days)
+}
+
+fn filter(text: &str) -> Result<String, &'static str> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is not a filter of tracing"),
+    }
+}

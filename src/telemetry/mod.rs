@@ -1,1 +1,15 @@
 //! Logs and metrics.
+//!
+//! Architecture invariant: nothing here knows an order. Which kinds, lanes, endpoints and templates there are is passed in
+//! by the wiring ([`KnownLabels`]), because those lists live on other floors.
+
+mod labels;
+pub mod logs;
+mod metrics;
+mod series;
+
+pub use labels::{
+    EmailOutcome, JobOutcome, KnownLabels, OpenLine, OrderEnd, QueueState, Severity,
+    UpstreamOutcome,
+};
+pub use metrics::Metrics;

@@ -119,6 +119,9 @@ impl Change {
                 reason.as_ref().map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
             change.events.push(Event { name: status.as_str(), detail });
         }
+        if status != LineStatus::InDoubt {
+            change.progress.in_doubt_at = None;
+        }
         change.progress.status = status;
         change.progress.reason = reason;
         change
@@ -147,15 +150,15 @@ pub fn decide(facts: &Facts, known: Known<'_>, patience: &Patience) -> Step {
 }
 
 /// An acceptance that the ledger knows of and the line does not: a run that ended between the two, or an answer that
-/// came late. The line follows the ledger from whatever state it is in.
+/// came late. The line follows the ledger, given up or not, unless it already bears an order or has ended for good.
 fn adopt(facts: &Facts) -> Option<Change> {
     let placement = facts.placement.as_ref()?;
     let id = placement.upstream_order_id?;
-    let known = facts.progress.upstream_order_id == Some(id);
-    if placement.state != EffectState::Accepted || !placement.live || known {
-        return None;
-    }
-    Some(accepted(facts, id, facts.progress.cost))
+    let progress = &facts.progress;
+    let may_follow = progress.upstream_order_id.is_none()
+        && progress.status.may_become(LineStatus::Provisioning);
+    (placement.state == EffectState::Accepted && may_follow)
+        .then(|| accepted(facts, id, progress.cost))
 }
 
 /// The line after its order was accepted upstream.
@@ -167,7 +170,6 @@ pub fn accepted(facts: &Facts, id: UpstreamOrderId, cost: Option<Money>) -> Chan
     change.progress.upstream_order_id = Some(id);
     change.progress.cost = cost;
     change.progress.accepted_at = Some(facts.now);
-    change.progress.in_doubt_at = None;
     change
 }
 
@@ -223,42 +225,51 @@ fn decide_doubt(facts: &Facts) -> Change {
 #[must_use]
 pub fn rejected(facts: &Facts, message: Option<&str>) -> Change {
     let message = message.unwrap_or("no message was given");
-    let mut change = Change::to(
-        facts,
-        LineStatus::Failed,
-        Some(format!("LJPc refused the order: {message}")),
-        Then::Rest,
-    );
-    change.progress.in_doubt_at = None;
-    change
+    let reason = format!("LJPc refused the order: {message}");
+    Change::to(facts, LineStatus::Failed, Some(reason), Then::Rest)
 }
 
 /// The line after its handler panicked: another try, or none (contract: held if nothing was sent, else in doubt).
+///
+/// `facts` are read anew after the panic: the run may have got as far as its intent.
 #[must_use]
 pub fn panicked(facts: &Facts) -> Change {
-    let panics = facts.progress.panics + 1;
-    let sent = !matches!(
-        facts.placement.as_ref().map(|placement| placement.state),
-        None | Some(EffectState::NotSent | EffectState::Rejected)
-    );
-    let reason = format!("the worker failed {panics} times on this line; its log says why");
-    let mut change = match (facts.progress.status, panics >= PANICS_MAX) {
-        (LineStatus::Pending, true) => {
-            Change::to(facts, LineStatus::Held, Some(reason), Then::Rest)
-        }
-        (LineStatus::Placing, true) if sent => in_doubt(facts, reason),
-        (LineStatus::Placing, true) => {
-            let mut change = Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry);
-            change.progress.status = LineStatus::Pending;
-            change
-        }
-        _ => Change::unchanged(facts, Then::Retry),
+    let panics = facts.progress.panics.saturating_add(1);
+    let mut change = if panics < PANICS_MAX {
+        Change::unchanged(facts, Then::Retry)
+    } else {
+        adopt(facts).unwrap_or_else(|| given_up(facts, panics))
     };
     change.progress.panics = panics;
     change
 }
 
+/// A line on which the handler has panicked too often.
+fn given_up(facts: &Facts, panics: i32) -> Change {
+    let open = facts.placement.as_ref().is_some_and(|latest| latest.state.may_have_bought());
+    let reason = format!("the worker failed {panics} times on this line; its log says why");
+    match facts.progress.status {
+        LineStatus::Pending if open => in_doubt(facts, reason),
+        LineStatus::Pending => Change::to(facts, LineStatus::Held, Some(reason), Then::Rest),
+        // What the ledger knows of the interrupted placement says more than the panic does. A line that goes back to
+        // `pending` by it is held when it panics there.
+        LineStatus::Placing => decide_interrupted(facts),
+        LineStatus::InDoubt
+        | LineStatus::Provisioning
+        | LineStatus::Held
+        | LineStatus::Completed
+        | LineStatus::Failed
+        | LineStatus::Cancelled => Change::unchanged(facts, Then::Retry),
+    }
+}
+
 fn decide_pending(facts: &Facts, known: Known<'_>) -> Step {
+    let Some((n, tag)) = facts.next_placement() else {
+        // The ledger forbids another placement: its outcome is what the line waits for. This comes first, since a line
+        // that may have bought something is neither held nor failed, whatever else is wrong with it.
+        return in_doubt(facts, "an earlier placement of this line is still open".to_owned())
+            .step();
+    };
     let wish = match &facts.wish {
         Ok(Wish::NotYet(kind)) => {
             let reason = format!(
@@ -282,11 +293,6 @@ fn decide_pending(facts: &Facts, known: Known<'_>) -> Step {
     if let Some(waiting) = decide_prerequisites(facts) {
         return waiting.step();
     }
-    let Some((n, tag)) = facts.next_placement() else {
-        // The ledger forbids another placement: its outcome is what the line waits for.
-        return in_doubt(facts, "an earlier placement of this line is still open".to_owned())
-            .step();
-    };
     let order =
         |title, item, price| Step::Place(Box::new(Order { n, tag, title, domain, item, price }));
     match wish {

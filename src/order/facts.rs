@@ -43,19 +43,35 @@ pub struct Progress {
     pub panics: i32,
 }
 
-/// The latest placement of the line's order, from the ledger.
+/// A placement of the line's order, from the ledger.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Placement {
     /// 1, 2, …
     pub n: i32,
     /// What is known of it.
     pub state: EffectState,
-    /// It still counts: the line has not ended by it.
+    /// It keeps other placements of the line, and of its domain, out of the ledger. Nothing is decided by it: an
+    /// acceptance that comes late counts, even if the placement was given up.
     pub live: bool,
     /// Where the upstream accepted it.
     pub upstream_order_id: Option<UpstreamOrderId>,
     /// What the upstream said last, cleaned.
     pub detail: Option<String>,
+}
+
+impl Placement {
+    /// The placement by which the line's next step is decided: the one whose order the line bears, or else one that the
+    /// upstream has accepted, or else the latest.
+    ///
+    /// Not simply the latest: a person may have said of an earlier one that it does not exist, and been wrong. Once the
+    /// truth is known, the line must neither send again nor fail by what came of the later one.
+    #[must_use]
+    pub fn that_counts(placements: &[Self], borne: Option<UpstreamOrderId>) -> Option<&Self> {
+        placements.iter().max_by_key(|placement| {
+            let is_borne = borne.is_some() && placement.upstream_order_id == borne;
+            (is_borne, placement.state == EffectState::Accepted, placement.n)
+        })
+    }
 }
 
 /// A line and all that its next step depends on.
@@ -73,7 +89,7 @@ pub struct Facts {
     pub cost_limit: Option<Money>,
     /// Where it stands.
     pub progress: Progress,
-    /// The latest placement, if there is one.
+    /// The placement that counts, if there is one.
     pub placement: Option<Placement>,
     /// All lines of the order, this one too.
     pub lines: Vec<LineState>,

@@ -62,6 +62,13 @@ impl EffectState {
         }
     }
 
+    /// Whether it has bought something, or may have: nothing else may be placed for the line meanwhile, and a second
+    /// acceptance beside it is told to the operator as a second purchase.
+    #[must_use]
+    pub const fn may_have_bought(self) -> bool {
+        matches!(self, Self::Sending | Self::InDoubt | Self::Accepted)
+    }
+
     /// Whether the placement stands in the way of another one of the same line and step.
     #[must_use]
     pub const fn is_live(self) -> bool {
@@ -87,7 +94,7 @@ pub const fn next_placement(latest: Option<(i32, EffectState)>) -> NextPlacement
         None => NextPlacement::New(1),
         Some((n, EffectState::NotSent)) => NextPlacement::Again(n),
         Some((n, EffectState::Rejected | EffectState::Absent | EffectState::Abandoned)) => {
-            NextPlacement::New(n + 1)
+            NextPlacement::New(n.saturating_add(1))
         }
         Some((_, EffectState::Sending | EffectState::InDoubt | EffectState::Accepted)) => {
             NextPlacement::Forbidden

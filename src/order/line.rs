@@ -59,8 +59,11 @@ impl LineStatus {
             Self::InDoubt => {
                 matches!(to, Self::InDoubt | Self::Provisioning | Self::Pending | Self::Failed)
             }
-            Self::Provisioning => matches!(to, Self::Provisioning | Self::Completed | Self::Failed),
-            Self::Held => !matches!(to, Self::Completed | Self::InDoubt),
+            // In doubt: a line that lost the id of its order, which only a person can name again.
+            Self::Provisioning => {
+                matches!(to, Self::Provisioning | Self::Completed | Self::Failed | Self::InDoubt)
+            }
+            Self::Held => !matches!(to, Self::Completed | Self::InDoubt | Self::Placing),
             Self::Failed => matches!(to, Self::Failed | Self::Provisioning),
             Self::Completed => matches!(to, Self::Completed),
             Self::Cancelled => matches!(to, Self::Cancelled),

@@ -16,9 +16,12 @@ use super::{
 pub fn decide_reading(facts: &Facts, reading: &Reading, patience: &Patience) -> Change {
     let mut change = match reading {
         Reading::Unreadable { status } => {
+            // It says nothing about the order: what was seen before, and since when, stands.
             let reason =
                 format!("LJPc answers {status} when asked for the order; it is asked again");
-            polled_on(facts, Some(reason))
+            let mut change = Change::unchanged(facts, Then::Poll(false));
+            change.progress.reason = Some(reason);
+            change
         }
         Reading::Order { simple_status, site_id } => {
             let mut change = match (simple_status, site_id) {
@@ -37,6 +40,7 @@ pub fn decide_reading(facts: &Facts, reading: &Reading, patience: &Patience) -> 
     change
 }
 
+/// Neither failed nor completed: the waits for those begin anew if it is read so again.
 fn polled_on(facts: &Facts, reason: Option<String>) -> Change {
     let mut change = Change::unchanged(facts, Then::Poll(false));
     change.progress.reason = reason;

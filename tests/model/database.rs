@@ -1,0 +1,244 @@
+//! The transactions. Each is atomic here; what makes it so in PostgreSQL is told where it is not obvious.
+
+use provisor::order::{
+    LineStatus,
+    ledger::{EffectState, Outcome},
+};
+
+use crate::{
+    mutations::Mutation,
+    state::{At, Placed, Record, Request, Run, State, order_id, slot},
+};
+
+/// What came of the transaction that commits an intent.
+pub(crate) enum Intent {
+    Committed,
+    /// Another line has a placement under way for the domain.
+    DomainTaken,
+    /// The fence, the line's status or the ledger has changed since the facts were read.
+    Overtaken,
+}
+
+impl State {
+    pub(crate) fn claim(&mut self, worker: usize, line: usize) {
+        let target = &mut self.lines[line];
+        target.wake.leased = true;
+        target.wake.holder = Some(worker);
+        let seen = target.seen();
+        self.workers[worker] = Some(Run { line, seen, poked: false, at: At::Claimed });
+    }
+
+    /// `kicks + 1`, and due now.
+    pub(crate) fn poke(&mut self, line: usize) {
+        self.lines[line].wake.due = true;
+        for run in self.workers.iter_mut().flatten().filter(|run| run.line == line) {
+            run.poked = true;
+        }
+    }
+
+    /// The run ends and writes nothing: its lease runs out.
+    pub(crate) fn drop_run(&mut self, worker: usize) {
+        if let Some(run) = self.workers[worker].take() {
+            let wake = &mut self.lines[run.line].wake;
+            if wake.holder == Some(worker) {
+                wake.holder = None;
+            }
+        }
+    }
+
+    /// The intent. The fence's row is locked, the line's row is updated with its expected status, and only then is the
+    /// ledger looked at, in a statement of its own: whoever learns the truth locks the line's row first, too.
+    pub(crate) fn commit_intent(
+        &mut self,
+        worker: usize,
+        request: Request,
+        mutation: Option<Mutation>,
+    ) -> Intent {
+        let Some(run) = self.workers[worker] else { return Intent::Overtaken };
+        let fenced_in = self.is_fenced_in(worker);
+        let others_live = self.lines.iter().enumerate().any(|(index, other)| {
+            index != run.line && other.placements.iter().any(|placed| placed.live)
+        });
+        let line = &mut self.lines[run.line];
+        let knows_better =
+            line.has_accepted() && mutation != Some(Mutation::IntentIgnoresAcceptance);
+        if !fenced_in || line.row.status != LineStatus::Pending || knows_better {
+            return Intent::Overtaken;
+        }
+        let open = line.placements.iter().any(|placed| placed.state.may_have_bought());
+        let live = line.placements.iter().any(|placed| placed.live);
+        match line.placed_mut(request.n) {
+            Some(placed) if placed.state == EffectState::NotSent => {
+                placed.state = EffectState::Sending;
+            }
+            Some(_) => return Intent::Overtaken,
+            None if live => return Intent::Overtaken,
+            None if others_live => return Intent::DomainTaken,
+            None => line.placements.push(Placed {
+                n: request.n,
+                state: EffectState::Sending,
+                live: true,
+                id: None,
+            }),
+        }
+        line.row.status = LineStatus::Placing;
+        line.row.sent = true;
+        line.history.sent_against_ledger |= open;
+        Intent::Committed
+    }
+
+    /// The truth about an attempt enters the ledger: never fenced, and once for each attempt (`WHERE outcome IS NULL`).
+    /// The line is poked if somebody else may have looked at it meanwhile; a run that still holds it goes on itself.
+    pub(crate) fn settle(
+        &mut self,
+        worker: usize,
+        request: Request,
+        outcome: Outcome,
+        mutation: Option<Mutation>,
+    ) {
+        let Some(run) = self.workers[worker] else { return };
+        let fenced_in = self.is_fenced_in(worker);
+        if mutation == Some(Mutation::TruthIsFenced) && !fenced_in {
+            return;
+        }
+        let id = (outcome == Outcome::Accepted).then(|| order_id(run.line, request.tag));
+        self.learn(run.line, request.n, outcome, id, mutation);
+        if !fenced_in {
+            self.poke(run.line);
+        }
+    }
+
+    /// `EffectState::learn` on a placement, and the event if that makes a second purchase known.
+    pub(crate) fn learn(
+        &mut self,
+        line: usize,
+        n: i32,
+        outcome: Outcome,
+        id: Option<i64>,
+        mutation: Option<Mutation>,
+    ) {
+        let line = &mut self.lines[line];
+        let Some(placed) = line.placed_mut(n) else { return };
+        let before = placed.state;
+        let after = match mutation {
+            Some(Mutation::AcceptedDoesNotAbsorb) => learn_the_last_word(before, outcome),
+            _ => before.learn(outcome),
+        };
+        placed.state = after;
+        placed.id = placed.id.or(id);
+        let others_bought = line
+            .placements
+            .iter()
+            .any(|other| other.n != n && other.state.may_have_bought());
+        line.history.told_twice |=
+            after == EffectState::Accepted && before != after && others_bought;
+        line.history.unlearnt |= before == EffectState::Accepted && before != after;
+    }
+
+    /// The line after the run, with its wake: fenced, and only on the expected status.
+    pub(crate) fn record(&mut self, worker: usize, record: Record, mutation: Option<Mutation>) {
+        let Some(run) = self.workers[worker] else { return };
+        let fenced_in = self.is_fenced_in(worker) || mutation == Some(Mutation::RecordIsNotFenced);
+        let line = &mut self.lines[run.line];
+        if !fenced_in || line.row.status != record.expected {
+            self.drop_run(worker);
+            return;
+        }
+        line.history.leapt |= !line.row.status.may_become(record.to.status);
+        // `sent` is no part of the progress: the intent alone sets it, and nothing resets it.
+        line.row.status = record.to.status;
+        line.row.borne = record.to.borne;
+        line.row.panics = record.to.panics;
+        for placed in &mut line.placements {
+            // A line in doubt has a placement in doubt, or nobody could resolve it.
+            if line.row.status == LineStatus::InDoubt && placed.state == EffectState::Sending {
+                placed.state = placed.state.learn(Outcome::InDoubt);
+            }
+            if record.blindly && placed.state.may_have_bought() {
+                placed.state = EffectState::NotSent;
+            }
+            placed.live &= !line.row.status.is_ended();
+        }
+        let missed = run.poked && mutation != Some(Mutation::ParkIgnoresKicks);
+        line.wake.due = record.again || missed;
+        line.wake.leased = false;
+        line.wake.holder = None;
+        self.workers[worker] = None;
+    }
+
+    /// `cancel_order`: compares and swaps, like the intent.
+    pub(crate) fn may_cancel(&self, line: usize, mutation: Option<Mutation>) -> bool {
+        let row = &self.lines[line].row;
+        let expected = matches!(row.status, LineStatus::Pending | LineStatus::Held) && !row.sent;
+        expected || (mutation == Some(Mutation::CancelIgnoresStatus) && !row.status.is_ended())
+    }
+
+    pub(crate) fn cancel(&mut self, line: usize) {
+        self.lines[line].row.status = LineStatus::Cancelled;
+    }
+
+    /// Whether a person may say what became of the line's order.
+    pub(crate) fn may_resolve(&self, line: usize) -> bool {
+        let line = &self.lines[line];
+        line.row.status == LineStatus::InDoubt
+            && line.counting().is_some_and(|placed| placed.state == EffectState::InDoubt)
+    }
+
+    /// `order resolve --absent`: compares and swaps on `in_doubt`, and bumps the token.
+    pub(crate) fn resolve_absent(&mut self, line: usize) {
+        let Some(placed) = self.lines[line].counting() else { return };
+        let wrong =
+            self.lines[line].bought[slot(placed.n)] > 0 || self.is_in_flight(line, placed.n);
+        let target = &mut self.lines[line];
+        target.history.wrongly_absent += u8::from(wrong);
+        if let Some(placed) = target.placed_mut(placed.n) {
+            placed.state = EffectState::Absent;
+            placed.live = false;
+        }
+        target.row.status = LineStatus::Pending;
+        target.wake.holder = None;
+        self.poke(line);
+    }
+
+    /// `order resolve --abandon`.
+    pub(crate) fn resolve_abandon(&mut self, line: usize) {
+        let line = &mut self.lines[line];
+        line.row.status = LineStatus::Failed;
+        for placed in &mut line.placements {
+            placed.live = false;
+            if matches!(placed.state, EffectState::InDoubt | EffectState::NotSent) {
+                placed.state = EffectState::Abandoned;
+            }
+        }
+    }
+
+    /// `order resolve --upstream-order`: the truth, found by a person.
+    pub(crate) fn resolve_adopt(&mut self, line: usize, mutation: Option<Mutation>) {
+        let Some(placed) = self.lines[line].counting() else { return };
+        let id = Some(order_id(line, placed.n));
+        self.learn(line, placed.n, Outcome::Accepted, id, mutation);
+        self.lines[line].history.unheard[slot(placed.n)] = false;
+        self.poke(line);
+    }
+
+    /// `order retry`: decides a held line anew.
+    pub(crate) fn retry(&mut self, line: usize) {
+        let row = &mut self.lines[line].row;
+        row.status = LineStatus::Pending;
+        row.panics = 0;
+        self.poke(line);
+    }
+}
+
+/// What `learn` must not be: whatever came last is believed.
+fn learn_the_last_word(state: EffectState, outcome: Outcome) -> EffectState {
+    match outcome {
+        Outcome::Accepted => EffectState::Accepted,
+        Outcome::Rejected => EffectState::Rejected,
+        Outcome::InDoubt => EffectState::InDoubt,
+        Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => match state {
+            EffectState::Absent | EffectState::Abandoned => state,
+            _ => EffectState::NotSent,
+        },
+    }
+}

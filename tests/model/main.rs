@@ -1,0 +1,143 @@
+//! The proof of "exactly once": a model of lines, ledger, leases, fences, cancellation and a person's resolutions, of
+//! which every reachable state is searched.
+//!
+//! What decides is the real code: `decide`, `accepted`, `in_doubt`, `rejected`, `panicked`, `Placement::that_counts`,
+//! `EffectState::learn`, `Facts::next_placement` (with its tags) and `LineStatus::may_become`. Modelled is what
+//! surrounds it: the transactions (`database.rs`: the specification of `src/db`), the workers with their queue and the
+//! upstream (`actions.rs`), and what goes wrong. Any worker may be killed, may panic or may pause for ever between any
+//! two steps; leases end whenever they like; an answer may be lost while its request still arrives later; the answer to
+//! a COMMIT may be lost; a person may be wrong.
+//!
+//! Time is not modelled: whatever is scheduled may become due at once, and the configured waits are over. Whether they
+//! are kept is tested with `decide`.
+//!
+//! - `state.rs`: what there is. `actions.rs`: what can happen. `database.rs`: how it is written down.
+//! - `properties.rs`: what must always hold.
+//! - `mutations.rs`: the rules broken one by one, each of which the search must notice.
+//!
+//! `PROVISOR_MODEL=long cargo test --test model` searches with more of everything, for many minutes and with gigabytes.
+
+mod actions;
+mod database;
+mod mutations;
+mod properties;
+mod rest;
+mod state;
+
+use provisor::order::{Money, catalogue::Product};
+use stateright::{Checker, Model, Property};
+
+use crate::{actions::Action, mutations::Mutation, state::State};
+
+/// How much there is of everything, which is what makes the space finite.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Lines, of one kind and for one domain.
+    pub(crate) lines: usize,
+    /// Runs at one time.
+    pub(crate) workers: usize,
+    pub(crate) budget: Budget,
+}
+
+/// What may still go wrong, or be done from outside.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Budget {
+    pub(crate) crashes: u8,
+    pub(crate) panics: u8,
+    /// Leases that end although their run goes on. Those of runs that have ended don't count.
+    pub(crate) lease_ends: u8,
+    /// Commands of a person.
+    pub(crate) resolutions: u8,
+    pub(crate) cancels: u8,
+}
+
+impl Limits {
+    /// Enough for every mutation to be noticed.
+    pub(crate) const SMALL: Self = Self {
+        lines: 1,
+        workers: 2,
+        budget: Budget { crashes: 1, panics: 0, lease_ends: 1, resolutions: 1, cancels: 1 },
+    };
+    const ONE_LINE: Self = Self {
+        lines: 1,
+        workers: 2,
+        budget: Budget { crashes: 2, panics: 1, lease_ends: 2, resolutions: 2, cancels: 1 },
+    };
+    const THREE_WORKERS: Self = Self { workers: 3, ..Self::ONE_LINE };
+    const TWO_LINES: Self = Self {
+        lines: 2,
+        workers: 2,
+        budget: Budget { crashes: 1, panics: 0, lease_ends: 1, resolutions: 1, cancels: 1 },
+    };
+}
+
+/// The model.
+pub(crate) struct Provisor {
+    limits: Limits,
+    mutation: Option<Mutation>,
+    catalogue: Vec<Product>,
+}
+
+impl Provisor {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let catalogue = vec![Product {
+            uuid: "00000000-0000-4000-8000-000000000005".to_owned(),
+            name: "5GB hosting".to_owned(),
+            category_identifier: "hosting_5gb".to_owned(),
+            client_choice: true,
+            monthly_price: "4.99".parse::<Money>().ok(),
+            yearly_price: None,
+        }];
+        Self { limits, mutation: None, catalogue }
+    }
+
+    pub(crate) fn broken_by(self, mutation: Mutation) -> Self {
+        Self { mutation: Some(mutation), ..self }
+    }
+}
+
+impl Model for Provisor {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new(&self.limits)]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        actions::possible(self, state, actions);
+    }
+
+    fn next_state(&self, before: &State, action: Action) -> Option<State> {
+        let mut state = before.clone();
+        actions::perform(self, &mut state, action);
+        (state != *before).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
+
+/// Searches the whole space and returns the number of its states.
+fn search(name: &str, limits: Limits) -> usize {
+    let started = std::time::Instant::now();
+    let checker = Provisor::new(limits).checker().threads(2).spawn_dfs().join();
+    let states = checker.unique_state_count();
+    println!(
+        "{name}: {states} unique states, {} transitions, depth {}, {:.1?}",
+        checker.state_count(),
+        checker.max_depth(),
+        started.elapsed()
+    );
+    checker.assert_properties();
+    states
+}
+
+#[test]
+fn every_interleaving_keeps_the_promises() {
+    for (name, limits) in [("small", Limits::SMALL), ("one line", Limits::ONE_LINE), ("two lines", Limits::TWO_LINES)] {
+        search(name, limits);
+    }
+    let _ = Limits::THREE_WORKERS;
+}

@@ -1,0 +1,102 @@
+//! The rules, broken one by one. For each there is a search that must find what the rule prevents: a model that can't
+//! see a fault proves nothing by not seeing any.
+
+use std::collections::BTreeSet;
+
+use stateright::{Checker, HasDiscoveries, Model};
+
+use crate::{Limits, Provisor, properties};
+
+/// A rule that is broken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mutation {
+    /// The request is written, and the ledger not told first.
+    NoIntent,
+    /// A run that lost its line may still write it down.
+    RecordIsNotFenced,
+    /// The last word about a placement is believed, even after an acceptance.
+    AcceptedDoesNotAbsorb,
+    /// An answer that comes after the lease was lost is thrown away.
+    TruthIsFenced,
+    /// `cancel_order` takes a line that is being placed.
+    CancelIgnoresStatus,
+    /// The second placement bears the tag of the first.
+    TagIsReused,
+    /// A run that parks its line takes no notice of a poke meanwhile.
+    ParkIgnoresKicks,
+    /// A request whose answer is missing is simply sent again.
+    DoubtIsRetried,
+    /// Telling the ledger about an attempt again is not the same as telling it once.
+    AttemptSettlesTwice,
+    /// The intent doesn't ask whether an earlier placement was accepted after all.
+    IntentIgnoresAcceptance,
+}
+
+/// Searches for a violation of `property`, and fails if there is none.
+fn assert_caught(mutation: Mutation, property: &'static str) {
+    let model = Provisor::new(Limits::SMALL).broken_by(mutation);
+    let checker = model
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AllOf(BTreeSet::from([property])))
+        .spawn_bfs()
+        .join();
+    let path = checker.assert_any_discovery(property);
+    println!(
+        "{mutation:?}: \"{property}\" is violated after {} actions, found among {} states: {:?}",
+        path.clone().into_actions().len(),
+        checker.unique_state_count(),
+        path.into_actions()
+    );
+}
+
+#[test]
+fn without_an_intent_a_crash_buys_twice() {
+    assert_caught(Mutation::NoIntent, properties::INTENDED);
+    assert_caught(Mutation::NoIntent, properties::ONE_FOR_A_TAG);
+}
+
+#[test]
+fn without_a_fence_a_zombie_stops_the_line() {
+    assert_caught(Mutation::RecordIsNotFenced, properties::AT_REST);
+}
+
+#[test]
+fn without_absorption_an_acceptance_is_forgotten() {
+    assert_caught(Mutation::AcceptedDoesNotAbsorb, properties::ABSORBS);
+}
+
+#[test]
+fn with_the_truth_fenced_an_acceptance_is_lost() {
+    assert_caught(Mutation::TruthIsFenced, properties::HEARD);
+}
+
+#[test]
+fn without_its_comparison_cancel_takes_back_what_was_sent() {
+    assert_caught(Mutation::CancelIgnoresStatus, properties::CANCELLED);
+}
+
+#[test]
+fn without_a_new_tag_one_tag_buys_twice() {
+    assert_caught(Mutation::TagIsReused, properties::ONE_FOR_A_TAG);
+}
+
+#[test]
+fn without_a_look_at_the_kicks_a_poke_is_lost() {
+    assert_caught(Mutation::ParkIgnoresKicks, properties::AT_REST);
+}
+
+#[test]
+fn a_blind_retry_buys_twice() {
+    assert_caught(Mutation::DoubtIsRetried, properties::ONE_FOR_A_LINE);
+}
+
+#[test]
+fn an_attempt_settled_twice_buys_twice() {
+    assert_caught(Mutation::AttemptSettlesTwice, properties::ONE_FOR_A_LINE);
+}
+
+#[test]
+fn an_intent_that_ignores_an_acceptance_buys_again() {
+    assert_caught(Mutation::IntentIgnoresAcceptance, properties::BY_THE_LEDGER);
+}

@@ -1,0 +1,609 @@
+//! The orders and the sites that came of them. Nothing runs beside it: what is due by now is delivered when somebody next
+//! asks, so that 100,000 open orders cost no timer and no scan.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::cart::{NewOrder, OrderLine};
+use crate::{
+    order::{SiteId, UpstreamOrderId},
+    sandbox::dice::{Probability, Stream, draw},
+};
+
+/// The ids that the document's samples begin with.
+const FIRST_ORDER_ID: i64 = 110;
+const FIRST_SITE_ID: i64 = 2019;
+/// Between two of our orders lie up to this many of other resellers.
+const GAP_MAX: u64 = 3;
+
+/// How orders are delivered, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sandbox) struct Terms {
+    pub(in crate::sandbox) delay: Duration,
+    pub(in crate::sandbox) failure_rate: Probability,
+    pub(in crate::sandbox) seed: u64,
+    pub(in crate::sandbox) orders_max: usize,
+}
+
+/// What a fault has in store for an order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::sandbox) enum Fate {
+    /// Delivered, or failed as the failure rate has it.
+    Usual,
+    /// Failed, whatever the rate.
+    Fails,
+    /// Completed, but its `site_id` stays null.
+    WithoutSiteId,
+    /// Completed, and its `site_id` follows after this time.
+    LateSiteId(Duration),
+}
+
+/// An order's `simple_status`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Accepted, nothing done yet.
+    Pending,
+    /// Being delivered.
+    Processing,
+    /// Delivered.
+    Completed,
+    /// Not delivered, and will not be.
+    Failed,
+}
+
+/// Where an order is put by hand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Drive {
+    /// The stage in which it then stays.
+    pub stage: Stage,
+    /// With [`Stage::Completed`]: `None` assigns site ids as usual, `Some(None)` none, `Some(Some(id))` this one to the
+    /// first hosting line.
+    pub site_id: Option<Option<SiteId>>,
+}
+
+/// Why the book refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// It is full.
+    #[error("the sandbox holds {0} orders, which is its most: start it anew")]
+    Full(usize),
+    /// The order is not one of ours.
+    #[error("the sandbox knows no order {0}")]
+    NoSuchOrder(UpstreamOrderId),
+    /// A site id that no site can have.
+    #[error("site id {0} is not a positive number")]
+    SiteId(SiteId),
+}
+
+/// One order.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) id: UpstreamOrderId,
+    pub(super) summary: Option<String>,
+    pub(super) lines: Vec<OrderLine>,
+    pub(super) site_ids: Vec<Option<SiteId>>,
+    pub(super) total: Decimal,
+    pub(super) created_at: DateTime<Utc>,
+    tag: Option<String>,
+    placed: Instant,
+    fate: Fate,
+    /// Set once it has ended, or by hand; until then the time decides.
+    settled: Option<Stage>,
+}
+
+/// One hosting site.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) id: SiteId,
+    pub(super) order: UpstreamOrderId,
+    pub(super) domain: String,
+    pub(super) disk_space_gb: u32,
+    /// Forwarding and DNS have no control panel to log in to.
+    pub(super) has_panel: bool,
+}
+
+/// Whose an order id is.
+pub(super) enum Ownership<'a> {
+    Ours(&'a Order),
+    /// Another reseller's.
+    Foreign,
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Due {
+    End,
+    LateSites,
+}
+
+/// All orders and sites.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Book {
+    terms: Terms,
+    /// Ids ascend, so a binary search finds one.
+    orders: Vec<Order>,
+    /// Ascending by id.
+    sites: Vec<Site>,
+    tags: HashMap<String, u32>,
+    due: BinaryHeap<Reverse<(Instant, UpstreamOrderId, Due)>>,
+    next_order_id: i64,
+    next_site_id: i64,
+}
+
+impl Book {
+    pub(in crate::sandbox) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            orders: Vec::new(),
+            sites: Vec::new(),
+            tags: HashMap::new(),
+            due: BinaryHeap::new(),
+            next_order_id: FIRST_ORDER_ID,
+            next_site_id: FIRST_SITE_ID,
+        }
+    }
+
+    /// Enters an order, pending.
+    pub(super) fn place(
+        &mut self,
+        new: NewOrder,
+        fate: Fate,
+        now: Instant,
+        created_at: DateTime<Utc>,
+    ) -> Result<&Order, BookError> {
+        if self.orders.len() >= self.terms.orders_max {
+            return Err(BookError::Full(self.terms.orders_max));
+        }
+        let id = UpstreamOrderId(self.next_order_id);
+        let gap = draw(self.terms.seed, Stream::Gaps, id.0.unsigned_abs()) % (GAP_MAX + 1);
+        self.next_order_id = id.0.saturating_add(1).saturating_add_unsigned(gap);
+        if let Some(tag) = &new.external_reference {
+            *self.tags.entry(tag.clone()).or_default() += 1;
+        }
+        let due = now + self.terms.delay;
+        self.due.push(Reverse((due, id, Due::End)));
+        if let Fate::LateSiteId(after) = fate {
+            self.due.push(Reverse((due + after, id, Due::LateSites)));
+        }
+        let at = self.orders.len();
+        self.orders.push(Order {
+            id,
+            summary: new.summary,
+            site_ids: vec![None; new.lines.len()],
+            total: new.lines.iter().map(|line| line.price).sum(),
+            lines: new.lines,
+            created_at,
+            tag: new.external_reference,
+            placed: now,
+            fate,
+            settled: None,
+        });
+        self.orders.get(at).ok_or(BookError::NoSuchOrder(id))
+    }
+
+    /// Delivers whatever is due by now.
+    pub(super) fn advance(&mut self, now: Instant) {
+        while let Some(Reverse((at, id, what))) = self.due.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.due.pop();
+            match what {
+                Due::End => self.end(id),
+                Due::LateSites => self.assign_sites(id),
+            }
+        }
+    }
+
+    fn end(&mut self, id: UpstreamOrderId) {
+        let drawn = draw(self.terms.seed, Stream::Failures, id.0.unsigned_abs());
+        let unlucky = self.terms.failure_rate.happens(drawn);
+        let Some(order) = self.order_mut(id) else { return };
+        if order.settled.is_some() {
+            return; // driven by hand meanwhile
+        }
+        let fails = order.fate == Fate::Fails || (order.fate == Fate::Usual && unlucky);
+        order.settled = Some(if fails { Stage::Failed } else { Stage::Completed });
+        if !fails && order.fate == Fate::Usual {
+            self.assign_sites(id);
+        }
+    }
+
+    /// Gives a site to each hosting line of a completed order that has none yet.
+    fn assign_sites(&mut self, id: UpstreamOrderId) {
+        let Ok(at) = self.position(id) else { return };
+        let mut next = self.next_site_id;
+        let Some(order) = self.orders.get_mut(at) else { return };
+        if order.settled != Some(Stage::Completed) {
+            return;
+        }
+        let mut made = Vec::new();
+        for (line, site_id) in order.lines.iter().zip(&mut order.site_ids) {
+            let Some(hosting) = &line.hosting else { continue };
+            if site_id.is_none() {
+                // An id given by hand may lie in the way.
+                while self.sites.binary_search_by_key(&SiteId(next), |site| site.id).is_ok() {
+                    next += 1;
+                }
+                *site_id = Some(SiteId(next));
+                made.push(Site {
+                    id: SiteId(next),
+                    order: id,
+                    domain: line.domain.clone(),
+                    disk_space_gb: hosting.disk_space_gb,
+                    has_panel: hosting.has_panel,
+                });
+                next += 1;
+            }
+        }
+        self.next_site_id = next;
+        for site in made {
+            self.insert_site(site);
+        }
+    }
+
+    fn insert_site(&mut self, site: Site) {
+        if let Err(at) = self.sites.binary_search_by_key(&site.id, |known| known.id) {
+            self.sites.insert(at, site);
+        }
+    }
+
+    /// Puts an order where a test wants it, from wherever it is; there it stays.
+    pub(in crate::sandbox) fn drive(
+        &mut self,
+        id: UpstreamOrderId,
+        to: Drive,
+        now: Instant,
+    ) -> Result<OrderSeen, BookError> {
+        self.advance(now);
+        if let Some(Some(site_id)) = to.site_id
+            && site_id.0 < 1
+        {
+            return Err(BookError::SiteId(site_id));
+        }
+        let order = self.order_mut(id).ok_or(BookError::NoSuchOrder(id))?;
+        order.settled = Some(to.stage);
+        if to.stage == Stage::Completed {
+            match to.site_id {
+                None => self.assign_sites(id),
+                Some(None) => order.site_ids.fill(None),
+                Some(Some(site_id)) => self.assign_site(id, site_id),
+            }
+        }
+        self.order(id)
+            .map(|order| order.seen(now, self.terms.delay))
+            .ok_or(BookError::NoSuchOrder(id))
+    }
+
+    /// Gives this site to the order's first hosting line. A site that exists is not made again: two orders that show the
+    /// same one are something that a client must survive.
+    fn assign_site(&mut self, id: UpstreamOrderId, site_id: SiteId) {
+        let Some(order) = self.order_mut(id) else { return };
+        let first =
+            order.lines.iter().zip(&mut order.site_ids).find(|(line, _)| line.hosting.is_some());
+        let Some((OrderLine { hosting: Some(hosting), domain, .. }, slot)) = first else { return };
+        *slot = Some(site_id);
+        let site = Site {
+            id: site_id,
+            order: id,
+            domain: domain.clone(),
+            disk_space_gb: hosting.disk_space_gb,
+            has_panel: hosting.has_panel,
+        };
+        self.insert_site(site);
+    }
+
+    /// Whose the order of this id is. Every id below the highest of ours that is not ours is somebody else's.
+    pub(super) fn find(&self, id: UpstreamOrderId) -> Ownership<'_> {
+        match self.order(id) {
+            Some(order) => Ownership::Ours(order),
+            None if id.0 >= 1 && id.0 < self.highest_id() => Ownership::Foreign,
+            None => Ownership::Unknown,
+        }
+    }
+
+    fn highest_id(&self) -> i64 {
+        self.orders.last().map_or(FIRST_ORDER_ID, |order| order.id.0)
+    }
+
+    /// The site of this id, if it is ours.
+    pub(super) fn site(&self, id: SiteId) -> Option<&Site> {
+        let at = self.sites.binary_search_by_key(&id, |site| site.id).ok()?;
+        self.sites.get(at)
+    }
+
+    /// How many sites there are, and those from `skip` on, at most `take`.
+    pub(super) fn sites(&self, skip: usize, take: usize) -> (usize, &[Site]) {
+        let from = skip.min(self.sites.len());
+        let to = skip.saturating_add(take).min(self.sites.len());
+        (self.sites.len(), self.sites.get(from..to).unwrap_or_default())
+    }
+
+    pub(super) fn stage(&self, order: &Order, now: Instant) -> Stage {
+        order.stage(now, self.terms.delay)
+    }
+
+    /// How many orders there are.
+    pub(in crate::sandbox) fn len(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Orders as a test sees them, ascending from the first with an id above `after`, at most `limit`.
+    pub(in crate::sandbox) fn seen(
+        &mut self,
+        after: UpstreamOrderId,
+        limit: usize,
+        now: Instant,
+    ) -> Vec<OrderSeen> {
+        self.advance(now);
+        let from = self.orders.partition_point(|order| order.id <= after);
+        self.orders
+            .iter()
+            .skip(from)
+            .take(limit)
+            .map(|order| order.seen(now, self.terms.delay))
+            .collect()
+    }
+
+    /// How many orders bear each tag.
+    pub(in crate::sandbox) fn per_tag(&self) -> BTreeMap<String, u32> {
+        self.tags.iter().map(|(tag, count)| (tag.clone(), *count)).collect()
+    }
+
+    pub(super) fn order(&self, id: UpstreamOrderId) -> Option<&Order> {
+        self.orders.get(self.position(id).ok()?)
+    }
+
+    fn order_mut(&mut self, id: UpstreamOrderId) -> Option<&mut Order> {
+        let at = self.position(id).ok()?;
+        self.orders.get_mut(at)
+    }
+
+    fn position(&self, id: UpstreamOrderId) -> Result<usize, usize> {
+        self.orders.binary_search_by_key(&id, |order| order.id)
+    }
+}
+
+impl Order {
+    fn stage(&self, now: Instant, delay: Duration) -> Stage {
+        if let Some(stage) = self.settled {
+            return stage;
+        }
+        if now.saturating_duration_since(self.placed) < delay / 2 {
+            Stage::Pending
+        } else {
+            Stage::Processing
+        }
+    }
+
+    pub(super) fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    fn seen(&self, now: Instant, delay: Duration) -> OrderSeen {
+        let stage = self.stage(now, delay);
+        let deliveries = self.lines.iter().zip(&self.site_ids).enumerate();
+        OrderSeen {
+            id: self.id,
+            tag: self.tag.clone(),
+            summary: self.summary.clone(),
+            lines: self.lines.iter().map(|line| line.description.clone()).collect(),
+            state: stage,
+            created_at: self.created_at,
+            deliveries: if stage == Stage::Completed {
+                deliveries
+                    .map(|(line, (ordered, site_id))| Delivery {
+                        line,
+                        kind: ordered.kind.name(),
+                        domain: ordered.domain.clone(),
+                        site_id: *site_id,
+                    })
+                    .collect()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+/// An order as the sandbox tells a test about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderSeen {
+    /// Its id in the API.
+    pub id: UpstreamOrderId,
+    /// Its `meta.external_reference`, which the API itself never echoes.
+    pub tag: Option<String>,
+    /// Its `summary`.
+    pub summary: Option<String>,
+    /// The description of each line.
+    pub lines: Vec<String>,
+    /// Where it is now.
+    pub state: Stage,
+    /// When it was placed.
+    #[serde(serialize_with = "laravel_time")]
+    pub created_at: DateTime<Utc>,
+    /// What was delivered, once it is completed.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// What came of one line of a completed order.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivery {
+    /// The line's index, from 0.
+    pub line: usize,
+    /// The cart item's type.
+    pub kind: &'static str,
+    /// Its domain.
+    pub domain: String,
+    /// Its site, if it has one.
+    pub site_id: Option<SiteId>,
+}
+
+/// A time as LJPc's framework writes it: `2026-07-02T14:37:57.000000Z`.
+pub(super) fn laravel_time<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&at.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, sandbox::ljpc::cart};
+
+    const DELAY: Duration = Duration::from_secs(10);
+    const ALL: UpstreamOrderId = UpstreamOrderId(0);
+
+    fn book(failure_rate: &str, seed: u64) -> Book {
+        let failure_rate = failure_rate.parse().unwrap();
+        Book::new(Terms { delay: DELAY, failure_rate, seed, orders_max: 1_000 })
+    }
+
+    fn new_order(tag: &str) -> NewOrder {
+        let body = serde_json::json!({
+            "summary": tag,
+            "meta": { "external_reference": tag },
+            "order_lines": [{ "description": tag, "cart_item": {
+                "type": "hosting_own", "space_id": 7, "domain": "example.nl" } }]
+        });
+        cart::read(body.to_string().as_bytes()).unwrap()
+    }
+
+    fn place(book: &mut Book, tag: &str, fate: Fate, now: Instant) -> UpstreamOrderId {
+        book.place(new_order(tag), fate, now, clock::now()).unwrap().id
+    }
+
+    fn look(book: &mut Book, id: UpstreamOrderId, now: Instant) -> OrderSeen {
+        book.seen(UpstreamOrderId(id.0 - 1), 1, now).remove(0)
+    }
+
+    #[test]
+    fn an_order_is_pending_then_processing_then_completed_with_a_site() {
+        let (mut book, t0) = (book("0", 1), Instant::now());
+        let id = place(&mut book, "a/0", Fate::Usual, t0);
+        let second = Duration::from_secs(1);
+        for (after, stage) in [
+            (0, Stage::Pending),
+            (4, Stage::Pending),
+            (5, Stage::Processing),
+            (9, Stage::Processing),
+            (10, Stage::Completed),
+        ] {
+            let seen = look(&mut book, id, t0 + second * after);
+            assert_eq!(seen.state, stage, "after {after} s");
+            assert_eq!(seen.deliveries.len(), usize::from(stage == Stage::Completed));
+        }
+        assert_eq!(look(&mut book, id, t0 + DELAY).deliveries[0].site_id, Some(SiteId(2019)));
+        assert_eq!(book.site(SiteId(2019)).unwrap().order, id);
+    }
+
+    #[test]
+    fn sites_come_in_the_order_of_delivery_and_not_before() {
+        let (mut book, t0) = (book("0", 1), Instant::now());
+        for n in 0..30 {
+            place(&mut book, "x", Fate::Usual, t0 + Duration::from_secs(n));
+        }
+        book.advance(t0 + DELAY + Duration::from_secs(9));
+        let (total, page) = book.sites(8, 5);
+        assert_eq!(total, 10);
+        assert_eq!(page.iter().map(|site| site.id.0).collect::<Vec<_>>(), [2027, 2028]);
+        assert_eq!(book.sites(usize::MAX, 5).1.len(), 0);
+    }
+
+    #[test]
+    fn ids_ascend_with_gaps_that_belong_to_others() {
+        let (mut book, t0) = (book("0", 3), Instant::now());
+        let ids: Vec<i64> = (0..50).map(|_| place(&mut book, "x", Fate::Usual, t0).0).collect();
+        assert_eq!(ids[0], 110);
+        assert!(ids.windows(2).all(|pair| (1..=4).contains(&(pair[1] - pair[0]))));
+        let gaps: Vec<i64> = (110..ids[49]).filter(|id| !ids.contains(id)).collect();
+        assert!(gaps.len() > 20, "{gaps:?}");
+        for id in gaps {
+            assert!(matches!(book.find(UpstreamOrderId(id)), Ownership::Foreign), "{id}");
+        }
+        assert!(matches!(book.find(UpstreamOrderId(1)), Ownership::Foreign));
+        for id in [0, -1, ids[49] + 1, i64::MAX] {
+            assert!(matches!(book.find(UpstreamOrderId(id)), Ownership::Unknown), "{id}");
+        }
+        assert!(matches!(book.find(UpstreamOrderId(ids[7])), Ownership::Ours(_)));
+    }
+
+    #[test]
+    fn the_failure_rate_fails_the_same_orders_for_the_same_seed() {
+        let failed = |rate, seed| {
+            let (mut book, t0) = (book(rate, seed), Instant::now());
+            (0..1_000).for_each(|_| drop(place(&mut book, "x", Fate::Usual, t0)));
+            let seen = book.seen(ALL, usize::MAX, t0 + DELAY);
+            seen.iter().filter(|o| o.state == Stage::Failed).map(|o| o.id).collect::<Vec<_>>()
+        };
+        assert_eq!(failed("0", 1).len(), 0);
+        assert_eq!(failed("1", 1).len(), 1_000);
+        assert!((150..250).contains(&failed("0.2", 1).len()));
+        assert_eq!(failed("0.2", 1), failed("0.2", 1));
+        assert_ne!(failed("0.2", 1), failed("0.2", 2));
+    }
+
+    #[test]
+    fn fates_come_true() {
+        let (mut book, t0) = (book("0", 1), Instant::now());
+        let fails = place(&mut book, "a", Fate::Fails, t0);
+        let without = place(&mut book, "b", Fate::WithoutSiteId, t0);
+        let late = place(&mut book, "c", Fate::LateSiteId(DELAY), t0);
+        assert_eq!(look(&mut book, fails, t0 + DELAY).state, Stage::Failed);
+        for id in [without, late] {
+            let seen = look(&mut book, id, t0 + DELAY);
+            assert_eq!((seen.state, seen.deliveries[0].site_id), (Stage::Completed, None));
+        }
+        let much_later = t0 + DELAY * 2;
+        assert_eq!(look(&mut book, without, much_later).deliveries[0].site_id, None);
+        assert!(look(&mut book, late, much_later).deliveries[0].site_id.is_some());
+    }
+
+    #[test]
+    fn an_order_driven_by_hand_stays_where_it_is_put() {
+        let (mut book, t0) = (book("0", 1), Instant::now());
+        let id = place(&mut book, "a", Fate::Usual, t0);
+        let drive = |stage, site_id| Drive { stage, site_id };
+        book.drive(id, drive(Stage::Processing, None), t0).unwrap();
+        assert_eq!(look(&mut book, id, t0 + DELAY * 9).state, Stage::Processing);
+        book.drive(id, drive(Stage::Failed, None), t0).unwrap();
+        assert_eq!(look(&mut book, id, t0).state, Stage::Failed);
+        let seen = book.drive(id, drive(Stage::Completed, Some(None)), t0).unwrap();
+        assert_eq!(seen.deliveries[0].site_id, None);
+        let seen = book.drive(id, drive(Stage::Completed, Some(Some(SiteId(2020)))), t0).unwrap();
+        assert_eq!(seen.deliveries[0].site_id, Some(SiteId(2020)));
+        let other = place(&mut book, "b", Fate::Usual, t0);
+        let third = place(&mut book, "c", Fate::Usual, t0);
+        let ids: Vec<_> = [other, third]
+            .map(|id| look(&mut book, id, t0 + DELAY).deliveries[0].site_id.unwrap().0)
+            .into();
+        assert_eq!(ids, [2019, 2021], "the site given by hand is stepped over");
+    }
+
+    #[test]
+    fn what_is_not_ours_cannot_be_driven() {
+        let mut book = book("0", 1);
+        let to = Drive { stage: Stage::Completed, site_id: Some(Some(SiteId(0))) };
+        let id = UpstreamOrderId(110);
+        assert!(matches!(book.drive(id, to, Instant::now()), Err(BookError::SiteId(_))));
+        let to = Drive { site_id: None, ..to };
+        assert!(matches!(book.drive(id, to, Instant::now()), Err(BookError::NoSuchOrder(_))));
+    }
+
+    #[test]
+    fn a_full_book_takes_no_order_more() {
+        let (mut book, t0) = (book("0", 1), Instant::now());
+        for _ in 0..1_000 {
+            place(&mut book, "x", Fate::Usual, t0);
+        }
+        let refused = book.place(new_order("y"), Fate::Usual, t0, clock::now());
+        assert!(matches!(refused, Err(BookError::Full(1_000))));
+        assert_eq!((book.len(), book.per_tag()["x"]), (1_000, 1_000));
+    }
+}

@@ -1,0 +1,141 @@
+//! Which endpoints there are, by method and path as the document writes them.
+
+use std::{fmt, str::FromStr};
+
+/// An endpoint of the simulated API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::sandbox) enum Endpoint {
+    GetProducts,
+    PostOrders,
+    GetOrder,
+    GetSites,
+    GetSite,
+    GetSiteLogin,
+    GetTlds,
+}
+
+impl Endpoint {
+    /// All of them.
+    pub(in crate::sandbox) const ALL: [Self; 7] = [
+        Self::GetProducts,
+        Self::PostOrders,
+        Self::GetOrder,
+        Self::GetSites,
+        Self::GetSite,
+        Self::GetSiteLogin,
+        Self::GetTlds,
+    ];
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::PostOrders => "POST",
+            Self::GetProducts
+            | Self::GetOrder
+            | Self::GetSites
+            | Self::GetSite
+            | Self::GetSiteLogin
+            | Self::GetTlds => "GET",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::GetProducts => "/api/v1/products",
+            Self::PostOrders => "/api/v1/orders",
+            Self::GetOrder => "/api/v1/orders/{id}",
+            Self::GetSites => "/api/hosting/v1/sites",
+            Self::GetSite => "/api/hosting/v1/sites/{id}",
+            Self::GetSiteLogin => "/api/hosting/v1/sites/{id}/login",
+            Self::GetTlds => "/api/hosting/v1/tlds",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method(), self.path())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.to_string() == text).ok_or(())
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug, Eq, PartialEq)]
+pub(in crate::sandbox) enum Route<'a> {
+    /// To this endpoint, with the path's variable segment.
+    To(Endpoint, Option<&'a str>),
+    /// The path exists, but for other methods; these.
+    OtherMethod(Vec<&'static str>),
+    /// There is no such path.
+    Unknown,
+}
+
+/// Finds the endpoint of a request.
+pub(in crate::sandbox) fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
+    let mut others = Vec::new();
+    for endpoint in Endpoint::ALL {
+        let Some(parameter) = matches(endpoint.path(), path) else { continue };
+        if endpoint.method() == method {
+            return Route::To(endpoint, parameter);
+        }
+        others.push(endpoint.method());
+    }
+    if others.is_empty() { Route::Unknown } else { Route::OtherMethod(others) }
+}
+
+/// The variable segment (`Some(None)` if the pattern has none), or `None` if the path does not fit.
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+    let mut parameter = None;
+    let mut segments = path.split('/');
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') && !segment.is_empty() {
+            parameter = Some(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(parameter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_found_by_its_own_name() {
+        for endpoint in Endpoint::ALL {
+            let path = endpoint.path().replace("{id}", "7");
+            let parameter = endpoint.path().contains('{').then_some("7");
+            assert_eq!(route(endpoint.method(), &path), Route::To(endpoint, parameter));
+            assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+        }
+    }
+
+    #[test]
+    fn another_method_is_told_which_ones_there_are() {
+        assert_eq!(route("DELETE", "/api/v1/orders/110"), Route::OtherMethod(vec!["GET"]));
+        assert_eq!(route("GET", "/api/v1/orders"), Route::OtherMethod(vec!["POST"]));
+    }
+
+    #[test]
+    fn what_almost_fits_does_not() {
+        for path in [
+            "/",
+            "",
+            "/api/v1/orders/",
+            "/api/v1/orders/1/2",
+            "/api/v1/order",
+            "/x/api/v1/orders",
+            "/api/v1",
+        ] {
+            assert_eq!(route("GET", path), Route::Unknown, "{path}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! All that the sandbox knows, shared by its servers and by the tests that look inside.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    SandboxOptions,
+    faults::{FaultError, Faults, Listed},
+    journal::{Entry, Journal},
+    ljpc::{Book, BookError, Drive, OrderSeen, Terms},
+    mail::{Mail, MailIndex},
+};
+use crate::order::UpstreamOrderId;
+
+/// More orders than this are refused: a forgotten load generator must not eat the machine.
+const ORDERS_MAX: usize = 1_000_000;
+
+/// The sandbox's whole state. Its locks are held for one look-up or one change, never across an await.
+pub(super) struct World {
+    pub(super) api_key: String,
+    pub(super) faults: Faults,
+    pub(super) mails: MailIndex,
+    /// Cancelled when the sandbox stops: whoever waits on purpose stops waiting.
+    pub(super) stopping: CancellationToken,
+    pub(super) late_site_default: std::time::Duration,
+    book: Mutex<Book>,
+    journal: Mutex<Journal>,
+}
+
+impl World {
+    pub(super) fn new(options: &SandboxOptions) -> Self {
+        Self {
+            api_key: options.api_key.clone(),
+            faults: Faults::new(options.seed),
+            mails: MailIndex::default(),
+            stopping: CancellationToken::new(),
+            late_site_default: options.delay,
+            book: Mutex::new(Book::new(Terms {
+                delay: options.delay,
+                failure_rate: options.failure_rate,
+                seed: options.seed,
+                orders_max: ORDERS_MAX,
+            })),
+            journal: Mutex::new(Journal::default()),
+        }
+    }
+
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let book = self.book();
+        let tags = book.per_tag();
+        let tagged: usize = tags.values().filter_map(|n| usize::try_from(*n).ok()).sum();
+        Summary {
+            orders: book.len(),
+            untagged: book.len().saturating_sub(tagged),
+            most_per_tag: tags.values().copied().max().unwrap_or(0),
+            tags,
+        }
+    }
+}
+
+/// How many orders bear each tag. Bought exactly once means that `most_per_tag` is 1.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// All orders.
+    pub orders: usize,
+    /// Those without an external reference.
+    pub untagged: usize,
+    /// The highest count in `tags`, 0 if there is none.
+    pub most_per_tag: u32,
+    /// Orders per external reference.
+    pub tags: BTreeMap<String, u32>,
+}
+
+/// A view into a running sandbox, for tests in the same process.
+#[derive(Clone)]
+pub struct Handle(pub(super) Arc<World>);
+
+impl Handle {
+    /// All orders, ascending by id.
+    #[must_use]
+    pub fn orders(&self) -> Vec<OrderSeen> {
+        self.0.book().seen(UpstreamOrderId(0), usize::MAX, Instant::now())
+    }
+
+    /// How many orders bear each tag.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.0.summary()
+    }
+
+    /// Puts an order where a test wants it.
+    pub fn drive(&self, id: UpstreamOrderId, to: Drive) -> Result<OrderSeen, BookError> {
+        self.0.book().drive(id, to, Instant::now())
+    }
+
+    /// Sets a fault, given as POST /_sandbox/faults takes it.
+    pub fn add_fault(&self, spec: &serde_json::Value) -> Result<Listed, FaultError> {
+        self.0.faults.add(spec.to_string().as_bytes())
+    }
+
+    /// Removes all faults, and says how many there were.
+    #[must_use = "a test may want to know whether a fault was left over"]
+    pub fn clear_faults(&self) -> usize {
+        self.0.faults.clear()
+    }
+
+    /// The requests received, oldest first, from the first whose `seq` is above `after`.
+    #[must_use]
+    pub fn journal(&self, after: u64) -> Vec<Entry> {
+        self.0.journal().after(after, usize::MAX)
+    }
+
+    /// The mails caught, oldest first.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.0.mails.all()
+    }
+}

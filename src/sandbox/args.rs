@@ -78,7 +78,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, NotADuration> {
 }
 
 /// Ten years: what is longer is a slip, and would overflow a point in time.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
 
 #[cfg(test)]
 mod tests {

@@ -31,7 +31,7 @@ pub use self::{
     dice::{NotAProbability, Probability},
     faults::{FaultError, FaultKind, Listed},
     journal::{Answered, Entry, Text},
-    ljpc::{BookError, Delivery, Drive, OrderSeen, Stage},
+    ljpc::{BookError, Delivery, Drive, DrivenSite, OrderSeen, Stage},
     mail::Mail,
     state::{Handle, Summary},
 };

@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
 use super::*;
 
 /// A folder that goes when it is dropped. Readable for everybody, since the private PostgreSQL of root runs as another.
@@ -34,6 +40,88 @@ pub(in crate::sandbox) fn options(folder: &Folder) -> SandboxOptions {
         delay: Duration::ZERO,
         ..SandboxOptions::default()
     }
+}
+
+/// What a raw client saw: all bytes until the connection closed.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Seen {
+    pub(in crate::sandbox) bytes: Vec<u8>,
+}
+
+impl Seen {
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes.clone()).unwrap()
+    }
+
+    pub(in crate::sandbox) fn status(&self) -> u16 {
+        self.text().split(' ').nth(1).expect("no answer came").parse().unwrap()
+    }
+
+    pub(in crate::sandbox) fn header(&self, name: &str) -> Option<String> {
+        let text = self.text();
+        let (head, _) = text.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    }
+
+    pub(in crate::sandbox) fn body(&self) -> String {
+        self.text().split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    pub(in crate::sandbox) fn json(&self) -> Value {
+        serde_json::from_str(&self.body()).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+}
+
+/// Sends one request on a connection of its own, and reads until it closes.
+pub(in crate::sandbox) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    key: Option<&str>,
+    body: &[u8],
+) -> Seen {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let key = key.map(|key| format!("X-API-Key: {key}\r\n")).unwrap_or_default();
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: sandbox\r\n{key}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // A server that cuts the connection may do so before it has read everything.
+    drop(stream.write_all(body).await);
+    let mut bytes = Vec::new();
+    drop(stream.read_to_end(&mut bytes).await);
+    Seen { bytes }
+}
+
+impl Sandbox {
+    pub(in crate::sandbox) async fn get(&self, path: &str) -> Seen {
+        send(self.ljpc, "GET", path, Some("sandbox-key"), b"").await
+    }
+
+    pub(in crate::sandbox) async fn post(&self, path: &str, body: &Value) -> Seen {
+        send(self.ljpc, "POST", path, Some("sandbox-key"), body.to_string().as_bytes()).await
+    }
+
+    /// Orders 5 GB for example.nl, tagged so.
+    pub(in crate::sandbox) async fn order(&self, tag: &str) -> Seen {
+        self.post("/api/v1/orders", &order_document(tag)).await
+    }
+
+    pub(in crate::sandbox) fn fault(&self, spec: &Value) {
+        self.state().add_fault(spec).unwrap();
+    }
+}
+
+pub(in crate::sandbox) fn order_document(tag: &str) -> Value {
+    serde_json::json!({
+        "summary": format!("{tag} example.nl"),
+        "meta": { "external_reference": tag },
+        "order_lines": [{ "description": tag, "cart_item": {
+            "type": "hosting", "product_uuid": "afe29fe6-1d1b-4b8c-9a55-0c4a2f7d1e01",
+            "domain": "example.nl", "billing_period": "monthly" } }]
+    })
 }
 
 #[tokio::test]

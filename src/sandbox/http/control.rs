@@ -13,11 +13,11 @@ use serde_json::json;
 
 use super::{Unread, read_body};
 use crate::{
-    order::{SiteId, UpstreamOrderId},
+    order::UpstreamOrderId,
     sandbox::{
         faults::FaultError,
         journal::Entry,
-        ljpc::{BookError, Drive, Stage},
+        ljpc::{BookError, Drive, DrivenSite, Stage},
         state::World,
     },
 };
@@ -107,14 +107,13 @@ pub(super) async fn list_mails(State(world): State<Arc<World>>) -> Response {
 #[serde(deny_unknown_fields)]
 struct Wish {
     state: Stage,
-    #[serde(default, deserialize_with = "present")]
-    site_id: Option<Option<SiteId>>,
+    /// A number, null for none, or not there at all.
+    #[serde(default, deserialize_with = "site")]
+    site_id: DrivenSite,
 }
 
-/// Tells a null from a key that is not there.
-#[expect(clippy::option_option, reason = "null and absent mean different things")]
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<SiteId>>, D::Error> {
-    Option::deserialize(from).map(Some)
+fn site<'de, D: Deserializer<'de>>(from: D) -> Result<DrivenSite, D::Error> {
+    Option::deserialize(from).map(|id| id.map_or(DrivenSite::None, DrivenSite::This))
 }
 
 /// POST /_sandbox/orders/{id}
@@ -131,11 +130,11 @@ pub(super) async fn drive_order(
         Ok(wish) => wish,
         Err(error) => return refused(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
     };
-    if wish.site_id.is_some() && wish.state != Stage::Completed {
+    if wish.site_id != DrivenSite::Usual && wish.state != Stage::Completed {
         let message = "site_id: only with the state `completed`";
         return refused(StatusCode::UNPROCESSABLE_ENTITY, message);
     }
-    let to = Drive { stage: wish.state, site_id: wish.site_id };
+    let to = Drive { stage: wish.state, site: wish.site_id };
     let driven = world.book().drive(UpstreamOrderId(id), to, Instant::now());
     match driven {
         Ok(order) => json(StatusCode::OK, &order),

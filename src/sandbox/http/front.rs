@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 
 use super::{
     Unread,
@@ -145,7 +145,12 @@ fn half(mut answer: Answer) -> Response {
     answer.body.truncate(answer.body.len() / 2);
     let first = std::mem::take(&mut answer.body);
     let mut response = response(answer);
-    let broken = io::Error::from(io::ErrorKind::ConnectionReset);
-    *response.body_mut() = Body::from_stream(stream::iter([Ok(first), Err(broken)]));
+    let broken = stream::once(async {
+        // hyper flushes only when the body makes it wait; without that the first half would never be sent.
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    let halves = stream::iter([Ok(first)]).chain(broken);
+    *response.body_mut() = Body::from_stream(halves);
     response
 }

@@ -18,6 +18,7 @@ pub(in crate::sandbox) struct Answer {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the envelope's own names")]
 struct Success<'a, T> {
     success: bool,
     jti: Uuid,

@@ -64,9 +64,20 @@ pub enum Stage {
 pub struct Drive {
     /// The stage in which it then stays.
     pub stage: Stage,
-    /// With [`Stage::Completed`]: `None` assigns site ids as usual, `Some(None)` none, `Some(Some(id))` this one to the
-    /// first hosting line.
-    pub site_id: Option<Option<SiteId>>,
+    /// Which site it shows, if the stage is [`Stage::Completed`].
+    pub site: DrivenSite,
+}
+
+/// Which site a completed order shows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DrivenSite {
+    /// A site for each hosting line, as if it had been delivered.
+    #[default]
+    Usual,
+    /// None: `site_id` is null.
+    None,
+    /// This one, at the first hosting line.
+    This(SiteId),
 }
 
 /// Why the book refused.
@@ -264,7 +275,7 @@ impl Book {
         now: Instant,
     ) -> Result<OrderSeen, BookError> {
         self.advance(now);
-        if let Some(Some(site_id)) = to.site_id
+        if let DrivenSite::This(site_id) = to.site
             && site_id.0 < 1
         {
             return Err(BookError::SiteId(site_id));
@@ -272,10 +283,10 @@ impl Book {
         let order = self.order_mut(id).ok_or(BookError::NoSuchOrder(id))?;
         order.settled = Some(to.stage);
         if to.stage == Stage::Completed {
-            match to.site_id {
-                None => self.assign_sites(id),
-                Some(None) => order.site_ids.fill(None),
-                Some(Some(site_id)) => self.assign_site(id, site_id),
+            match to.site {
+                DrivenSite::Usual => self.assign_sites(id),
+                DrivenSite::None => order.site_ids.fill(None),
+                DrivenSite::This(site_id) => self.assign_site(id, site_id),
             }
         }
         self.order(id)
@@ -538,7 +549,9 @@ mod tests {
     fn the_failure_rate_fails_the_same_orders_for_the_same_seed() {
         let failed = |rate, seed| {
             let (mut book, t0) = (book(rate, seed), Instant::now());
-            (0..1_000).for_each(|_| drop(place(&mut book, "x", Fate::Usual, t0)));
+            for _ in 0..1_000 {
+                place(&mut book, "x", Fate::Usual, t0);
+            }
             let seen = book.seen(ALL, usize::MAX, t0 + DELAY);
             seen.iter().filter(|o| o.state == Stage::Failed).map(|o| o.id).collect::<Vec<_>>()
         };
@@ -569,14 +582,15 @@ mod tests {
     fn an_order_driven_by_hand_stays_where_it_is_put() {
         let (mut book, t0) = (book("0", 1), Instant::now());
         let id = place(&mut book, "a", Fate::Usual, t0);
-        let drive = |stage, site_id| Drive { stage, site_id };
-        book.drive(id, drive(Stage::Processing, None), t0).unwrap();
+        let drive = |stage, site| Drive { stage, site };
+        book.drive(id, drive(Stage::Processing, DrivenSite::Usual), t0).unwrap();
         assert_eq!(look(&mut book, id, t0 + DELAY * 9).state, Stage::Processing);
-        book.drive(id, drive(Stage::Failed, None), t0).unwrap();
+        book.drive(id, drive(Stage::Failed, DrivenSite::Usual), t0).unwrap();
         assert_eq!(look(&mut book, id, t0).state, Stage::Failed);
-        let seen = book.drive(id, drive(Stage::Completed, Some(None)), t0).unwrap();
+        let seen = book.drive(id, drive(Stage::Completed, DrivenSite::None), t0).unwrap();
         assert_eq!(seen.deliveries[0].site_id, None);
-        let seen = book.drive(id, drive(Stage::Completed, Some(Some(SiteId(2020)))), t0).unwrap();
+        let seen =
+            book.drive(id, drive(Stage::Completed, DrivenSite::This(SiteId(2020))), t0).unwrap();
         assert_eq!(seen.deliveries[0].site_id, Some(SiteId(2020)));
         let other = place(&mut book, "b", Fate::Usual, t0);
         let third = place(&mut book, "c", Fate::Usual, t0);
@@ -589,10 +603,10 @@ mod tests {
     #[test]
     fn what_is_not_ours_cannot_be_driven() {
         let mut book = book("0", 1);
-        let to = Drive { stage: Stage::Completed, site_id: Some(Some(SiteId(0))) };
+        let to = Drive { stage: Stage::Completed, site: DrivenSite::This(SiteId(0)) };
         let id = UpstreamOrderId(110);
         assert!(matches!(book.drive(id, to, Instant::now()), Err(BookError::SiteId(_))));
-        let to = Drive { site_id: None, ..to };
+        let to = Drive { site: DrivenSite::Usual, ..to };
         assert!(matches!(book.drive(id, to, Instant::now()), Err(BookError::NoSuchOrder(_))));
     }
 

@@ -80,17 +80,22 @@ pub(in crate::sandbox) enum Route<'a> {
 pub(in crate::sandbox) fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
     let mut others = Vec::new();
     for endpoint in Endpoint::ALL {
-        let Some(parameter) = matches(endpoint.path(), path) else { continue };
+        let Some(fit) = fit(endpoint.path(), path) else { continue };
         if endpoint.method() == method {
-            return Route::To(endpoint, parameter);
+            return Route::To(endpoint, fit.parameter);
         }
         others.push(endpoint.method());
     }
     if others.is_empty() { Route::Unknown } else { Route::OtherMethod(others) }
 }
 
-/// The variable segment (`Some(None)` if the pattern has none), or `None` if the path does not fit.
-fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
+/// A path that fits a pattern.
+struct Fit<'a> {
+    /// Its variable segment, if the pattern has one.
+    parameter: Option<&'a str>,
+}
+
+fn fit<'a>(pattern: &str, path: &'a str) -> Option<Fit<'a>> {
     let mut parameter = None;
     let mut segments = path.split('/');
     for expected in pattern.split('/') {
@@ -101,7 +106,7 @@ fn matches<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
             return None;
         }
     }
-    segments.next().is_none().then_some(parameter)
+    segments.next().is_none().then_some(Fit { parameter })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod samples;
 use http::StatusCode;
 
 pub(super) use book::{Book, Fate, Terms};
-pub use book::{BookError, Delivery, Drive, OrderSeen, Stage};
+pub use book::{BookError, Delivery, Drive, DrivenSite, OrderSeen, Stage};
 
 use self::{answer::Answer, endpoint::Endpoint};
 use super::state::World;
@@ -34,6 +34,7 @@ pub(super) enum Key {
 }
 
 /// A request, as far as an endpoint looks at it.
+#[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     /// The one variable segment of the path, if it has one.
     pub(super) parameter: Option<&'a str>,

@@ -26,6 +26,7 @@ struct Placed<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as documented")]
 struct PlacedOrder<'a> {
     #[serde(flatten)]
     order: ShownOrder<'a>,

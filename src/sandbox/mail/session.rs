@@ -76,7 +76,7 @@ impl Session {
     pub(super) async fn run(mut self) -> io::Result<()> {
         match self.meddle(Phase::Connect).await? {
             Step::Usual => {
-                self.say("220 sandbox.example.com ESMTP Provisor's mail catcher").await?
+                self.say("220 sandbox.example.com ESMTP Provisor's mail catcher").await?;
             }
             Step::Answered | Step::Cut => return Ok(()),
         }

@@ -119,15 +119,10 @@ impl PrivatePostgres {
         server.configure()?;
         server.stop_leftover().await?;
         let log = dir.join("server.log");
-        server.pg_ctl(&["start", "--wait", "--silent", "--log"], &[log.as_path()]).await.map_err(
-            |error| match error {
-                // pg_ctl itself only says "examine the log output".
-                PostgresError::Failed { program, .. } => {
-                    PostgresError::Failed { program, told: end_of(&log) }
-                }
-                other => other,
-            },
-        )?;
+        server
+            .pg_ctl(&["start", "--wait", "--silent", "--log"], &[log.as_path()])
+            .await
+            .map_err(|error| with_log(error, &log))?;
         server.running = true;
         server.create_database().await?;
         Ok(server)
@@ -351,8 +346,14 @@ fn percent_encoded(path: &Path) -> String {
     encoded.collect()
 }
 
-fn end_of(log: &Path) -> String {
-    fs::read(log).map_or_else(|error| error.to_string(), |text| last_part(&text))
+/// The error with what the server wrote: `pg_ctl` itself only says where to look.
+fn with_log(error: PostgresError, log: &Path) -> PostgresError {
+    if let PostgresError::Failed { program, .. } = error {
+        let told = fs::read(log).map_or_else(|error| error.to_string(), |text| last_part(&text));
+        PostgresError::Failed { program, told }
+    } else {
+        error
+    }
 }
 
 fn last_part(text: &[u8]) -> String {

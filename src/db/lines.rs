@@ -109,8 +109,9 @@ async fn select_lines(
            LEFT JOIN LATERAL (
                SELECT id, n, state, live, upstream_order_id FROM provisor.effects
                WHERE line_id = l.id AND step = 'place_order'
-               -- An older placement that turned out to be accepted counts before a newer one that is dead.
-               ORDER BY live DESC, n DESC LIMIT 1) e ON true
+               -- The one that counts: order::facts::Placement::that_counts, which must say the same.
+               ORDER BY upstream_order_id = l.upstream_order_id DESC NULLS LAST,
+                        state = 'accepted' DESC, n DESC LIMIT 1) e ON true
            LEFT JOIN LATERAL (
                SELECT detail FROM provisor.attempts WHERE effect_id = e.id
                ORDER BY started_at DESC LIMIT 1) a ON true"#,

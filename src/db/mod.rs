@@ -12,6 +12,7 @@ use sqlx::{
 
 pub mod emails;
 mod error;
+pub mod gauges;
 pub mod guests;
 pub mod house;
 pub mod lines;

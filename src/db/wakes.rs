@@ -273,12 +273,27 @@ impl Database {
         .map(drop)
     }
 
-    /// Takes leave: the process' row goes, and with it whatever it might still hold.
-    pub async fn leave(&self, owner: Uuid) -> Result<(), DbError> {
+    /// Takes leave: gives back at once what this process still holds, but for lines that may be in the middle of an
+    /// irreversible request (see [`Self::release_dead_owners`]), and forgets the process.
+    pub async fn leave(&self, owner: Uuid, sending_kind: u8) -> Result<(), DbError> {
         self.call("taking leave", async |connection| {
-            sqlx::query!("DELETE FROM provisor.processes WHERE owner = $1", owner)
-                .execute(connection)
-                .await
+            sqlx::query!(
+                "WITH released AS (
+                     UPDATE provisor.wakes w
+                     SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
+                     WHERE w.id = ANY (ARRAY (
+                         SELECT id FROM provisor.wakes
+                         WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
+                           AND due_at <= now() AND lease_until > now() AND owner = $1
+                         ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED))
+                       AND NOT EXISTS (SELECT FROM provisor.order_lines l
+                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing'))
+                 DELETE FROM provisor.processes WHERE owner = $1",
+                owner,
+                i64::from(sending_kind),
+            )
+            .execute(connection)
+            .await
         })
         .await
         .map(drop)

@@ -146,7 +146,9 @@ impl CarryOutLine {
             match decide(&loaded.facts, known, &self.waiting.patience) {
                 Step::ReadCatalogue => catalogue = Some(self.catalogue(prepaid).await?),
                 Step::ReadOrder(order) => reading = Some(self.read_order(order, prepaid).await?),
-                Step::Place(order) => return self.place_order(claim, &loaded, &order, prepaid).await,
+                Step::Place(order) => {
+                    return self.place_order(claim, &loaded, &order, prepaid).await;
+                }
                 Step::Record(change) => return self.record_change(claim, &loaded, *change).await,
             }
         }

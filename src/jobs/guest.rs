@@ -22,8 +22,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Is told of circuits.
 pub trait CircuitObserver: Send + Sync {
-    /// The circuits that are open now.
-    fn circuits(&self, open: &[(String, String)]);
+    /// The circuit of an endpoint, or of the whole upstream (empty), is open or closed.
+    fn circuit(&self, provider: &'static str, endpoint: &str, open: bool);
 }
 
 /// Why a request can't be made now.
@@ -37,6 +37,15 @@ pub struct NotNow {
 #[derive(Debug)]
 pub struct Permit<'a> {
     _in_flight: Option<SemaphorePermit<'a>>,
+}
+
+/// What a guest may do.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestLimits {
+    /// `ljpc.max_in_flight`: requests at a time.
+    pub max_in_flight: usize,
+    /// `ljpc.circuit_probe_interval`
+    pub probe_interval: Duration,
 }
 
 /// The way to LJPc, for all handlers of this process.
@@ -53,13 +62,12 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Makes the way. `probe_interval` is `ljpc.circuit_probe_interval`.
+    /// Makes the way.
     pub fn new(
         ljpc: Ljpc,
         db: Database,
         budget: Budget,
-        max_in_flight: usize,
-        probe_interval: Duration,
+        limits: GuestLimits,
         observer: Arc<dyn CircuitObserver>,
         alarm: Alarm,
     ) -> Self {
@@ -67,8 +75,8 @@ impl Guest {
             ljpc,
             db,
             budget,
-            in_flight: Semaphore::new(max_in_flight),
-            probe_interval,
+            in_flight: Semaphore::new(limits.max_in_flight),
+            probe_interval: limits.probe_interval,
             circuits: Mutex::default(),
             observer,
             alarm,
@@ -89,7 +97,11 @@ impl Guest {
         if let Some(after) = self.wait_of(endpoint) {
             // No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
             let trial = after.is_zero()
-                && self.db.take_trial(PROVIDER, endpoint, self.probe_interval).await.unwrap_or(false);
+                && self
+                    .db
+                    .take_trial(PROVIDER, endpoint, self.probe_interval)
+                    .await
+                    .unwrap_or(false);
             if !trial {
                 return Err(NotNow { after: after.max(self.probe_interval) });
             }
@@ -120,11 +132,19 @@ impl Guest {
     async fn open(&self, endpoint: &str, reason: &str) {
         self.set(endpoint, Some(Instant::now() + self.probe_interval));
         match self.db.open_circuit(PROVIDER, endpoint, reason, self.probe_interval).await {
-            Ok(true) => tracing::error!(provider = PROVIDER, endpoint, reason, "circuit opened: requests wait, no order fails by this; check ljpc.api_key and its permissions"),
+            Ok(true) => tracing::error!(
+                provider = PROVIDER,
+                endpoint,
+                reason,
+                "circuit opened: requests wait, no order fails by this; check ljpc.api_key and its permissions"
+            ),
             Ok(false) => {}
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, endpoint, "an open circuit was not shared"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                endpoint,
+                "an open circuit was not shared"
+            ),
         }
-        self.tell();
     }
 
     async fn close(&self, endpoint: &str) {
@@ -132,9 +152,12 @@ impl Guest {
         match self.db.close_circuit(PROVIDER, endpoint).await {
             Ok(true) => tracing::info!(provider = PROVIDER, endpoint, "circuit closed"),
             Ok(false) => {}
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, endpoint, "a closed circuit was not shared"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                endpoint,
+                "a closed circuit was not shared"
+            ),
         }
-        self.tell();
         self.alarm.ring();
     }
 
@@ -142,7 +165,10 @@ impl Guest {
     pub async fn watch(&self) {
         loop {
             if let Err(error) = self.look().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "circuits were not looked at");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "circuits were not looked at"
+                );
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -156,24 +182,28 @@ impl Guest {
             .filter(|circuit| circuit.provider == PROVIDER)
             .map(|circuit| (circuit.endpoint, now + circuit.probe_in))
             .collect();
-        let closed_elsewhere = {
+        let before = {
             let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-            let closed = circuits.keys().any(|endpoint| !known.contains_key(endpoint));
-            *circuits = known;
-            closed
+            std::mem::replace(&mut *circuits, known.clone())
         };
-        self.tell();
-        if closed_elsewhere {
+        known.keys().for_each(|endpoint| self.observer.circuit(PROVIDER, endpoint, true));
+        for closed in before.keys().filter(|endpoint| !known.contains_key(*endpoint)) {
+            self.observer.circuit(PROVIDER, closed, false);
             self.alarm.ring();
         }
         let time_for_a_trial = self.wait_of("").is_some_and(|wait| wait.is_zero());
         if time_for_a_trial && self.db.take_trial(PROVIDER, "", self.probe_interval).await? {
             self.budget.one().await;
             match self.ljpc.ping().await {
-                Ok(()) | Err(UpstreamError::RateLimited { .. } | UpstreamError::Rejected { .. }) => {
+                Ok(())
+                | Err(UpstreamError::RateLimited { .. } | UpstreamError::Rejected { .. }) => {
                     self.close("").await;
                 }
-                Err(error) => tracing::warn!(provider = PROVIDER, error = &error as &dyn std::error::Error, "the upstream is still shut"),
+                Err(error) => tracing::warn!(
+                    provider = PROVIDER,
+                    error = &error as &dyn std::error::Error,
+                    "the upstream is still shut"
+                ),
             }
         }
         Ok(())
@@ -191,14 +221,8 @@ impl Guest {
             Some(at) => circuits.insert(endpoint.to_owned(), at),
             None => circuits.remove(endpoint),
         };
-    }
-
-    fn tell(&self) {
-        let circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        let open: Vec<_> =
-            circuits.keys().map(|endpoint| (PROVIDER.to_owned(), endpoint.clone())).collect();
         drop(circuits);
-        self.observer.circuits(&open);
+        self.observer.circuit(PROVIDER, endpoint, trial_at.is_some());
     }
 }
 

@@ -48,6 +48,10 @@ impl Handler for KeepHouse {
     }
 
     async fn panicked(&self, claim: Claim) -> Ran {
-        Ran::Later { lane: Lane::Audit, after: AGAIN_AFTER, tries: claim.wake.tries.saturating_add(1) }
+        Ran::Later {
+            lane: Lane::Audit,
+            after: AGAIN_AFTER,
+            tries: claim.wake.tries.saturating_add(1),
+        }
     }
 }

@@ -7,8 +7,8 @@ use tokio_util::task::TaskTracker;
 use crate::{
     db::{
         Database, DbError,
-        records::{EndedOrder, Record, Recorded, Waits},
         lines::LoadedLine,
+        records::{EndedOrder, Record, Recorded, Waits},
         wakes::Due,
     },
     order::LineId,
@@ -100,7 +100,10 @@ impl Ledger {
                     tries += 1;
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        attempt = record.truth.as_ref().map(|truth| tracing::field::display(truth.attempt)),
+                        attempt = record
+                            .truth
+                            .as_ref()
+                            .map(|truth| tracing::field::display(truth.attempt)),
                         "the outcome of an irreversible request could not be recorded; it is tried again"
                     );
                     tokio::time::sleep(AGAIN_AFTER).await;

@@ -27,3 +27,9 @@ pub const EMAIL: u8 = 2;
 pub const ORDER: u8 = 3;
 /// The kind of a schedule's wake.
 pub const SCHEDULE: u8 = 5;
+
+/// The wake of [`keep_house`].
+pub const HOUSE_WAKE: i64 = 16 + SCHEDULE as i64;
+
+/// The names of all handlers, as the metrics have them.
+pub const NAMES: &[&str] = &["line", "email", "order", "keep_house"];

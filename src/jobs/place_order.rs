@@ -56,8 +56,9 @@ impl CarryOutLine {
         let confirmed = self.commit_intent(claim, loaded, order, &prepared, attempt).await?;
         let answer = if !confirmed {
             Err(UpstreamError::NotSent {
-                detail: "the database was failed over: nothing is sent before an operator confirms it"
-                    .to_owned(),
+                detail:
+                    "the database was failed over: nothing is sent before an operator confirms it"
+                        .to_owned(),
             })
         } else if self.may_send(claim) {
             let tag = &order.tag;
@@ -135,7 +136,12 @@ impl CarryOutLine {
             Ok(Recorded::Conflict) => {
                 let reason = "waits: the line was changed meanwhile, or hosting for its name is being \
                               placed by another line";
-                let change = Change::to(facts, LineStatus::Pending, Some(reason.to_owned()), Then::After(NAME_BUSY_FOR));
+                let change = Change::to(
+                    facts,
+                    LineStatus::Pending,
+                    Some(reason.to_owned()),
+                    Then::After(NAME_BUSY_FOR),
+                );
                 self.record_change(claim, loaded, change).await?;
                 Err(Stop::Stale)
             }
@@ -169,7 +175,8 @@ impl CarryOutLine {
         if let Some(change) = &mut record.change {
             // Only a request that provably was never written leaves the line as if nothing had been sent.
             let never_sent = matches!(answer, Err(UpstreamError::NotSent { .. }));
-            change.sent = (never_sent && order.n == 1 && loaded.facts.placement.is_none()).then_some(false);
+            change.sent =
+                (never_sent && order.n == 1 && loaded.facts.placement.is_none()).then_some(false);
         }
         match self.ledger.record_truth(record).await? {
             Recorded::Done { .. } => Ok(()),
@@ -188,14 +195,18 @@ fn change_by(
     let facts = &placing.facts;
     let again = |reason: String, then| Change::to(facts, LineStatus::Pending, Some(reason), then);
     match answer {
-        Ok(placed) => accepted(facts, placed.id, placed.price.or(placed.total_price).or(order.price)),
+        Ok(placed) => {
+            accepted(facts, placed.id, placed.price.or(placed.total_price).or(order.price))
+        }
         Err(UpstreamError::Rejected { message, .. }) => rejected(facts, Some(message)),
         Err(UpstreamError::RateLimited { after }) => again(
             "LJPc asks for fewer requests; the order is sent again".to_owned(),
             Then::After(*after),
         ),
         Err(UpstreamError::Unauthorized { status, .. }) => again(
-            format!("LJPc answers HTTP {status} to the API key; the order waits until the key is good"),
+            format!(
+                "LJPc answers HTTP {status} to the API key; the order waits until the key is good"
+            ),
             Then::After(std::time::Duration::from_secs(1)),
         ),
         Err(UpstreamError::NotSent { detail }) => {

@@ -44,13 +44,21 @@ impl Handler for ReviewOrder {
                 Ran::Recorded
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, order_id = order.0, "the order was not reviewed");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    order_id = order.0,
+                    "the order was not reviewed"
+                );
                 self.panicked(claim).await
             }
         }
     }
 
     async fn panicked(&self, claim: Claim) -> Ran {
-        Ran::Later { lane: Lane::Audit, after: AGAIN_AFTER, tries: claim.wake.tries.saturating_add(1) }
+        Ran::Later {
+            lane: Lane::Audit,
+            after: AGAIN_AFTER,
+            tries: claim.wake.tries.saturating_add(1),
+        }
     }
 }

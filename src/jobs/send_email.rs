@@ -72,7 +72,10 @@ impl Handler for SendEmail {
         match self.send(claim).await {
             Ok(ran) => ran,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the email waits for the database");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the email waits for the database"
+                );
                 self.panicked(claim).await
             }
         }
@@ -126,7 +129,8 @@ impl SendEmail {
             tracing::error!(email_id = id.0, "a wake without its email");
             return Ok(Ran::Later { lane: Lane::Email, after: Duration::from_hours(24), tries: 0 });
         };
-        let result = if email.queued { self.try_once(&email, claim).await } else { EmailResult::Disabled };
+        let result =
+            if email.queued { self.try_once(&email, claim).await } else { EmailResult::Disabled };
         let outcome = match &result {
             EmailResult::Sent => "sent",
             EmailResult::Disabled => "disabled",
@@ -160,7 +164,11 @@ impl SendEmail {
         }
         for mail in &mails {
             if let Err(error) = self.mailer.send(mail).await {
-                tracing::warn!(email_id = email.id.0, error = &error as &dyn std::error::Error, "not sent");
+                tracing::warn!(
+                    email_id = email.id.0,
+                    error = &error as &dyn std::error::Error,
+                    "not sent"
+                );
                 let given_up = email.age >= self.settings.give_up_after;
                 return if error.kind == Kind::Permanent || given_up {
                     EmailResult::Failed(error.to_string())
@@ -175,8 +183,10 @@ impl SendEmail {
 
     /// The email, once for each recipient: one customer, or all operators. The error is final.
     fn compose(&self, email: &OwedEmail) -> Result<Vec<Composed>, String> {
-        let name: TemplateName =
-            email.template.parse().map_err(|error| format!("template {:?}: {error}", email.template))?;
+        let name: TemplateName = email
+            .template
+            .parse()
+            .map_err(|error| format!("template {:?}: {error}", email.template))?;
         let (recipients, locale) = match &email.customer {
             Some(customer) if !name.is_for_operator() => {
                 let full_name = format!("{} {}", customer.first_name, customer.last_name);
@@ -187,10 +197,8 @@ impl SendEmail {
             _ => (self.settings.ops_to.clone(), Locale::En),
         };
         let context = self.context(name, email);
-        let rendered: Rendered = self
-            .templates
-            .render(name, locale, &context)
-            .map_err(|error| error.to_string())?;
+        let rendered: Rendered =
+            self.templates.render(name, locale, &context).map_err(|error| error.to_string())?;
         recipients
             .iter()
             .zip(0..)
@@ -258,9 +266,9 @@ fn to_ops(email: &OwedEmail, order: &EmailOrder) -> Ops {
         line: line.and_then(|line| u32::try_from(line.line).ok()),
         domain: line.and_then(|line| line.domain.clone()),
         status: email.about.clone().unwrap_or(status),
-        reason: line
-            .and_then(|line| line.reason.clone())
-            .unwrap_or_else(|| "LJPc has accepted the order, and has not delivered it yet".to_owned()),
+        reason: line.and_then(|line| line.reason.clone()).unwrap_or_else(|| {
+            "LJPc has accepted the order, and has not delivered it yet".to_owned()
+        }),
         tag: line.and_then(|line| line.tag.clone()),
         attempts: line.map(|line| line.attempts.clone()).unwrap_or_default(),
         commands: vec![format!("provisor order show {}", order.reference)],

@@ -87,7 +87,7 @@ impl Presence {
                 () = stop.cancelled() => break,
             }
         }
-        if let Err(error) = db.leave(self.owner).await {
+        if let Err(error) = db.leave(self.owner, sending_kind).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "took no leave");
         }
     }

@@ -1,7 +1,7 @@
 //! What can happen next: each step of a worker, the upstream's answers, mishaps, and what a person does.
 
 use provisor::order::{
-    LineStatus, UpstreamOrderId, SiteId,
+    LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Step, Then, accepted, decide, in_doubt, panicked, rejected},
     facts::{Known, Patience, Reading, SimpleStatus},
     ledger::{EffectState, Outcome},
@@ -17,33 +17,84 @@ use crate::{
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
-    Claim { worker: usize, line: usize },
+    Claim {
+        worker: usize,
+        line: usize,
+    },
     /// Reads the facts and decides.
-    Load { worker: usize },
-    ReadCatalogue { worker: usize, sells_it: bool },
-    ReadOrder { worker: usize, says: SimpleStatus },
-    Connect { worker: usize, works: bool },
+    Load {
+        worker: usize,
+    },
+    ReadCatalogue {
+        worker: usize,
+        sells_it: bool,
+    },
+    ReadOrder {
+        worker: usize,
+        says: SimpleStatus,
+    },
+    Connect {
+        worker: usize,
+        works: bool,
+    },
     /// Commits the intent; `confirmed`: the worker hears of it.
-    Commit { worker: usize, confirmed: bool },
+    Commit {
+        worker: usize,
+        confirmed: bool,
+    },
     /// Looks at the lease, once more.
-    Look { worker: usize },
-    Write { worker: usize },
-    Answer { worker: usize, outcome: Outcome },
+    Look {
+        worker: usize,
+    },
+    Write {
+        worker: usize,
+    },
+    Answer {
+        worker: usize,
+        outcome: Outcome,
+    },
     /// Tells the ledger the truth; `confirmed`: the worker hears that it is committed.
-    Settle { worker: usize, confirmed: bool },
-    Record { worker: usize },
+    Settle {
+        worker: usize,
+        confirmed: bool,
+    },
+    Record {
+        worker: usize,
+    },
     /// SIGKILL.
-    Crash { worker: usize },
-    Panic { worker: usize },
-    LeaseEnds { line: usize },
+    Crash {
+        worker: usize,
+    },
+    Panic {
+        worker: usize,
+    },
+    LeaseEnds {
+        line: usize,
+    },
     /// A request whose sender has gone is carried out after all, or never.
-    OrphanArrives { line: usize, tag: i32 },
-    OrphanVanishes { line: usize, tag: i32 },
-    Cancel { line: usize },
-    SayAbsent { line: usize },
-    Abandon { line: usize },
-    AdoptUpstreamOrder { line: usize },
-    Retry { line: usize },
+    OrphanArrives {
+        line: usize,
+        tag: i32,
+    },
+    OrphanVanishes {
+        line: usize,
+        tag: i32,
+    },
+    Cancel {
+        line: usize,
+    },
+    SayAbsent {
+        line: usize,
+    },
+    Abandon {
+        line: usize,
+    },
+    AdoptUpstreamOrder {
+        line: usize,
+    },
+    Retry {
+        line: usize,
+    },
 }
 
 impl Action {
@@ -103,8 +154,9 @@ pub(crate) fn possible(model: &Provisor, state: &State, actions: &mut Vec<Action
 fn steps(worker: usize, run: &Run, actions: &mut Vec<Action>) {
     match run.at {
         At::Claimed => actions.push(Action::Load { worker }),
-        At::ReadingCatalogue => actions
-            .extend([true, false].map(|sells_it| Action::ReadCatalogue { worker, sells_it })),
+        At::ReadingCatalogue => {
+            actions.extend([true, false].map(|sells_it| Action::ReadCatalogue { worker, sells_it }))
+        }
         At::ReadingOrder => actions.extend(
             [SimpleStatus::Pending, SimpleStatus::Completed, SimpleStatus::Failed]
                 .map(|says| Action::ReadOrder { worker, says }),
@@ -336,8 +388,7 @@ fn retry_blindly(seen: &Seen, record: &mut Record) {
 
 /// Nothing has changed; later.
 fn try_again(seen: &Seen) -> At {
-    let record =
-        Record { expected: seen.row.status, to: seen.row, again: true, blindly: false };
+    let record = Record { expected: seen.row.status, to: seen.row, again: true, blindly: false };
     At::Recording(record)
 }
 

@@ -126,10 +126,8 @@ impl State {
         };
         placed.state = after;
         placed.id = placed.id.or(id);
-        let others_bought = line
-            .placements
-            .iter()
-            .any(|other| other.n != n && other.state.may_have_bought());
+        let others_bought =
+            line.placements.iter().any(|other| other.n != n && other.state.may_have_bought());
         line.history.told_twice |=
             after == EffectState::Accepted && before != after && others_bought;
         line.history.unlearnt |= before == EffectState::Accepted && before != after;

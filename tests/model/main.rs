@@ -136,7 +136,9 @@ fn search(name: &str, limits: Limits) -> usize {
 
 #[test]
 fn every_interleaving_keeps_the_promises() {
-    for (name, limits) in [("small", Limits::SMALL), ("one line", Limits::ONE_LINE), ("two lines", Limits::TWO_LINES)] {
+    for (name, limits) in
+        [("small", Limits::SMALL), ("one line", Limits::ONE_LINE), ("two lines", Limits::TWO_LINES)]
+    {
         search(name, limits);
     }
     let _ = Limits::THREE_WORKERS;

@@ -23,7 +23,8 @@ pub(crate) const ABSORBS: &str = "what was accepted stays accepted";
 pub(crate) const HEARD: &str = "an acceptance that was heard is in the ledger";
 pub(crate) const TOLD: &str = "a second purchase is told once it is known";
 pub(crate) const LEGAL: &str = "a line moves only as its states allow";
-pub(crate) const AT_REST: &str = "a line at rest has ended, or waits for a person, and follows the ledger";
+pub(crate) const AT_REST: &str =
+    "a line at rest has ended, or waits for a person, and follows the ledger";
 pub(crate) const ONE_FOR_A_DOMAIN: &str = "a domain has one placement under way";
 
 /// All of them.
@@ -99,9 +100,7 @@ fn reachable() -> Vec<Property<Provisor>> {
             some(state, |line| line.row.status == LineStatus::Completed)
         }),
         Property::sometimes("a line is refused", |_, state: &State| {
-            some(state, |line| {
-                line.row.status == LineStatus::Failed && line.bought_in_all() == 0
-            })
+            some(state, |line| line.row.status == LineStatus::Failed && line.bought_in_all() == 0)
         }),
         Property::sometimes("a line is cancelled", |_, state: &State| {
             some(state, |line| line.row.status == LineStatus::Cancelled)
@@ -195,8 +194,7 @@ pub(crate) fn is_at_rest(state: &State, line: usize) -> bool {
 /// Whether a line may be left alone: no poke was lost, and the line says what the ledger says.
 fn may_rest(line: &Line) -> bool {
     let counts = line.counting().map(|placed| placed.state);
-    let follows =
-        accepted(line) == 0 || line.row.status.is_ended() && line.row.borne.is_some();
+    let follows = accepted(line) == 0 || line.row.status.is_ended() && line.row.borne.is_some();
     follows
         && match line.row.status {
             LineStatus::Completed

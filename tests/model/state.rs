@@ -172,8 +172,7 @@ impl State {
 
     /// Whether the fence lets this worker's run through.
     pub(crate) fn is_fenced_in(&self, worker: usize) -> bool {
-        self.workers[worker]
-            .is_some_and(|run| self.lines[run.line].wake.holder == Some(worker))
+        self.workers[worker].is_some_and(|run| self.lines[run.line].wake.holder == Some(worker))
     }
 
     /// The runs on a line.
@@ -199,8 +198,7 @@ impl Line {
     /// The placement by which the line goes on.
     pub(crate) fn counting(&self) -> Option<Placed> {
         let placements: Vec<_> = self.placements.iter().map(Placed::as_placement).collect();
-        let counts =
-            Placement::that_counts(&placements, self.row.borne.map(UpstreamOrderId))?.n;
+        let counts = Placement::that_counts(&placements, self.row.borne.map(UpstreamOrderId))?.n;
         self.placements.iter().find(|placed| placed.n == counts).copied()
     }
 

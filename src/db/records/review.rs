@@ -53,7 +53,11 @@ async fn review(
     )
     .fetch_all(&mut *connection)
     .await?;
-    owed.extend(doubts.into_iter().map(|row| Owed::to_operator(order, LineId(row.id), "in_doubt", row.since)));
+    owed.extend(
+        doubts
+            .into_iter()
+            .map(|row| Owed::to_operator(order, LineId(row.id), "in_doubt", row.since)),
+    );
     let alarms = sqlx::query!(
         r#"SELECT coalesce(bool_or(l.status = 'completed')
                       AND bool_or(l.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held')),

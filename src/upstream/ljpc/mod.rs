@@ -10,9 +10,9 @@ mod pages;
 mod place;
 mod products;
 mod sites;
-mod tlds;
 #[cfg(test)]
 mod tests;
+mod tlds;
 mod wire;
 
 use std::{sync::Arc, time::Duration};

@@ -1,1 +1,0 @@
-//! The only wiring: builds each part and hands it what it needs.

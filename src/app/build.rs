@@ -1,0 +1,219 @@
+//! Building the parts from the settings.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio_util::task::TaskTracker;
+
+use super::told::Told;
+use crate::{
+    config::{EMAIL_TEMPLATES, Mailbox, Settings},
+    db::{Database, Durability, records::Waits, wakes::Lane},
+    jobs::{
+        self,
+        carry_out_line::{CarryOutLine, Waiting},
+        guest::{Guest, GuestLimits},
+        keep_house::KeepHouse,
+        ledger::Ledger,
+        review_order::ReviewOrder,
+        send_email::{EmailSettings, SendEmail},
+    },
+    lifecycle::Lifecycle,
+    mail::{Address, Deadlines, Mailer, SmtpPool, SmtpSettings, Templates},
+    order::facts::Patience,
+    queue::{Alarm, Budget, Engine, EngineSettings, Handler, Parts, Presence, Schedule},
+    telemetry::{KnownLabels, Metrics},
+    upstream::{
+        Observer, Secret,
+        ljpc::{self, Ljpc, LjpcSettings},
+    },
+};
+
+/// Connections of the daemon's pool: enough for the group commits, the heartbeat, the probes and the scrapes beside each
+/// other.
+const CONNECTIONS_MAX: u32 = 8;
+
+/// Connections that claim: one fetcher.
+const CLAIM_CONNECTIONS_MAX: u32 = 1;
+
+/// The parts that the daemon drives.
+pub(super) struct Daemon {
+    pub(super) engine: Engine,
+    pub(super) guest: Arc<Guest>,
+    pub(super) mailer: Arc<Mailer>,
+}
+
+/// A pool to the database that the settings name.
+pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
+    Ok(Database::new(database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?)
+}
+
+fn database_url(settings: &Settings) -> anyhow::Result<&str> {
+    settings
+        .database
+        .url
+        .as_ref()
+        .map(crate::config::Secret::expose)
+        .context("database.url is not set")
+}
+
+/// The client of LJPc.
+pub fn connect_ljpc(settings: &Settings, observer: Arc<dyn Observer>) -> anyhow::Result<Ljpc> {
+    let ljpc = &settings.ljpc;
+    let key = ljpc.api_key.as_ref().context("ljpc.api_key is not set")?;
+    Ok(Ljpc::new(
+        LjpcSettings {
+            base_url: ljpc.base_url.clone(),
+            api_key: Secret::new(key.expose().to_owned()),
+            timeout: ljpc.timeout,
+            allow_http: ljpc.allow_http,
+        },
+        observer,
+    )?)
+}
+
+/// The mailer, and by whom its mails are sent. A mail's lease must outlive its sending.
+pub fn email_sender(settings: &Settings) -> anyhow::Result<(Mailer, Address)> {
+    let from = settings.email.from.as_ref().context("email.from is not set")?;
+    let from = to_address(from).context("email.from")?;
+    let url = settings.email.smtp_url.as_ref().context("email.smtp_url is not set")?;
+    let smtp: SmtpSettings = url.expose().parse().context("email.smtp_url")?;
+    let lease = settings.queue.lease;
+    let deadlines = Deadlines {
+        connect: (lease / 6).min(Duration::from_secs(10)),
+        command: (lease / 4).min(Duration::from_secs(30)),
+        before_body: lease * 2 / 5,
+        final_dot: lease * 2 / 5,
+    };
+    let pool = SmtpPool::new(smtp, from.domain(), deadlines).context("email.smtp_url")?;
+    Ok((Mailer::Smtp(pool), from))
+}
+
+fn to_address(mailbox: &Mailbox) -> anyhow::Result<Address> {
+    Ok(Address::new(mailbox.name.as_deref(), &mailbox.address)?)
+}
+
+/// The metrics, every series at its beginning.
+pub(super) fn metrics() -> anyhow::Result<Metrics> {
+    let lanes: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
+    let endpoints: Vec<&str> = ljpc::ENDPOINTS.iter().map(|endpoint| endpoint.name).collect();
+    let known = KnownLabels {
+        job_kinds: jobs::NAMES,
+        lanes: &lanes,
+        endpoints: &[(ljpc::PROVIDER, &endpoints)],
+        templates: EMAIL_TEMPLATES,
+        finding_kinds: &[],
+    };
+    Ok(Metrics::new(&known, env!("CARGO_PKG_VERSION"))?)
+}
+
+/// The engine with its handlers.
+pub(super) fn parts(
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    db: &Database,
+    metrics: &Arc<Metrics>,
+    presence: &Presence,
+    alarm: &Alarm,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Daemon> {
+    let told = Arc::new(Told(Arc::clone(metrics)));
+    let waits =
+        Waits { grace: settings.ljpc.in_doubt_grace, progress_after: settings.poll.progress_after };
+    let guest = Arc::new(guest(settings, lifecycle, db, &told, alarm, tasks)?);
+    let ledger = Ledger::start(tasks, db, waits, alarm.clone(), Arc::clone(&told) as _);
+    let lines = CarryOutLine::new(ledger, Arc::clone(&guest), presence.clone(), waiting(settings));
+    let (mailer, from) = email_sender(settings)?;
+    let mailer = Arc::new(mailer);
+    let templates = Templates::load(settings.email.templates_dir.as_deref())?;
+    let email = email_settings(settings, from)?;
+    let mails =
+        SendEmail::new(email, templates, Arc::clone(&mailer), db, Arc::clone(&told) as _, tasks);
+    let orders = ReviewOrder::new(db.clone(), waits, alarm.clone(), Arc::clone(&told) as _);
+    let handlers: HashMap<u8, Arc<dyn Handler>> = HashMap::from([
+        (jobs::LINE, Arc::new(lines) as _),
+        (jobs::EMAIL, Arc::new(mails) as _),
+        (jobs::ORDER, Arc::new(orders) as _),
+        (jobs::SCHEDULE, Arc::new(KeepHouse::new(db.clone())) as _),
+    ]);
+    let claims =
+        Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
+    let engine = Engine::new(
+        Parts {
+            settings: EngineSettings {
+                concurrency: usize::try_from(settings.queue.concurrency)?,
+                lease: settings.queue.lease,
+                poll_interval: settings.queue.poll_interval,
+            },
+            claims,
+            db: db.clone(),
+            presence: presence.clone(),
+            alarm: alarm.clone(),
+            handlers,
+            gate: Arc::clone(&guest) as _,
+            observer: told,
+        },
+        tasks,
+    );
+    Ok(Daemon { engine, guest, mailer })
+}
+
+fn guest(
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    db: &Database,
+    told: &Arc<Told>,
+    alarm: &Alarm,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Guest> {
+    let budget = Budget::start(
+        tasks,
+        lifecycle.stopped.clone(),
+        db.clone(),
+        ljpc::PROVIDER,
+        settings.ljpc.requests_per_second,
+        alarm.clone(),
+    );
+    let limits = GuestLimits {
+        max_in_flight: usize::try_from(settings.ljpc.max_in_flight)?,
+        probe_interval: settings.ljpc.circuit_probe_interval,
+    };
+    let client = connect_ljpc(settings, Arc::clone(told) as _)?;
+    Ok(Guest::new(client, db.clone(), budget, limits, Arc::clone(told) as _, alarm.clone()))
+}
+
+fn waiting(settings: &Settings) -> Waiting {
+    let poll = &settings.poll;
+    let polls = Schedule {
+        initial: poll.initial_interval,
+        multiplier: poll.multiplier,
+        max: poll.max_interval,
+    };
+    Waiting {
+        patience: Patience {
+            failed_recheck: poll.failed_recheck,
+            site_id_wait: poll.site_id_wait,
+            overdue_after: poll.overdue_after,
+        },
+        polls,
+        // The same pace: both ask an upstream again.
+        retries: polls,
+        timeout: settings.ljpc.timeout,
+    }
+}
+
+fn email_settings(settings: &Settings, from: Address) -> anyhow::Result<EmailSettings> {
+    let email = &settings.email;
+    Ok(EmailSettings {
+        from,
+        ops_to: email
+            .ops_to
+            .iter()
+            .map(to_address)
+            .collect::<anyhow::Result<_>>()
+            .context("email.ops_to")?,
+        disabled: email.disabled.clone(),
+        retries: Schedule { initial: email.retry_initial, multiplier: 2.0, max: email.retry_max },
+        give_up_after: email.give_up_after,
+    })
+}

@@ -1,3 +1,7 @@
 //! The binary `provisor`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    provisor::cli::main()
+}

@@ -1,1 +1,163 @@
 //! The commands, one file per group.
+
+mod check;
+mod demo;
+mod order;
+mod output;
+mod report;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    app,
+    config::{self, ConfigErrors, LogFormat, Need, Settings, Sources},
+    lifecycle::Lifecycle,
+    sandbox::{self, args::SandboxArgs},
+    telemetry::{self, Format},
+};
+
+/// Turns paid retail orders for hosting and domain names into delivered services, exactly once.
+///
+/// A shop puts its orders into PostgreSQL by `SELECT provisor.submit_order(…)`. `provisor run` takes each from there:
+/// it places it at the upstream, polls until it is delivered, and writes to the customer. `provisor order show REF`
+/// tells what happened, and what comes next.
+#[derive(Parser, Debug)]
+#[command(name = "provisor", version, max_term_width = 100)]
+#[command(after_help = "Try it without an account: `provisor demo`.\n\
+    Exit status: 0 done, 1 failed, 2 wrong usage or configuration.")]
+pub struct Cli {
+    /// A settings file that is laid over the others, and that the environment (PROVISOR_LJPC__API_KEY=…) is laid over.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Runs the daemon: places orders, polls them, sends emails. Never migrates. SIGTERM drains, a second one ends at once.
+    Run,
+    /// Brings the database's schema up to date. Safe to run from several places at once, and again.
+    Migrate,
+    /// Looks whether configuration, database, schema, upstream and mail server are well. Sends no mail and buys nothing.
+    Check {
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Submits, lists, shows and cancels orders.
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    /// Stands in for the upstream and the mail server, so that a shop can be tried out without buying anything.
+    Sandbox(SandboxArgs),
+    /// Shows the main job from SQL to delivered, with a private PostgreSQL, the sandbox and a daemon of its own.
+    Demo(demo::DemoArgs),
+}
+
+/// A command that did not succeed, and how the process exits for it.
+enum Failed {
+    /// 1: tried, and failed.
+    Done(anyhow::Error),
+    /// 1, and everything is said already.
+    Told,
+    /// 2: the configuration.
+    Configuration(ConfigErrors),
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Done(error)
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&format!("the runtime can't be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(execute(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Told) => ExitCode::FAILURE,
+        Err(Failed::Done(error)) => {
+            output::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+        Err(Failed::Configuration(errors)) => {
+            output::error(&format!("the configuration can't be used:\n{errors}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> Result<(), Failed> {
+    let load = |needs: &[Need]| {
+        let settings = config::load(&Sources::from_process(cli.config.clone()), needs);
+        settings.map_err(Failed::Configuration)
+    };
+    match cli.command {
+        Command::Run => run(&load(&[Need::Database, Need::Ljpc, Need::Email])?).await,
+        Command::Migrate => migrate(&load(&[Need::Database])?).await,
+        Command::Check { json } => check::check(&Sources::from_process(cli.config), json).await,
+        Command::Order(command) => order::order(command, &load(&[Need::Database])?).await,
+        Command::Sandbox(args) => serve_sandbox(args).await,
+        Command::Demo(args) => demo::demo(args).await,
+    }
+}
+
+async fn run(settings: &Settings) -> Result<(), Failed> {
+    init_logs(settings)?;
+    let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
+    app::run(settings, &lifecycle).await?;
+    Ok(())
+}
+
+fn init_logs(settings: &Settings) -> anyhow::Result<()> {
+    let format = match settings.log.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    Ok(telemetry::init(format, &settings.log.filter)?)
+}
+
+async fn migrate(settings: &Settings) -> Result<(), Failed> {
+    let db = app::connect(settings)?;
+    db.migrate().await.map_err(anyhow::Error::from)?;
+    output::line("The schema `provisor` is up to date.");
+    Ok(())
+}
+
+async fn serve_sandbox(args: SandboxArgs) -> Result<(), Failed> {
+    telemetry::init(Format::Text, "info").map_err(anyhow::Error::from)?;
+    let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
+    let options = args.into_options();
+    let (key, mails) = (options.api_key.clone(), options.mail_dir.clone());
+    let sandbox = sandbox::start(options).await.map_err(anyhow::Error::from)?;
+    output::line(&format!(
+        "The sandbox stands in for LJPc and for a mail server. Point Provisor at it:\n\n\
+         \x20   export PROVISOR_LJPC__BASE_URL=http://{}\n\
+         \x20   export PROVISOR_LJPC__API_KEY={key}\n\
+         \x20   export PROVISOR_EMAIL__SMTP_URL=smtp://{}\n\
+         \x20   export PROVISOR_EMAIL__FROM=shop@example.com\n\n\
+         Mails are kept in {}. What was asked of it: GET /_sandbox/journal, /_sandbox/orders, /_sandbox/summary.\n\
+         What shall go wrong: POST /_sandbox/faults. Ctrl-C ends it.",
+        sandbox.ljpc_addr(),
+        sandbox.smtp_addr(),
+        mails.display(),
+    ));
+    lifecycle.stop.cancelled().await;
+    sandbox.stop().await;
+    Ok(())
+}
+
+/// For commands that ask the upstream and end before anybody could look at a metric.
+fn unobserved() -> Arc<dyn crate::upstream::Observer> {
+    Arc::new(crate::upstream::Unobserved)
+}

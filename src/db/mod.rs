@@ -18,6 +18,7 @@ pub mod house;
 pub mod lines;
 pub mod listen;
 pub mod records;
+pub mod reports;
 pub mod schema;
 pub mod wakes;
 

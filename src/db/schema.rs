@@ -42,6 +42,16 @@ impl Database {
             .map_err(|error| roles_hint(&error).unwrap_or(MigrateError::Failed(error)))
     }
 
+    /// The server's version, as it says it.
+    pub async fn server_version(&self) -> Result<String, DbError> {
+        self.call("asking for the server's version", async |connection| {
+            sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#)
+                .fetch_one(connection)
+                .await
+        })
+        .await
+    }
+
     /// Tells whether the schema serves this binary.
     pub async fn schema_state(&self) -> Result<SchemaState, DbError> {
         let there = self

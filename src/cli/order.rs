@@ -1,0 +1,141 @@
+//! `provisor order …`
+
+use std::{io::Read as _, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Failed, output, report::render_order};
+use crate::{app, config::Settings, db::DbError, order::OrderStatus};
+
+/// A document that is larger than this is not even read: the database would refuse it.
+const DOCUMENT_BYTES_MAX: u64 = 1024 * 1024;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum OrderCommand {
+    /// Submits an order document, as a shop does by SQL. Submitting the same one again changes nothing.
+    Submit {
+        /// The document, JSON; `-` for standard input.
+        file: PathBuf,
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists orders, the newest first.
+    List {
+        /// Only those with this status: accepted, `in_progress`, completed, partial, failed, cancelled, attention.
+        #[arg(long)]
+        status: Option<OrderStatus>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what happened to an order, what comes next and when, and what to type.
+    Show {
+        /// The shop's reference.
+        reference: String,
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Withdraws an order, if nothing has been sent upstream for it.
+    Cancel {
+        /// The shop's reference.
+        reference: String,
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<(), Failed> {
+    let db = app::connect(settings)?;
+    match command {
+        OrderCommand::Submit { file, json } => {
+            let document = read_document(&file)?;
+            let id = db.submit_order(&document).await.map_err(|error| explain(&error))?;
+            let reference = document.get("reference").and_then(Value::as_str).unwrap_or_default();
+            if json {
+                output::json(&json!({ "order_id": id, "reference": reference }))?;
+            } else {
+                output::line(&format!(
+                    "Order {reference} is submitted (id {id}). Follow it: provisor order show {reference}"
+                ));
+            }
+        }
+        OrderCommand::List { status, limit, json } => {
+            let orders = db.list_orders(status.map(OrderStatus::as_str), limit).await;
+            let orders = orders.map_err(|error| explain(&error))?;
+            if json {
+                return Ok(output::json(&orders)?);
+            }
+            let mut table = output::table(&["REFERENCE", "STATUS", "LINES", "SUBMITTED", "REASON"]);
+            for order in &orders {
+                table.add_row([
+                    order.reference.clone(),
+                    order.status.clone(),
+                    order.lines.to_string(),
+                    order.submitted_at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
+                    order.reason.clone().unwrap_or_default(),
+                ]);
+            }
+            output::line(&table.to_string());
+        }
+        OrderCommand::Show { reference, json } => {
+            let report = db.report_order(&reference).await.map_err(|error| explain(&error))?;
+            let report = report.with_context(|| format!("there is no order {reference}"))?;
+            if json {
+                return Ok(output::json(&report)?);
+            }
+            output::line(&render_order(&report));
+        }
+        OrderCommand::Cancel { reference, json } => {
+            let result = db.cancel_order(&reference).await.map_err(|error| explain(&error))?;
+            if json {
+                output::json(&json!({ "reference": reference, "result": result }))?;
+            }
+            if result != "cancelled" {
+                return Err(anyhow::anyhow!(
+                    "order {reference} can't be cancelled any more: something has been sent for it, or it has ended \
+                     (provisor order show {reference})"
+                )
+                .into());
+            }
+            if !json {
+                output::line(&format!("Order {reference} is cancelled; nothing was or will be sent for it."));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The server's own words where it refused the content, the whole chain else.
+fn explain(error: &DbError) -> anyhow::Error {
+    let refusal = error
+        .sqlstate()
+        .filter(|code| ["22023", "23505", "P0002", "22P02"].contains(&code.as_str()))
+        .and(error.server_message());
+    match refusal {
+        Some(message) => anyhow::anyhow!("{message}"),
+        None => anyhow::Error::new(error.clone()),
+    }
+}
+
+fn read_document(file: &PathBuf) -> anyhow::Result<Value> {
+    let mut text = String::new();
+    let name = file.display();
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(DOCUMENT_BYTES_MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file)
+            .with_context(|| format!("{name} can't be opened"))?
+            .take(DOCUMENT_BYTES_MAX)
+            .read_to_string(&mut text)
+    }
+    .with_context(|| format!("{name} can't be read"))?;
+    serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))
+}

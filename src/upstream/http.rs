@@ -165,3 +165,16 @@ fn unanswered(error: reqwest::Error) -> UpstreamError {
         UpstreamError::Unavailable { detail, status: None, jti: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_is_not_shown_with_the_headers() {
+        let key = Secret::new("hunter2".to_owned());
+        let headers = headers(HeaderName::from_static("x-api-key"), &key).unwrap();
+        assert_eq!(headers["x-api-key"], "hunter2");
+        assert!(!format!("{headers:?}").contains("hunter2"));
+    }
+}

@@ -9,6 +9,7 @@
 
 mod answer;
 mod classify;
+mod connection;
 mod endpoint;
 mod error;
 mod http;

@@ -26,8 +26,9 @@ impl Drop for TlsServer {
     }
 }
 
-async fn serve(certified_name: &str, response: Vec<u8>) -> TlsServer {
-    let own = rcgen::generate_simple_self_signed([certified_name.to_owned()]).unwrap();
+/// A server's side for this name, and a client's that trusts it.
+fn certified(name: &str) -> (TlsAcceptor, ClientConfig) {
+    let own = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
     let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -44,10 +45,13 @@ async fn serve(certified_name: &str, response: Vec<u8>) -> TlsServer {
         .with_root_certificates(roots)
         .with_no_client_auth();
     trusted.alpn_protocols = vec![b"http/1.1".to_vec()];
+    (TlsAcceptor::from(Arc::new(server)), trusted)
+}
 
+async fn serve(certified_name: &str, response: Vec<u8>) -> TlsServer {
+    let (acceptor, trusted) = certified(certified_name);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    let acceptor = TlsAcceptor::from(Arc::new(server));
     let accepting = tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
@@ -62,14 +66,17 @@ async fn serve(certified_name: &str, response: Vec<u8>) -> TlsServer {
 }
 
 fn client(server: &TlsServer, trusted: bool) -> Ljpc {
-    let settings = settings(&server.url, PATIENCE);
-    let observer = Arc::new(Recorder::default());
     if trusted {
-        let settings = Ljpc::transport_settings(settings);
-        Ljpc::over(Transport::with_tls(settings, observer, server.trusted.clone()).unwrap())
+        trusting(&server.url, &server.trusted)
     } else {
-        Ljpc::new(settings, observer).unwrap()
+        super::client(&server.url, PATIENCE).0
     }
+}
+
+fn trusting(url: &str, tls: &ClientConfig) -> Ljpc {
+    let settings = Ljpc::transport_settings(settings(url, PATIENCE));
+    let observer = Arc::new(Recorder::default());
+    Ljpc::over(Transport::with_tls(settings, observer, tls.clone()).unwrap())
 }
 
 #[tokio::test]
@@ -121,4 +128,25 @@ async fn handshake_that_stalls_is_not_sent() {
     let (client, _) = super::client(&url, IMPATIENCE);
     let result = place(&client, &hosting(), PATIENCE).await;
     assert!(matches!(result, Err(UpstreamError::NotSent { .. })), "{result:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_closed_while_it_waited_is_not_sent() {
+    for politely in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let (acceptor, trusted) = certified("localhost");
+        let closing = tokio::spawn(async move {
+            let mut tls = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+            if politely {
+                tls.shutdown().await.unwrap();
+            }
+        });
+        let client = trusting(&url, &trusted);
+        let deadline = Deadline::after(PATIENCE);
+        let connected = client.connect(&PLACE_ORDER, deadline).await.unwrap();
+        closing.await.unwrap();
+        let result = client.place_order(connected, &hosting().prepare(), &tag(), deadline).await;
+        assert!(matches!(result, Err(UpstreamError::NotSent { .. })), "{politely}: {result:?}");
+    }
 }

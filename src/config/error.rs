@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 /// Where a value came from.
@@ -29,6 +30,12 @@ impl fmt::Display for Origin {
             Self::Credentials(name) => write!(f, "credentials {name}"),
             Self::NotSet => f.write_str("not set"),
         }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

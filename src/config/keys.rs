@@ -91,14 +91,15 @@ pub(super) fn is_section(name: &str) -> bool {
 /// The known key that an unknown name was most likely meant to be, if any comes near.
 pub(super) fn nearest(unknown: &str) -> Option<&'static Key> {
     const DISTANCE_MAX: usize = 3;
-    let last = unknown.rsplit('.').next().unwrap_or(unknown);
     let by_distance = KEYS.iter().map(|key| (distance(unknown, key.name), key));
-    let (least, key) = by_distance.min_by_key(|(distance, _)| *distance)?;
-    if least <= DISTANCE_MAX {
+    let (distance, key) = by_distance.min_by_key(|(distance, _)| *distance)?;
+    if distance <= DISTANCE_MAX {
         return Some(key);
     }
+    let last_word = unknown.rsplit('.').next();
     // The right word under the wrong section, as `api_key` alone.
-    KEYS.iter().find(|key| key.name.split_once('.').is_some_and(|(_, word)| word == last))
+    KEYS.iter()
+        .find(|key| key.name.split_once('.').is_some_and(|(_, word)| Some(word) == last_word))
 }
 
 /// Levenshtein's distance: the least number of letters put in, left out or changed.
@@ -106,12 +107,12 @@ fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, letter) in a.chars().enumerate() {
         let mut diagonal = i;
-        let mut left = i + 1;
+        let mut before = i + 1;
         for (cell, other) in row.iter_mut().skip(1).zip(b.chars()) {
             let changed = diagonal + usize::from(letter != other);
             diagonal = *cell;
-            left = changed.min(*cell + 1).min(left + 1);
-            *cell = left;
+            before = changed.min(*cell + 1).min(before + 1);
+            *cell = before;
         }
     }
     row.last().copied().unwrap_or_default()

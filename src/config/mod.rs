@@ -19,6 +19,7 @@ mod secret;
 mod sections;
 mod settings;
 mod sources;
+mod urls;
 
 pub use address::Mailbox;
 pub use duration::{DurationError, parse_duration};

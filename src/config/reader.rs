@@ -11,7 +11,7 @@ use super::layers::{Entry, Layers, Raw};
 use super::secret::Secret;
 
 /// A year: whatever is meant to be longer is a slip of the unit.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const DURATION_MAX: Duration = Duration::from_hours(366 * 24);
 const LIST_MAX: usize = 100;
 
 /// The layers' values by key, and the mistakes so far.
@@ -183,6 +183,10 @@ impl Reader {
     }
 
     /// A key that may be absent, which is no mistake: `Some(None)`.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is a mistake, the inner one an absence"
+    )]
     pub(super) fn optional<T>(
         &mut self,
         key: &str,

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use url::{Host, Url};
-
 use super::address::Mailbox;
 use super::keys::KEYS;
 use super::layers::Raw;
@@ -12,6 +10,7 @@ use super::settings::{
     Audit, Database, Email, Explained, Http, Leanstack, LeanstackContract, Ljpc, Log, LogFormat,
     Poll, Queue, Settings,
 };
+use super::urls::{check_database_url, check_smtp_url, parse_base_url};
 use super::{EMAIL_TEMPLATES, Origin, Secret, checks};
 
 /// Reads *every* field before it gives up on the first that is wrong, so that all mistakes are recorded.
@@ -48,11 +47,11 @@ fn database(r: &mut Reader) -> Option<Database> {
 }
 
 fn ljpc(r: &mut Reader) -> Option<Ljpc> {
-    let allow_http = r.boolean("ljpc.allow_http");
+    let http_beyond = r.boolean("ljpc.allow_http");
     read_all!(Ljpc {
-        base_url: base_url(r, "ljpc.base_url", allow_http),
+        base_url: base_url(r, "ljpc.base_url", http_beyond),
         api_key: r.optional("ljpc.api_key", header_secret),
-        allow_http: allow_http,
+        allow_http: http_beyond,
         timeout: r.duration("ljpc.timeout"),
         requests_per_second: r.integer("ljpc.requests_per_second", 1..=10_000),
         max_in_flight: r.integer("ljpc.max_in_flight", 1..=1_000),
@@ -66,12 +65,12 @@ fn ljpc(r: &mut Reader) -> Option<Ljpc> {
 fn leanstack(r: &mut Reader) -> Option<Leanstack> {
     const CONTRACTS: &[(&str, LeanstackContract)] =
         &[("seed", LeanstackContract::Seed), ("2022", LeanstackContract::Edition2022)];
-    let allow_http = r.boolean("leanstack.allow_http");
+    let http_beyond = r.boolean("leanstack.allow_http");
     read_all!(Leanstack {
         enabled: r.boolean("leanstack.enabled"),
-        base_url: base_url(r, "leanstack.base_url", allow_http),
+        base_url: base_url(r, "leanstack.base_url", http_beyond),
         access_token: r.optional("leanstack.access_token", header_secret),
-        allow_http: allow_http,
+        allow_http: http_beyond,
         contract: r.choice("leanstack.contract", CONTRACTS),
     })
 }
@@ -166,6 +165,12 @@ fn shown(raw: &Raw) -> String {
     }
 }
 
+fn base_url(r: &mut Reader, key: &str, http_beyond: Option<bool>) -> Option<url::Url> {
+    const CURE: &str = "write https://host; http is for this machine, unless allow_http says more";
+    // Whether allow_http is well formed is told under its own name.
+    r.parsed(key, CURE, |text| parse_base_url(text, http_beyond.unwrap_or(true)))
+}
+
 /// Goes into a header: what a header can't carry is refused here, where its key is still known.
 fn header_secret(r: &mut Reader, key: &str) -> Option<Secret> {
     r.secret(key, "copy the key alone, without spaces and line breaks", |text| {
@@ -175,75 +180,6 @@ fn header_secret(r: &mut Reader, key: &str) -> Option<Secret> {
             Err("holds white space or a character beyond ASCII")
         }
     })
-}
-
-fn check_database_url(text: &str) -> Result<(), &'static str> {
-    let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    match url.scheme() {
-        "postgres" | "postgresql" => Ok(()),
-        _ => Err("does not begin with postgres://"),
-    }
-}
-
-fn base_url(r: &mut Reader, key: &str, allow_http: Option<bool>) -> Option<Url> {
-    const CURE: &str = "write https://host; http is for this machine, unless allow_http says more";
-    let parse = |text: &str| {
-        let url = Url::parse(text.trim()).map_err(|_| "is not a URL")?;
-        match url.scheme() {
-            "https" => {}
-            // Whether allow_http is well formed is told under its own name.
-            "http" if allow_http.unwrap_or(true) || is_loopback(&url) => {}
-            "http" => return Err("is http to another machine: the key would go in clear text"),
-            _ => return Err("is neither https nor http"),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("holds credentials");
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("holds a query or a fragment");
-        }
-        Ok(url)
-    };
-    r.parsed(key, CURE, parse)
-}
-
-fn check_smtp_url(text: &str) -> Result<(), &'static str> {
-    let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    let mut tls = None;
-    for (name, value) in url.query_pairs() {
-        match (name.as_ref(), value.as_ref()) {
-            ("tls", "required") if tls.is_none() => tls = Some(true),
-            ("tls", "none") if tls.is_none() => tls = Some(false),
-            ("tls", _) => return Err("has a tls that is neither required nor none, or has two"),
-            _ => return Err("holds another parameter than tls"),
-        }
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err("names no host");
-    }
-    match (url.scheme(), tls) {
-        ("smtps", None | Some(true)) | ("smtp", Some(_)) => Ok(()),
-        ("smtps", Some(false)) => Err("contradicts itself: smtps with tls=none"),
-        ("smtp", None) if is_loopback(&url) => Ok(()),
-        ("smtp", None) => Err("is clear text to another machine"),
-        _ => Err("is neither smtp nor smtps"),
-    }
-}
-
-/// Does it lead to this machine, whatever the name service says?
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        // Of schemes that the standard does not know, such as smtp, url leaves an IPv4 address a name.
-        Some(Host::Domain(name)) => {
-            let name = name.to_ascii_lowercase();
-            name == "localhost"
-                || name.ends_with(".localhost")
-                || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
-        }
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 fn template(name: &str) -> Result<String, &'static str> {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use url::Url;
 
 use super::address::Mailbox;
@@ -130,7 +131,7 @@ pub struct Poll {
     pub failed_recheck: Duration,
     /// For how long a completed order's site id is waited for.
     pub site_id_wait: Duration,
-    /// When a half-done order gets order_progress.
+    /// When a half-done order gets `order_progress`.
     pub progress_after: Duration,
     /// When an unfinished order is told of.
     pub overdue_after: Duration,
@@ -205,7 +206,7 @@ pub enum Need {
 }
 
 /// One key, for `config show`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Explained {
     /// The key, dotted.
     pub key: &'static str,

@@ -600,4 +600,7 @@ fn explanations_follow_the_order_of_default_toml() {
     assert_eq!(value("email.disabled").as_deref(), Some("order_received"));
     assert_eq!(value("poll.multiplier").as_deref(), Some("1.5"));
     assert_eq!(value("email.from"), None);
+    let json = serde_json::to_value(settings.explain()).unwrap();
+    let first = serde_json::json!({"key": "database.url", "value": null, "origin": "not set"});
+    assert_eq!(json[0], first);
 }

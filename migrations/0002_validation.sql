@@ -35,7 +35,6 @@ CREATE TABLE provisor.document_keys (
     highest  bigint,
     choices  text[],         -- what a string must be one of
     pattern  text,           -- what a string must match
-    banned   text,           -- what no part of a string may match
     meaning  text NOT NULL   -- all this in words, as an error tells it: 'must be …'
 );
 
@@ -56,8 +55,8 @@ INSERT INTO provisor.document_keys (key, type, lowest, highest, meaning) VALUES
     ('auth_code',     'string', 1, 255, 'a string of 1 to 255 characters');
 
 -- Free text. Control characters are written out, as classes such as [[:cntrl:]] depend on the database's locale.
-INSERT INTO provisor.document_keys (key, type, lowest, highest, banned, meaning)
-SELECT key, 'string', lowest, highest, '[\u0001-\u001f\u007f-\u009f]',
+INSERT INTO provisor.document_keys (key, type, lowest, highest, pattern, meaning)
+SELECT key, 'string', lowest, highest, '^[^\u0001-\u001f\u007f-\u009f]*$',
        'a string of ' || lowest || ' to ' || highest || ' characters, none of them a control character'
 FROM (VALUES ('first_name', 1, 128), ('last_name', 1, 128), ('organization', 0, 128), ('address', 1, 255),
              ('postal_code', 1, 16), ('city', 0, 128), ('contact_handle', 1, 255), ('name', 1, 255),
@@ -69,46 +68,32 @@ FROM (VALUES ('kind', '{hosting,hosting_own,domain_register,domain_transfer,doma
              ('locale', '{en,nl}'), ('billing_period', '{monthly,yearly}'), ('route', '{direct,order}'),
              ('type', '{A,AAAA,CNAME,MX,TXT,SRV,CAA}')) AS choice (key, choices);
 
--- Lengths stay out of the patterns, as [!-~]{1,128} compiles to a large automaton. The long classes are the white space
--- of Unicode, and control characters.
-INSERT INTO provisor.document_keys (key, type, lowest, highest, pattern, banned, meaning) VALUES
-    ('reference', 'string', 1, 128,
-        '^[!-~]+$', NULL,
-        '1 to 128 printable ASCII characters without spaces'),
-    ('email', 'string', 1, 254,
-        '^[^@]+@[^@.]+(\.[^@.]+)+$',
-        '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]',
-        'an email address of at most 254 characters'),
-    ('phone', 'string', 1, 16,
-        '^\+[1-9][0-9]{7,14}$', NULL,
-        'an international phone number such as +31612345678'),
-    ('country', 'string', 2, 2,
-        '^[A-Z]+$', NULL,
-        'a country code of two capital letters'),
+-- Lengths stay out of the patterns, as [!-~]{1,128} compiles to a large automaton. <blank> stands for the white space of
+-- Unicode and for control characters.
+INSERT INTO provisor.document_keys (key, type, lowest, highest, pattern, meaning)
+SELECT key, 'string', lowest, highest,
+       replace(pattern, '<blank>', '\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000'), meaning
+FROM (VALUES
+    ('reference', 1, 128, '^[!-~]+$', '1 to 128 printable ASCII characters without spaces'),
+    ('email', 1, 254, '^[^@<blank>]+@[^@.<blank>]+(\.[^@.<blank>]+)+$', 'an email address of at most 254 characters'),
+    ('phone', 1, 16, '^\+[1-9][0-9]{7,14}$', 'an international phone number such as +31612345678'),
+    ('country', 2, 2, '^[A-Z]+$', 'a country code of two capital letters'),
     -- In Unicode or in A-labels: the worker normalises (IDNA), and the catalogue knows which names can be had.
-    ('domain', 'string', 3, 253,
-        '^[^.]+(\.[^.]+)+$',
-        '[/:@?#_\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|[^.]{64}',
+    ('domain', 3, 253, '^[^./:@?#_<blank>]+(\.[^./:@?#_<blank>]+)+$',
         'a domain name: two or more labels of 1 to 63 characters, 253 in all'),
-    ('package', 'string', 1, 64,
-        '^hosting_([1-9][0-9]*gb|forward|dns)$', NULL,
-        'hosting_<N>gb, hosting_forward or hosting_dns'),
-    ('product_uuid', 'string', 36, 36,
-        '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$', NULL,
-        'a UUID'),
-    ('target_url', 'string', 1, 2048,
-        '^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]',
-        '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]',
+    ('package', 1, 64, '^hosting_([1-9][0-9]*gb|forward|dns)$', 'hosting_<N>gb, hosting_forward or hosting_dns'),
+    ('product_uuid', 36, 36, '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$', 'a UUID'),
+    ('target_url', 1, 2048, '^[Hh][Tt][Tt][Pp][Ss]?://[^/?#<blank>][^<blank>]*$',
         'an http or https URL of at most 2048 characters'),
-    ('max_cost', 'string', 1, 11,
-        '^[0-9]{1,8}(\.[0-9]{1,2})?$', NULL,
-        'an amount as a string, such as "5.50"');
+    ('max_cost', 1, 11, '^[0-9]{1,8}(\.[0-9]{1,2})?$', 'an amount as a string, such as "5.50"'))
+    AS patterned (key, lowest, highest, pattern, meaning);
 
 -- Autovacuum passes over so small tables, and the plan depends on their sizes being known.
 ANALYZE provisor.document_objects, provisor.document_keys;
 
--- What is wrong with a value, or null. Null operands of a bound that a key hasn't got come to nothing.
--- More than 20 decimals are refused even if all of them are 0: a number may bring 16,383 (see bulk_fault).
+-- What is wrong with a value, or null. A bound that a key hasn't got is null, and so comes to nothing. Only strings are
+-- made texts: 1e131071 would be one of a hundred thousand digits. More than 20 decimals are refused even if all of them
+-- are 0, as a number may bring 16,383 (bulk_fault relies on both).
 CREATE FUNCTION provisor.value_fault(value jsonb, rule provisor.document_keys) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
@@ -116,8 +101,7 @@ CREATE FUNCTION provisor.value_fault(value jsonb, rule provisor.document_keys) R
         WHEN jsonb_typeof(value) <> rule.type THEN 'must be ' || rule.meaning
         WHEN CASE rule.type
                  WHEN 'string' THEN length(value #>> '{}') < rule.lowest OR length(value #>> '{}') > rule.highest
-                     OR (value #>> '{}') <> ALL (rule.choices)
-                     OR (value #>> '{}') !~ rule.pattern OR (value #>> '{}') ~ rule.banned
+                     OR (value #>> '{}') <> ALL (rule.choices) OR (value #>> '{}') !~ rule.pattern
                  WHEN 'number' THEN value::numeric < rule.lowest OR value::numeric > rule.highest
                      OR scale(value::numeric) > 20 OR trunc(value::numeric) <> value::numeric
                  WHEN 'array' THEN jsonb_array_length(value) < rule.lowest OR jsonb_array_length(value) > rule.highest
@@ -130,7 +114,7 @@ CREATE FUNCTION provisor.shown_key(key text) RETURNS text
     RETURN left(regexp_replace(key, '[\u0001-\u001f\u007f-\u009f]', '?', 'g'), 64);
 
 -- The objects of a document, each with what stands before its keys in a path, and the name by which document_objects
--- knows it. What is no object, and a line of no known kind, has a fault of its own (line_faults) and is left out; so is
+-- knows it. What is no object, and a line of no known kind, has a fault of its own (line_fault) and is left out; so is
 -- what stands in an array of too many elements.
 CREATE FUNCTION provisor.objects_of(document jsonb) RETURNS TABLE (prefix text, object text, body jsonb)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -158,7 +142,7 @@ CREATE FUNCTION provisor.objects_of(document jsonb) RETURNS TABLE (prefix text, 
         WHERE jsonb_array_length(lists.records) <= 500 AND jsonb_typeof(r.record) = 'object';
     END;
 
--- A document key by key: what is missing, unknown, or out of bounds.
+-- A document without nulls, key by key: what is missing, unknown, or out of bounds.
 CREATE FUNCTION provisor.key_faults(document jsonb) RETURNS TABLE (path text, message text)
     LANGUAGE sql STABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -167,12 +151,12 @@ CREATE FUNCTION provisor.key_faults(document jsonb) RETURNS TABLE (path text, me
             FROM provisor.objects_of(document) AS o JOIN provisor.document_objects AS k ON k.object = o.object)
         SELECT its.prefix || r.key, 'is required'
         FROM its CROSS JOIN LATERAL unnest(its.required) AS r (key)
-        WHERE its.body ->> r.key IS NULL
+        WHERE NOT its.body ? r.key
         UNION ALL
         SELECT its.prefix || provisor.shown_key(e.key), provisor.value_fault(e.value, rule)
         FROM its CROSS JOIN LATERAL jsonb_each(its.body) AS e
         LEFT JOIN provisor.document_keys AS rule ON rule.key = e.key AND e.key = ANY (its.known)
-        WHERE e.value <> 'null' AND provisor.value_fault(e.value, rule) IS NOT NULL;
+        WHERE provisor.value_fault(e.value, rule) IS NOT NULL;
     END;
 
 -- The faults of a line's name servers, which are known to be an array.
@@ -204,53 +188,6 @@ CREATE FUNCTION provisor.record_faults(at text, records jsonb) RETURNS TABLE (pa
         WHERE (e.record ->> 'type' IN ('MX', 'SRV')) = (e.record ->> 'prio' IS NULL);
     END;
 
--- The faults of a line beyond those of its keys: what they demand of each other, and what their arrays hold.
-CREATE FUNCTION provisor.line_faults(at text, line jsonb) RETURNS TABLE (path text, message text)
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
-DECLARE
-    kind text := line ->> 'kind';
-    by_order boolean := coalesce(line ->> 'route' = 'order', false);
-    records_key text := CASE kind WHEN 'dns' THEN 'records' ELSE 'dns' END;
-BEGIN
-    IF kind = 'hosting' THEN
-        IF line ->> 'package' IS NULL AND line ->> 'product_uuid' IS NULL THEN
-            RETURN QUERY VALUES (at || '.package', 'is required, or else product_uuid');
-        ELSIF line ->> 'package' IS NOT NULL AND line ->> 'product_uuid' IS NOT NULL THEN
-            RETURN QUERY VALUES (at || '.product_uuid', 'is not allowed beside package');
-        ELSIF line ->> 'package' = 'hosting_forward' AND line ->> 'target_url' IS NULL THEN
-            RETURN QUERY VALUES (at || '.target_url', 'is required for hosting_forward');
-        END IF;
-    ELSIF kind = 'domain_update' AND coalesce(line ->> 'nameservers', line ->> 'auto_renew',
-                                              line ->> 'transfer_lock', line ->> 'contact_handle') IS NULL THEN
-        RETURN QUERY VALUES (at, 'must have at least one of nameservers, auto_renew, transfer_lock, contact_handle');
-    END IF;
-    IF by_order AND (line ->> 'years')::numeric > 1 THEN
-        RETURN QUERY VALUES (at || '.years', 'must be 1 with the route order');
-    END IF;
-    IF line ->> 'nameservers' IS NOT NULL THEN
-        IF jsonb_array_length(line -> 'nameservers') > 4 AND (by_order OR kind = 'domain_update') THEN
-            RETURN QUERY VALUES (at || '.nameservers', 'must be an array of 2 to 4 host names here');
-        END IF;
-        RETURN QUERY SELECT path, message FROM provisor.nameserver_faults(at || '.nameservers', line -> 'nameservers');
-    END IF;
-    IF line ->> records_key IS NOT NULL THEN
-        RETURN QUERY SELECT path, message FROM provisor.record_faults(at || '.' || records_key, line -> records_key);
-    END IF;
-END $$;
-
--- The faults of the lines that leave nothing to be judged key by key: they are no objects, or of no known kind.
-CREATE FUNCTION provisor.kind_faults(lines jsonb) RETURNS TABLE (path text, message text)
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
-        SELECT 'lines[' || (l.n - 1)::text || ']' || CASE WHEN jsonb_typeof(l.line) = 'object' THEN '.kind' ELSE '' END,
-               CASE WHEN jsonb_typeof(l.line) <> 'object' THEN 'must be an object'
-                    WHEN l.line ->> 'kind' IS NULL THEN 'is required'
-                    ELSE 'must be ' || rule.meaning END
-        FROM jsonb_array_elements(lines) WITH ORDINALITY AS l (line, n), provisor.document_keys AS rule
-        WHERE rule.key = 'kind' AND (l.line ->> 'kind' = ANY (rule.choices)) IS NOT TRUE;
-    END;
-
 -- Is the document too large, or nested too deeply, to be judged key by key? Null: no.
 --
 -- The limit is 256 KiB of text, but the text can't always be made: [1e131071, …] is ten thousand times as long as the
@@ -266,8 +203,9 @@ BEGIN
     IF octets > 2 * 262144 THEN
         RETURN too_large;
     END IF;
-    -- PostgreSQL's own functions raise when they run out of stack, so depth is judged before any of them recurses.
-    IF jsonb_path_exists(document, '$.**{20}') THEN
+    -- PostgreSQL's own functions raise when they run out of stack, so depth is judged before any of them recurses. A level
+    -- takes 8 octets, and a thousand levels are no danger.
+    IF octets > 8000 AND jsonb_path_exists(document, '$.**{20}') THEN
         RETURN 'must not be nested more than 20 levels deep';
     END IF;
     IF octets > 40000
@@ -279,78 +217,122 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- The faults that only sound keys let be found: of the lines, and of the customer whom some lines need to know better.
+-- The first fault of a line in what its keys demand of each other, each of them being sound: {the end of its path, what}.
+CREATE FUNCTION provisor.line_fault(line jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN jsonb_typeof(line) <> 'object' THEN ARRAY['', 'must be an object']
+        WHEN line -> 'kind' IS NULL THEN ARRAY['.kind', 'is required']
+        WHEN line ->> 'kind' NOT IN ('hosting', 'hosting_own', 'domain_register', 'domain_transfer', 'domain_update', 'dns')
+            THEN ARRAY['.kind', 'must be one of hosting, hosting_own, domain_register, domain_transfer, domain_update, dns']
+        WHEN length(line ->> 'domain') > 63 AND line ->> 'domain' ~ '[^.]{64}'
+            THEN ARRAY['.domain', 'must not have a label of more than 63 characters']
+        WHEN line ->> 'kind' = 'hosting' THEN CASE
+            WHEN line ->> 'package' IS NULL AND line ->> 'product_uuid' IS NULL
+                THEN ARRAY['.package', 'is required, or else product_uuid']
+            WHEN line ->> 'package' IS NOT NULL AND line ->> 'product_uuid' IS NOT NULL
+                THEN ARRAY['.product_uuid', 'is not allowed beside package']
+            WHEN line ->> 'package' = 'hosting_forward' AND line ->> 'target_url' IS NULL
+                THEN ARRAY['.target_url', 'is required for hosting_forward'] END
+        WHEN line ->> 'kind' = 'domain_update'
+             AND coalesce(line -> 'nameservers', line -> 'auto_renew', line -> 'transfer_lock', line -> 'contact_handle')
+                 IS NULL
+            THEN ARRAY['', 'must have at least one of nameservers, auto_renew, transfer_lock, contact_handle']
+        WHEN line ->> 'route' = 'order' AND (line ->> 'years')::numeric > 1
+            THEN ARRAY['.years', 'must be 1 with the route order']
+        WHEN (line ->> 'route' = 'order' OR line ->> 'kind' = 'domain_update')
+             AND jsonb_array_length(line -> 'nameservers') > 4
+            THEN ARRAY['.nameservers', 'must be an array of 2 to 4 host names here']
+    END;
+
+-- The faults that are left when all keys of the document are sound.
 CREATE FUNCTION provisor.rule_faults(document jsonb) RETURNS TABLE (path text, message text)
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
+    at text;
     line jsonb;
-    place integer := 0;
+    fault text[];
     needs_contact boolean := false;
 BEGIN
-    FOREACH line IN ARRAY ARRAY(SELECT jsonb_array_elements(document -> 'lines')) LOOP
-        RETURN QUERY SELECT path, message FROM provisor.line_faults('lines[' || place || ']', line);
+    FOR n IN 0 .. jsonb_array_length(document -> 'lines') - 1 LOOP
+        at := 'lines[' || n || ']';
+        line := document -> 'lines' -> n;
+        fault := provisor.line_fault(line);
+        IF fault IS NOT NULL THEN
+            path := at || fault[1];
+            message := fault[2];
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        IF line ? 'nameservers' THEN
+            RETURN QUERY SELECT f.path, f.message
+                         FROM provisor.nameserver_faults(at || '.nameservers', line -> 'nameservers') AS f;
+        END IF;
+        IF line ?| '{dns,records}' THEN
+            RETURN QUERY SELECT f.path, f.message
+                         FROM provisor.record_faults(at || CASE WHEN line ? 'dns' THEN '.dns' ELSE '.records' END,
+                                                     coalesce(line -> 'dns', line -> 'records')) AS f;
+        END IF;
         needs_contact := needs_contact OR (line ->> 'kind' IN ('domain_register', 'domain_transfer')
-                                           AND line ->> 'contact_handle' IS NULL);
-        place := place + 1;
+                                           AND NOT line ? 'contact_handle');
     END LOOP;
     IF needs_contact THEN
-        RETURN QUERY SELECT 'customer.' || r.key, 'is required where a domain comes without contact_handle'
-                     FROM unnest(ARRAY['address', 'city', 'postal_code', 'country', 'phone']) AS r (key)
-                     WHERE coalesce(document -> 'customer' ->> r.key, '') = '';
+        FOREACH at IN ARRAY '{address,city,postal_code,country,phone}'::text[] LOOP
+            IF coalesce(document -> 'customer' ->> at, '') = '' THEN
+                path := 'customer.' || at;
+                message := 'is required where a domain comes without contact_handle';
+                RETURN NEXT;
+            END IF;
+        END LOOP;
     END IF;
 END $$;
 
--- Every fault of a document, at most 100 of them; no row: it is well formed. Never raises on content.
+-- Every fault of a document, at most 100 of them; no row: it is well formed. Never raises on content. What keys demand
+-- of each other is looked at only once each of them is sound.
 CREATE FUNCTION provisor.validate_order(payload jsonb) RETURNS TABLE (path text, message text)
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     document jsonb;
-    fault text;
 BEGIN
+    path := 'order';
     IF payload IS NULL OR jsonb_typeof(payload) <> 'object' THEN
-        RETURN QUERY VALUES ('order', 'must be an object');
+        message := 'must be an object';
+        RETURN NEXT;
         RETURN;
     END IF;
     -- Adding nothing fetches a stored value once, and uncompressed, so that its size is its own.
     document := payload || '{}';
-    fault := provisor.bulk_fault(document);
-    IF fault IS NOT NULL THEN
-        RETURN QUERY VALUES ('order', fault);
+    message := provisor.bulk_fault(document);
+    IF message IS NOT NULL THEN
+        RETURN NEXT;
         RETURN;
     END IF;
-    RETURN QUERY SELECT path, message FROM provisor.key_faults(document) LIMIT 100;
-    IF FOUND THEN
-        RETURN;
+    document := jsonb_strip_nulls(document);
+    RETURN QUERY SELECT f.path, f.message FROM provisor.key_faults(document) AS f LIMIT 100;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT f.path, f.message FROM provisor.rule_faults(document) AS f LIMIT 100;
     END IF;
-    -- The lines are now known to be an array of at most 50.
-    RETURN QUERY SELECT path, message FROM provisor.kind_faults(document -> 'lines');
-    IF FOUND THEN
-        RETURN;
-    END IF;
-    RETURN QUERY SELECT path, message FROM provisor.rule_faults(document) LIMIT 100;
 END $$;
 
 -- Every fault of a customer's details as update_customer takes them.
 CREATE FUNCTION provisor.customer_faults(payload jsonb) RETURNS TABLE (path text, message text)
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-#variable_conflict use_column
 BEGIN
-    IF payload IS NULL OR jsonb_typeof(payload) <> 'object' THEN
-        RETURN QUERY VALUES ('customer', 'must be an object');
-    ELSIF provisor.bulk_fault(payload) IS NOT NULL THEN
-        RETURN QUERY VALUES ('customer', provisor.bulk_fault(payload));
-    ELSE
-        RETURN QUERY
-        SELECT r.key, 'is required'
-        FROM unnest(ARRAY['reference', 'first_name', 'last_name', 'email']) AS r (key)
-        WHERE payload ->> r.key IS NULL AND (r.key = 'reference' OR payload ? r.key)
-        UNION ALL
-        SELECT provisor.shown_key(e.key), provisor.value_fault(e.value, rule)
-        FROM provisor.document_objects AS o CROSS JOIN LATERAL jsonb_each(payload) AS e
-        LEFT JOIN provisor.document_keys AS rule ON rule.key = e.key AND e.key = ANY (o.required || o.optional)
-        WHERE o.object = 'customer' AND e.value <> 'null' AND provisor.value_fault(e.value, rule) IS NOT NULL
-        LIMIT 100;
+    path := 'customer';
+    message := CASE WHEN payload IS NULL OR jsonb_typeof(payload) <> 'object' THEN 'must be an object'
+                    ELSE provisor.bulk_fault(payload || '{}') END;
+    IF message IS NOT NULL THEN
+        RETURN NEXT;
+        RETURN;
     END IF;
+    RETURN QUERY
+    SELECT r.key, 'is required'
+    FROM unnest(ARRAY['reference', 'first_name', 'last_name', 'email']) AS r (key)
+    WHERE payload -> r.key = 'null' OR (r.key = 'reference' AND NOT payload ? r.key)
+    UNION ALL
+    SELECT provisor.shown_key(e.key), provisor.value_fault(e.value, rule)
+    FROM provisor.document_objects AS o CROSS JOIN LATERAL jsonb_each(payload) AS e
+    LEFT JOIN provisor.document_keys AS rule ON rule.key = e.key AND e.key = ANY (o.required || o.optional)
+    WHERE o.object = 'customer' AND e.value <> 'null' AND provisor.value_fault(e.value, rule) IS NOT NULL
+    LIMIT 100;
 END $$;

@@ -113,6 +113,12 @@ CREATE FUNCTION provisor.shown_key(key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN left(regexp_replace(key, '[\u0001-\u001f\u007f-\u009f]', '?', 'g'), 64);
 
+-- A value if it is an array of at most so many elements, else null. Its conditions are nested, as PostgreSQL may
+-- evaluate conditions that stand side by side in any order.
+CREATE FUNCTION provisor.bounded_array(value jsonb, most integer) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN jsonb_typeof(value) = 'array' THEN CASE WHEN jsonb_array_length(value) <= most THEN value END END;
+
 -- The objects of a document, each with what stands before its keys in a path, and the name by which document_objects
 -- knows it. What is no object, and a line of no known kind, has a fault of its own (line_fault) and is left out; so is
 -- what stands in an array of too many elements.
@@ -121,15 +127,9 @@ CREATE FUNCTION provisor.objects_of(document jsonb) RETURNS TABLE (prefix text, 
     BEGIN ATOMIC
         WITH lines AS MATERIALIZED (
             SELECT 'lines[' || (n - 1)::text || '].' AS prefix, line ->> 'kind' AS kind, line AS body
-            FROM jsonb_array_elements(CASE WHEN jsonb_typeof(document -> 'lines') = 'array'
-                                           THEN document -> 'lines' ELSE '[]' END) WITH ORDINALITY AS l (line, n)
-            WHERE jsonb_array_length(document -> 'lines') <= 50 AND line ->> 'kind' IN
-                      ('hosting', 'hosting_own', 'domain_register', 'domain_transfer', 'domain_update', 'dns')),
-        lists AS (
-            SELECT lines.prefix || list.key AS at, list.records
-            FROM lines CROSS JOIN LATERAL (VALUES ('dns', lines.body -> 'dns'), ('records', lines.body -> 'records'))
-                                          AS list (key, records)
-            WHERE jsonb_typeof(list.records) = 'array')
+            FROM jsonb_array_elements(provisor.bounded_array(document -> 'lines', 50)) WITH ORDINALITY AS l (line, n)
+            WHERE line ->> 'kind' IN
+                      ('hosting', 'hosting_own', 'domain_register', 'domain_transfer', 'domain_update', 'dns'))
         SELECT '', 'order', document
         UNION ALL
         SELECT 'customer.', 'customer', document -> 'customer'
@@ -137,9 +137,12 @@ CREATE FUNCTION provisor.objects_of(document jsonb) RETURNS TABLE (prefix text, 
         UNION ALL
         SELECT lines.prefix, lines.kind, lines.body FROM lines
         UNION ALL
-        SELECT lists.at || '[' || (r.n - 1)::text || '].', 'record', r.record
-        FROM lists CROSS JOIN LATERAL jsonb_array_elements(lists.records) WITH ORDINALITY AS r (record, n)
-        WHERE jsonb_array_length(lists.records) <= 500 AND jsonb_typeof(r.record) = 'object';
+        SELECT lines.prefix || list.key || '[' || (r.n - 1)::text || '].', 'record', r.record
+        FROM lines
+        CROSS JOIN LATERAL (VALUES ('dns'), ('records')) AS list (key)
+        CROSS JOIN LATERAL jsonb_array_elements(provisor.bounded_array(lines.body -> list.key, 500))
+                           WITH ORDINALITY AS r (record, n)
+        WHERE jsonb_typeof(r.record) = 'object';
     END;
 
 -- A document without nulls, key by key: what is missing, unknown, or out of bounds.
@@ -170,7 +173,7 @@ CREATE FUNCTION provisor.nameserver_faults(at text, nameservers jsonb) RETURNS T
         UNION ALL
         SELECT at, 'must not repeat a name'
         WHERE (SELECT count(*) > count(DISTINCT lower(e.name COLLATE "C"))
-               FROM jsonb_array_elements_text(nameservers) AS e (name));
+               FROM jsonb_array_elements_text(nameservers) AS e (name) WHERE e.name IS NOT NULL);
     END;
 
 -- The faults of a line's DNS records, which are known to be an array, beyond those of their keys.

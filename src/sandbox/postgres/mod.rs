@@ -19,11 +19,14 @@ use tokio::process::Command;
 use self::{account::Account, programs::Programs};
 
 const NAME: &str = "provisor";
+/// It only names the socket. Said everywhere, so that no PGPORT interferes.
+const PORT: u16 = 5432;
 /// A socket's path must fit into 104 bytes (108 on Linux), of which PostgreSQL's own file names take up to 20.
 const SOCKET_DIR_LENGTH_MAX: usize = 80;
 /// Longer than a crash recovery of a demo's data takes.
 const PROGRAM_MAX: Duration = Duration::from_mins(2);
 const TOLD_MAX: usize = 2_000;
+const STOP: &[&str] = &["stop", "--mode=fast", "--wait", "--silent"];
 
 /// A PostgreSQL server of our own, running. Dropping it asks the server to stop; [`PrivatePostgres::stop`] waits for it.
 #[derive(Debug)]
@@ -118,12 +121,13 @@ impl PrivatePostgres {
         server.initialise(&dir).await?;
         server.configure()?;
         server.stop_leftover().await?;
+        // From here on there may be something to stop, even if this fails or is dropped halfway.
+        server.running = true;
         let log = dir.join("server.log");
         server
             .pg_ctl(&["start", "--wait", "--silent", "--log"], &[log.as_path()])
             .await
             .map_err(|error| with_log(error, &log))?;
-        server.running = true;
         server.create_database().await?;
         Ok(server)
     }
@@ -131,7 +135,10 @@ impl PrivatePostgres {
     /// The URL of the database `provisor`, as `database.url` takes it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres:///{NAME}?host={}&user={NAME}", percent_encoded(&self.socket_dir))
+        format!(
+            "postgres:///{NAME}?host={}&port={PORT}&user={NAME}",
+            percent_encoded(&self.socket_dir)
+        )
     }
 
     /// A shell command that opens the database in psql.
@@ -143,7 +150,7 @@ impl PrivatePostgres {
     /// Stops the server: open transactions are rolled back, and what is committed is on the disk.
     pub async fn stop(mut self) -> Result<(), PostgresError> {
         self.running = false;
-        self.pg_ctl(&["stop", "--mode=fast", "--wait", "--silent"], &[]).await?;
+        self.pg_ctl(STOP, &[]).await?;
         self.remove_socket_dir();
         Ok(())
     }
@@ -174,7 +181,7 @@ impl PrivatePostgres {
         let ours = self.data.join("provisor.conf");
         let socket_dir = self.socket_dir.to_string_lossy().replace('\'', "''");
         let settings = format!(
-            "# Written anew at each start.\nlisten_addresses = ''\nunix_socket_directories = '{socket_dir}'\n\
+            "# Written anew at each start.\nlisten_addresses = ''\nport = {PORT}\nunix_socket_directories = '{socket_dir}'\n\
              unix_socket_permissions = 0700\nfsync = on\nsynchronous_commit = on\nfull_page_writes = on\n"
         );
         fs::write(&ours, settings).map_err(at(&ours))?;
@@ -192,12 +199,16 @@ impl PrivatePostgres {
 
     /// We hold the folder's lock, so a server that runs here belongs to a process that is gone.
     async fn stop_leftover(&self) -> Result<(), PostgresError> {
-        if !self.data.join("postmaster.pid").exists()
-            || self.pg_ctl(&["status"], &[]).await.is_err()
-        {
+        if !self.is_running().await {
             return Ok(());
         }
-        self.pg_ctl(&["stop", "--mode=fast", "--wait", "--silent"], &[]).await
+        let stopped = self.pg_ctl(STOP, &[]).await;
+        // It may have ended by itself between the two.
+        if self.is_running().await { stopped } else { Ok(()) }
+    }
+
+    async fn is_running(&self) -> bool {
+        self.data.join("postmaster.pid").exists() && self.pg_ctl(&["status"], &[]).await.is_ok()
     }
 
     async fn create_database(&self) -> Result<(), PostgresError> {

@@ -1,0 +1,229 @@
+//! An example of every mail: for `email preview`, for the tests, and to try a replaced template at
+//! start rather than on the first customer.
+
+use chrono::{Days, NaiveDate};
+
+use super::{
+    Alternative, Context, Customer, CustomerReason, DomainNotice, Finding, Line, Ops, Order,
+    TemplateName,
+};
+
+/// Examples of one mail; the first is the typical one, the others take the template's other ways.
+#[must_use]
+pub fn samples(name: TemplateName) -> Vec<Context> {
+    match name {
+        TemplateName::OrderReceived => vec![order(received()), order(every_kind())],
+        TemplateName::OrderProgress => vec![order(progress())],
+        TemplateName::OrderCompleted => vec![order(completed()), order(vec![wish_refused()])],
+        TemplateName::OrderPartial => {
+            vec![with_alternatives(order(partial())), order(every_reason())]
+        }
+        TemplateName::OrderFailed => {
+            vec![with_alternatives(order(failed())), order(every_reason())]
+        }
+        TemplateName::OrderDelayed => vec![order(progress()), order(every_status())],
+        TemplateName::DomainExpiring => {
+            vec![domain(30, false), domain(30, true), domain(1, false)]
+        }
+        TemplateName::DomainExpired => vec![domain(-3, false), domain(-1, true)],
+        TemplateName::OpsAttention => ops_statuses().into_iter().map(ops).collect(),
+        TemplateName::OpsAudit => vec![audit(findings()), audit(Vec::new()), audit(many())],
+    }
+}
+
+/// A day that all examples share.
+fn day() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, 14).unwrap_or_default()
+}
+
+fn base() -> Context {
+    Context { sender_name: "Example Shop".to_owned(), ..Context::default() }
+}
+
+fn to_customer() -> Context {
+    Context {
+        customer: Some(Customer {
+            first_name: "Bob".to_owned(),
+            last_name: "Brown".to_owned(),
+            organization: None,
+        }),
+        ..base()
+    }
+}
+
+fn order(lines: Vec<Line>) -> Context {
+    Context {
+        order: Some(Order { reference: "SHOP-1001".to_owned(), submitted_on: day() }),
+        lines: lines
+            .into_iter()
+            .zip(1..)
+            .map(|(line, number)| Line { number, ..line })
+            .collect(),
+        ..to_customer()
+    }
+}
+
+fn with_alternatives(context: Context) -> Context {
+    let alternatives = ["example-shop.nl", "example.eu", "myexample.nl"]
+        .map(|domain| Alternative { domain: domain.to_owned() })
+        .into();
+    Context { alternatives, ..context }
+}
+
+fn line(kind: &str, status: &str) -> Line {
+    Line {
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        domain: Some("example.nl".to_owned()),
+        ..Line::default()
+    }
+}
+
+fn hosting(package: &str, billing_period: Option<&str>, status: &str) -> Line {
+    Line {
+        package: Some(package.to_owned()),
+        billing_period: billing_period.map(str::to_owned),
+        ..line("hosting", status)
+    }
+}
+
+fn registered() -> Line {
+    let expires_on = day().checked_add_days(Days::new(365));
+    Line { expires_on, ..line("domain_register", "completed") }
+}
+
+fn because(line: Line, reason: CustomerReason) -> Line {
+    Line { customer_reason: Some(reason), ..line }
+}
+
+fn wish_refused() -> Line {
+    because(registered(), CustomerReason::WishRefused)
+}
+
+fn received() -> Vec<Line> {
+    vec![line("domain_register", "pending"), hosting("hosting_5gb", Some("monthly"), "pending")]
+}
+
+fn progress() -> Vec<Line> {
+    vec![registered(), hosting("hosting_5gb", Some("monthly"), "provisioning")]
+}
+
+fn completed() -> Vec<Line> {
+    vec![registered(), hosting("hosting_5gb", Some("monthly"), "completed")]
+}
+
+fn partial() -> Vec<Line> {
+    let other = Line {
+        domain: Some("xn--bcher-kva.example".to_owned()),
+        ..hosting("hosting_10gb", Some("yearly"), "completed")
+    };
+    vec![other, because(line("domain_register", "failed"), CustomerReason::NameTaken)]
+}
+
+fn failed() -> Vec<Line> {
+    vec![
+        because(line("domain_register", "failed"), CustomerReason::NameTaken),
+        because(
+            hosting("hosting_5gb", Some("monthly"), "failed"),
+            CustomerReason::PrerequisiteFailed,
+        ),
+    ]
+}
+
+fn every_kind() -> Vec<Line> {
+    let mut lines: Vec<Line> =
+        ["hosting", "hosting_own", "domain_register", "domain_transfer", "domain_update", "dns"]
+            .map(|kind| line(kind, "pending"))
+            .into();
+    lines.push(hosting("hosting_forward", Some("yearly"), "pending"));
+    lines.push(hosting("hosting_dns", None, "pending"));
+    lines.push(Line { domain: None, ..line("something_new", "something_new") });
+    lines
+}
+
+fn every_status() -> Vec<Line> {
+    ["pending", "placing", "in_doubt", "provisioning", "completed", "failed", "held", "cancelled"]
+        .map(|status| line("domain_transfer", status))
+        .into()
+}
+
+fn every_reason() -> Vec<Line> {
+    [
+        CustomerReason::NameTaken,
+        CustomerReason::NameUnavailable,
+        CustomerReason::TransferRefused,
+        CustomerReason::PrerequisiteFailed,
+        CustomerReason::WishRefused,
+        CustomerReason::Refused,
+    ]
+    .map(|reason| because(line("domain_transfer", "failed"), reason))
+    .into()
+}
+
+fn domain(days: i64, auto_renew: bool) -> Context {
+    Context {
+        domain: Some(DomainNotice {
+            domain: "example.nl".to_owned(),
+            expires_on: day(),
+            days,
+            auto_renew,
+        }),
+        ..to_customer()
+    }
+}
+
+fn ops_statuses() -> Vec<&'static str> {
+    vec!["in_doubt", "held", "overdue", "bought_twice", "circuit_open", "failover", "something_new"]
+}
+
+fn ops(status: &str) -> Context {
+    let of_a_line = !matches!(status, "circuit_open" | "failover");
+    let ops = Ops {
+        status: status.to_owned(),
+        reason: "The answer to POST /api/v1/orders did not come within 30 s.".to_owned(),
+        reference: of_a_line.then(|| "SHOP-1001".to_owned()),
+        line: of_a_line.then_some(1),
+        domain: of_a_line.then(|| "example.nl".to_owned()),
+        tag: of_a_line.then(|| "SHOP-1001/1".to_owned()),
+        attempts: if of_a_line {
+            vec!["2026-11-14 09:12:03 UTC, no answer, in doubt".to_owned()]
+        } else {
+            Vec::new()
+        },
+        commands: if of_a_line {
+            vec![
+                "provisor order show SHOP-1001".to_owned(),
+                "provisor order resolve SHOP-1001 --line 1 --upstream-order ID".to_owned(),
+                "provisor order resolve SHOP-1001 --line 1 --absent".to_owned(),
+            ]
+        } else {
+            vec!["provisor check".to_owned()]
+        },
+    };
+    Context { ops: Some(ops), ..base() }
+}
+
+fn finding(severity: &str, kind: &str, subject: &str, detail: &str) -> Finding {
+    Finding {
+        kind: kind.to_owned(),
+        severity: severity.to_owned(),
+        subject: subject.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    vec![
+        finding("critical", "domain_missing", "example.org", "No longer in the account."),
+        finding("warning", "line_stuck", "SHOP-1001/1", "Provisioning for 26 hours."),
+        finding("info", "price_changed", "nl", "4.99 was 4.49."),
+    ]
+}
+
+fn many() -> Vec<Finding> {
+    (0..250).map(|n| finding("info", "site_unknown", &n.to_string(), "Not ordered here.")).collect()
+}
+
+fn audit(findings: Vec<Finding>) -> Context {
+    Context { audit: Some(findings), ..base() }
+}

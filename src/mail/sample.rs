@@ -16,7 +16,9 @@ pub fn samples(name: TemplateName) -> Vec<Context> {
         TemplateName::OrderProgress => vec![order(progress())],
         TemplateName::OrderCompleted => vec![order(completed()), order(vec![wish_refused()])],
         TemplateName::OrderPartial => {
-            vec![with_alternatives(order(partial())), order(every_reason())]
+            let mut lines = every_reason();
+            lines.push(wish_refused());
+            vec![with_alternatives(order(partial())), order(lines)]
         }
         TemplateName::OrderFailed => {
             vec![with_alternatives(order(failed())), order(every_reason())]
@@ -26,7 +28,7 @@ pub fn samples(name: TemplateName) -> Vec<Context> {
             vec![domain(30, false), domain(30, true), domain(1, false)]
         }
         TemplateName::DomainExpired => vec![domain(-3, false), domain(-1, true)],
-        TemplateName::OpsAttention => ops_statuses().into_iter().map(ops).collect(),
+        TemplateName::OpsAttention => ops_cases().map(ops).into(),
         TemplateName::OpsAudit => vec![audit(findings()), audit(Vec::new()), audit(many())],
     }
 }
@@ -54,11 +56,7 @@ fn to_customer() -> Context {
 fn order(lines: Vec<Line>) -> Context {
     Context {
         order: Some(Order { reference: "SHOP-1001".to_owned(), submitted_on: day() }),
-        lines: lines
-            .into_iter()
-            .zip(1..)
-            .map(|(line, number)| Line { number, ..line })
-            .collect(),
+        lines: lines.into_iter().zip(1..).map(|(line, number)| Line { number, ..line }).collect(),
         ..to_customer()
     }
 }
@@ -153,7 +151,6 @@ fn every_reason() -> Vec<Line> {
         CustomerReason::NameUnavailable,
         CustomerReason::TransferRefused,
         CustomerReason::PrerequisiteFailed,
-        CustomerReason::WishRefused,
         CustomerReason::Refused,
     ]
     .map(|reason| because(line("domain_transfer", "failed"), reason))
@@ -172,33 +169,46 @@ fn domain(days: i64, auto_renew: bool) -> Context {
     }
 }
 
-fn ops_statuses() -> Vec<&'static str> {
-    vec!["in_doubt", "held", "overdue", "bought_twice", "circuit_open", "failover", "something_new"]
+/// What the operator may be told: status and reason.
+fn ops_cases() -> [(&'static str, &'static str); 7] {
+    [
+        ("in_doubt", "The answer to POST /api/v1/orders did not come within 30 s."),
+        ("held", "hosting_5gb costs 6.50 a month, and max_cost is 5.50."),
+        ("overdue", "LJPc order 4711 has been provisioning for 24 hours."),
+        ("bought_twice", "LJPc order 4711 was answered late, after 4712 had replaced it."),
+        ("circuit_open", "LJPc answers 401 to every request: the API key is not accepted."),
+        ("failover", "The database's timeline was 00000001 and is 00000002."),
+        ("something_new", "Something that this version has no words for."),
+    ]
 }
 
-fn ops(status: &str) -> Context {
+fn ops((status, reason): (&str, &str)) -> Context {
     let of_a_line = !matches!(status, "circuit_open" | "failover");
+    let was_sent = of_a_line && status != "held";
+    let commands: &[&str] = match status {
+        "in_doubt" => &[
+            "provisor order show SHOP-1001",
+            "provisor order resolve SHOP-1001 --line 1 --upstream-order ID",
+            "provisor order resolve SHOP-1001 --line 1 --absent",
+        ],
+        "held" => &[
+            "provisor order retry SHOP-1001 --line 1 --max-cost 6.50",
+            "provisor order resolve SHOP-1001 --line 1 --abandon",
+        ],
+        "circuit_open" | "failover" => &["provisor check"],
+        "something_new" => &[],
+        _ => &["provisor order show SHOP-1001"],
+    };
+    let attempt = "2026-11-14 09:12:03 UTC, no answer, jti unknown: in doubt";
     let ops = Ops {
         status: status.to_owned(),
-        reason: "The answer to POST /api/v1/orders did not come within 30 s.".to_owned(),
+        reason: reason.to_owned(),
         reference: of_a_line.then(|| "SHOP-1001".to_owned()),
         line: of_a_line.then_some(1),
         domain: of_a_line.then(|| "example.nl".to_owned()),
-        tag: of_a_line.then(|| "SHOP-1001/1".to_owned()),
-        attempts: if of_a_line {
-            vec!["2026-11-14 09:12:03 UTC, no answer, in doubt".to_owned()]
-        } else {
-            Vec::new()
-        },
-        commands: if of_a_line {
-            vec![
-                "provisor order show SHOP-1001".to_owned(),
-                "provisor order resolve SHOP-1001 --line 1 --upstream-order ID".to_owned(),
-                "provisor order resolve SHOP-1001 --line 1 --absent".to_owned(),
-            ]
-        } else {
-            vec!["provisor check".to_owned()]
-        },
+        tag: was_sent.then(|| "SHOP-1001/1".to_owned()),
+        attempts: was_sent.then(|| attempt.to_owned()).into_iter().collect(),
+        commands: commands.iter().map(|&command| command.to_owned()).collect(),
     };
     Context { ops: Some(ops), ..base() }
 }

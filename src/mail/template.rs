@@ -23,6 +23,9 @@ pub const PART_BYTES_MAX: usize = 256 * 1024;
 /// The longest value that a template is given, in characters. Longer ones are cut.
 const VALUE_CHARS_MAX: usize = 1000;
 
+/// The columns of a plain text.
+const TEXT_COLUMNS: usize = 72;
+
 /// The most instructions that one part may take: a loop without output must end as well.
 const FUEL: u64 = 1_000_000;
 
@@ -240,12 +243,11 @@ impl Templates {
         let values = values(context).map_err(|error| Failure::new(name.as_str(), error))?;
         let part = |extension: &str| {
             let template = format!("{name}.{extension}");
-            self.part(locale, &template, &values)
-                .map_err(|error| Failure { template, error })
+            self.part(locale, &template, &values).map_err(|error| Failure { template, error })
         };
         Ok(Rendered {
             subject: clean_header(&part("subject.txt")?),
-            text: format!("{}\n", part("txt")?.trim_end()),
+            text: reflowed(&part("txt")?),
             html: part("html")?,
         })
     }
@@ -319,13 +321,23 @@ fn new_environment(locale: Locale) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     // Can only fail on odd delimiters, of which it is given none.
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+    if let Ok(syntax) = syntax() {
         environment.set_syntax(syntax);
     }
     environment.add_global("lang", locale.as_str());
     environment.add_filter("date", move |day: &str| date(locale, day));
     environment.add_filter("readable", readable);
+    environment.add_filter("wrap", wrap);
     environment
+}
+
+/// Block tags on lines of their own leave no trace; everything else stays as it is written.
+fn syntax() -> Result<SyntaxConfig, minijinja::Error> {
+    SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build()
 }
 
 /// `{{ day|date }}`: 14 November 2026.
@@ -346,8 +358,18 @@ fn date(locale: Locale, day: &str) -> Result<String, minijinja::Error> {
 }
 
 const DUTCH_MONTHS: [&str; 12] = [
-    "januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september",
-    "oktober", "november", "december",
+    "januari",
+    "februari",
+    "maart",
+    "april",
+    "mei",
+    "juni",
+    "juli",
+    "augustus",
+    "september",
+    "oktober",
+    "november",
+    "december",
 ];
 
 /// `{{ domain|readable }}`: `bücher.example` for `xn--bcher-kva.example`, since no customer knows
@@ -358,6 +380,43 @@ fn readable(domain: &str) -> String {
         Ok(()) => clean(&unicode, VALUE_CHARS_MAX),
         Err(_) => domain.to_owned(),
     }
+}
+
+/// A plain text with its long lines wrapped, so that a template holds a paragraph in one line, whatever
+/// it inserts. A line that begins with a space stays as it is: commands are copied from it.
+fn reflowed(text: &str) -> String {
+    let mut reflowed = String::with_capacity(text.len());
+    for line in text.trim_end().lines() {
+        if line.chars().count() > TEXT_COLUMNS && !line.starts_with(' ') {
+            reflowed.push_str(&wrap(line, 0));
+        } else {
+            reflowed.push_str(line);
+        }
+        reflowed.push('\n');
+    }
+    reflowed
+}
+
+/// `{{ text|wrap(3) }}`: in lines of a plain text's usual length, all but the first indented by three.
+fn wrap(text: &str, indent: usize) -> String {
+    let indent = indent.min(TEXT_COLUMNS / 2);
+    let mut wrapped = String::with_capacity(text.len());
+    let mut column = indent;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column == indent {
+            column += width;
+        } else if column + 1 + width > TEXT_COLUMNS {
+            wrapped.push('\n');
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            column = indent + width;
+        } else {
+            wrapped.push(' ');
+            column += 1 + width;
+        }
+        wrapped.push_str(word);
+    }
+    wrapped
 }
 
 /// The context as templates see it: every text in it is one clean line, whoever wrote it, so that

@@ -71,7 +71,13 @@ fn no_name_and_no_subject_adds_a_header() {
             assert_eq!(
                 names,
                 [
-                    "From", "To", "Subject", "Message-ID", "Date", "Auto-Submitted", "MIME-Version",
+                    "From",
+                    "To",
+                    "Subject",
+                    "Message-ID",
+                    "Date",
+                    "Auto-Submitted",
+                    "MIME-Version",
                     "Content-Type"
                 ],
                 "{name:?} {subject:?}"

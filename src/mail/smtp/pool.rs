@@ -122,11 +122,7 @@ impl SmtpPool {
     /// An idle connection on which MAIL has been accepted. One that turns out to be dead before that
     /// is no failure: a fresh one takes its place, and the other idle ones, likely dead too, are not
     /// tried for this mail.
-    async fn revived(
-        &self,
-        mail: &Composed,
-        until: Instant,
-    ) -> Result<Option<Session>, SendError> {
+    async fn revived(&self, mail: &Composed, until: Instant) -> Result<Option<Session>, SendError> {
         let Some(mut session) = self.take_idle() else {
             return Ok(None);
         };
@@ -211,5 +207,27 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
 impl fmt::Debug for SmtpPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SmtpPool").field("settings", &self.target.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_for_a_free_connection_has_an_end() {
+        let before_body = Duration::from_millis(50);
+        let deadlines = Deadlines { before_body, ..Deadlines::default() };
+        let settings = "smtp://127.0.0.1:1".parse().unwrap();
+        let pool = SmtpPool::new(settings, "shop.example", deadlines).unwrap();
+        let used = pool.slots.acquire_many(4).await.unwrap();
+        let error = pool.probe().await.unwrap_err();
+        assert_eq!(
+            (error.phase, error.detail.as_str()),
+            (Phase::Connect, "all connections are in use")
+        );
+        drop(used);
+        // Nobody listens there, but it was tried.
+        assert_ne!(pool.probe().await.unwrap_err().detail, error.detail);
     }
 }

@@ -126,7 +126,7 @@ impl Session {
                 "the server offers no STARTTLS, and without it nothing is sent",
             ));
         }
-        self.gauge.refill();
+        self.gauge.expect_handshake();
         let limit = limit(target.deadlines.command, until);
         // After a failure the session must only be dropped: lettre has taken its stream apart.
         within(limit, self.connection.starttls(parameters.clone(), &target.hello))
@@ -140,7 +140,7 @@ impl Session {
         let Some((user, password)) = &target.settings.credentials else {
             return Ok(());
         };
-        self.gauge.refill();
+        self.gauge.expect_answer();
         let limit = limit(target.deadlines.command, until);
         let credentials = Credentials::new(user.clone(), password.clone());
         within(limit, self.connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials))
@@ -152,7 +152,7 @@ impl Session {
 
     /// RSET: whether a connection that was idle still is one.
     pub(super) async fn is_alive(&mut self, target: &Target, until: Instant) -> bool {
-        self.gauge.refill();
+        self.gauge.expect_answer();
         let limit = limit(target.deadlines.command, until);
         within(limit, self.connection.command(Rset)).await.and_then(completed).is_ok()
     }
@@ -181,7 +181,7 @@ impl Session {
             parameters.push(MailParameter::SmtpUtfEight);
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        self.gauge.refill();
+        self.gauge.expect_answer();
         let command = Mail::new(Some(mail.envelope_from.lettre().clone()), parameters);
         let limit = limit(target.deadlines.command, until);
         within(limit, self.connection.command(command))
@@ -198,13 +198,13 @@ impl Session {
         mail: &Composed,
         until: Instant,
     ) -> Result<String, SendError> {
-        self.gauge.refill();
+        self.gauge.expect_answer();
         let command = Rcpt::new(mail.envelope_to.lettre().clone(), Vec::new());
         within(limit(target.deadlines.command, until), self.connection.command(command))
             .await
             .and_then(completed)
             .map_err(|trouble| trouble.at(Phase::Envelope, Blame::Mail, Some(mail)))?;
-        self.gauge.refill();
+        self.gauge.expect_answer();
         within(limit(target.deadlines.command, until), self.connection.command(Data))
             .await
             .and_then(intermediate)
@@ -213,7 +213,7 @@ impl Session {
     }
 
     async fn body(&mut self, target: &Target, mail: &Composed) -> Result<String, SendError> {
-        self.gauge.refill();
+        self.gauge.expect_answer();
         // lettre puts a line end before the dot; the message has one already.
         let bytes = mail.bytes.strip_suffix(b"\r\n").unwrap_or(&mail.bytes);
         let dot_begun = AtomicBool::new(false);
@@ -221,8 +221,7 @@ impl Session {
         let answer = within(target.deadlines.final_dot, self.connection.message_iter(pieces))
             .await
             .and_then(completed);
-        let phase =
-            if dot_begun.load(Ordering::Relaxed) { Phase::AfterDot } else { Phase::Data };
+        let phase = if dot_begun.load(Ordering::Relaxed) { Phase::AfterDot } else { Phase::Data };
         let answer = answer.map_err(|trouble| trouble.at(phase, Blame::Mail, Some(mail)))?;
         let words: Vec<&str> = answer.message().collect();
         Ok(presentable(&words.join(" "), Some(mail)))
@@ -230,7 +229,7 @@ impl Session {
 
     /// QUIT, if the server still listens.
     pub(super) async fn leave(mut self) {
-        self.gauge.refill();
+        self.gauge.expect_answer();
         // Whether the server says goodbye as well changes nothing.
         drop(timeout(GOODBYE, self.connection.quit()).await);
     }

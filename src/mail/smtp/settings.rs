@@ -174,9 +174,8 @@ fn percent_decoded(text: &str) -> Result<String, SettingsError> {
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16));
-            let (high, low) = digit(bytes.next())
-                .zip(digit(bytes.next()))
-                .ok_or(SettingsError::Credentials)?;
+            let (high, low) =
+                digit(bytes.next()).zip(digit(bytes.next())).ok_or(SettingsError::Credentials)?;
             decoded.push(u8::try_from(high * 16 + low).map_err(|_| SettingsError::Credentials)?);
         } else {
             decoded.push(byte);
@@ -226,7 +225,10 @@ mod tests {
             ("smtp://127.0.0.1:1025", "smtp://127.0.0.1:1025"),
             ("smtp://[::1]:1025", "smtp://[::1]:1025"),
             ("smtp://mail_catcher:1025?tls=none", "smtp://mail_catcher:1025?tls=none"),
-            ("smtps://bob%40example.com:s%3Acr%C3%A9t@[2001:db8::1]", "smtps://***:***@[2001:db8::1]:465"),
+            (
+                "smtps://bob%40example.com:s%3Acr%C3%A9t@[2001:db8::1]",
+                "smtps://***:***@[2001:db8::1]:465",
+            ),
         ] {
             assert_eq!(parse(url).unwrap().to_string(), shown, "{url}");
         }

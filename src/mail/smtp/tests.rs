@@ -1,6 +1,6 @@
 mod server;
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::sync::atomic::Ordering;
 
 use self::server::{Act, EHLO, Script, Server, crowded, hello, mail, quit, rset, say};
 use super::*;
@@ -104,7 +104,12 @@ fn points() -> Vec<(&'static str, Script, Phase, [Kind; 2])> {
 }
 
 /// What comes of it when the server does this at this point.
-async fn outcome(expected: &'static str, before: &Script, act: Act, deadlines: Deadlines) -> SendError {
+async fn outcome(
+    expected: &'static str,
+    before: &Script,
+    act: Act,
+    deadlines: Deadlines,
+) -> SendError {
     let server = Server::start(vec![[before.clone(), vec![(expected, act)]].concat()]).await;
     let mailer = mailer_with_login(server.port, deadlines);
     let error = mailer.send(&letter()).await.unwrap_err();
@@ -121,7 +126,10 @@ async fn outcome(expected: &'static str, before: &Script, act: Act, deadlines: D
 async fn a_refusal_is_read_by_the_point_at_which_it_comes() {
     for (expected, before, phase, kinds) in points() {
         for (code, kind) in [(451, kinds[0]), (554, kinds[1]), (421, Kind::Temporary)] {
-            let answer = format!("{code}-5.7.1 not today,\r\n{code} 5.7.1 <bob@example.nl> bob");
+            // Whom a server was told of, it may also name without his domain.
+            let name =
+                if matches!(expected, "RCPT TO:<bob@example.nl>" | ".") { "bob" } else { "" };
+            let answer = format!("{code}-5.7.1 not today,\r\n{code} 5.7.1 <bob@example.nl> {name}");
             let error = outcome(expected, &before, Act::Say(answer), PATIENT).await;
             assert_eq!((error.phase, error.kind), (phase, kind), "{expected} {code}: {error}");
             assert_eq!(error.code, Some(code), "{expected}");
@@ -184,7 +192,7 @@ async fn an_answer_without_end_is_cut_off() {
     for act in [endless_line, endless_lines] {
         let error = outcome("", &Vec::new(), act, PATIENT).await;
         assert_eq!((error.phase, error.kind), (Phase::Hello, Kind::Temporary));
-        assert!(error.detail.contains("no end") || error.detail.contains("too large"), "{error}");
+        assert!(error.detail.contains("no end"), "{error}");
     }
 }
 
@@ -192,7 +200,8 @@ async fn an_answer_without_end_is_cut_off() {
 async fn a_server_without_a_login_gets_no_mail() {
     let greeting = ("", say("220 mail.example.com"));
     let server =
-        Server::start(vec![vec![greeting, ("EHLO", say("250 mail.example.com")), ("", Act::Hang)]]).await;
+        Server::start(vec![vec![greeting, ("EHLO", say("250 mail.example.com")), ("", Act::Hang)]])
+            .await;
     let mailer = mailer_with_login(server.port, PATIENT);
     let error = mailer.send(&letter()).await.unwrap_err();
     assert_eq!((error.phase, error.kind), (Phase::Auth, Kind::Temporary));
@@ -229,23 +238,20 @@ async fn an_address_beyond_ascii_needs_a_server_that_knows_it() {
         let from: Address = "noreply@example.com".parse().unwrap();
         let to = to.parse().unwrap();
         let rendered =
-            Rendered { subject: "Zoë".to_owned(), text: "Zoë".to_owned(), html: "Zoë".to_owned() };
+            Rendered {
+                subject: "Zoë".to_owned(), text: "Zoë".to_owned(), html: "Zoë".to_owned()
+            };
         compose(&from, &to, &rendered, "1", "2026-11-14T09:12:03Z".parse().unwrap()).unwrap()
     };
     let able = "250-mail.example.com\r\n250 SMTPUTF8";
     let ascii = ("MAIL FROM:<noreply@example.com>\r\n", say("250 Ok"));
     let utf8 = ("MAIL FROM:<noreply@example.com> SMTPUTF8 BODY=8BITMIME\r\n", say("250 Ok"));
-    let rest = |to| {
-        vec![
-            (to, say("250 Ok")),
-            ("DATA", say("354 go on")),
-            (".", say("250 Ok")),
-        ]
-    };
+    let rest = |to| vec![(to, say("250 Ok")), ("DATA", say("354 go on")), (".", say("250 Ok"))];
     let greeting = vec![("", say("220 mail.example.com"))];
     let server = Server::start(vec![
         [greeting.clone(), vec![("EHLO", say(EHLO)), ("", Act::Hang)]].concat(),
-        [greeting.clone(), vec![("EHLO", say(able)), utf8], rest("RCPT TO:<zoë@example.nl>")].concat(),
+        [greeting.clone(), vec![("EHLO", say(able)), utf8], rest("RCPT TO:<zoë@example.nl>")]
+            .concat(),
         [greeting, vec![("EHLO", say(EHLO)), ascii], rest("RCPT TO:<zoe@xn--")].concat(),
     ])
     .await;
@@ -258,11 +264,9 @@ async fn an_address_beyond_ascii_needs_a_server_that_knows_it() {
 
 #[tokio::test]
 async fn a_connection_carries_several_mails() {
-    let refused = vec![
-        ("MAIL", say("250 Ok")),
-        ("RCPT", say("550 5.1.1 no such user")),
-    ];
-    let script = [hello(), mail(), rset(), mail(), rset(), refused, rset(), mail(), quit()].concat();
+    let refused = vec![("MAIL", say("250 Ok")), ("RCPT", say("550 5.1.1 no such user"))];
+    let script =
+        [hello(), mail(), rset(), mail(), rset(), refused, rset(), mail(), quit()].concat();
     let server = Server::start(vec![script]).await;
     let mailer = mailer(server.port, PATIENT);
     assert!(!mailer.send(&letter()).await.unwrap().reused_connection);
@@ -307,7 +311,8 @@ async fn an_idle_connection_that_went_silent_is_replaced_too() {
 
 #[tokio::test]
 async fn a_reused_connection_is_replaced_before_mail_was_answered_and_not_later() {
-    let first = [hello(), mail(), rset(), vec![("MAIL", say("250 Ok")), ("RCPT", Act::Drop)]].concat();
+    let first =
+        [hello(), mail(), rset(), vec![("MAIL", say("250 Ok")), ("RCPT", Act::Drop)]].concat();
     let server = Server::start(vec![first]).await;
     let mailer = mailer(server.port, PATIENT);
     mailer.send(&letter()).await.unwrap();
@@ -331,11 +336,9 @@ async fn a_replacement_is_made_once() {
 #[tokio::test]
 async fn a_connection_idle_for_too_long_is_left() {
     // The server's script ends only when QUIT has come, which no call of ours provokes.
-    let server = Server::start(vec![
-        [hello(), mail(), quit()].concat(),
-        [hello(), mail(), quit()].concat(),
-    ])
-    .await;
+    let server =
+        Server::start(vec![[hello(), mail(), quit()].concat(), [hello(), mail(), quit()].concat()])
+            .await;
     let pool = pool(&format!("smtp://127.0.0.1:{}", server.port), PATIENT)
         .with_idle_for(Duration::from_millis(20));
     let mailer = Mailer::Smtp(pool);
@@ -372,23 +375,6 @@ async fn no_more_than_four_connections_are_open_at_once() {
         outcome.unwrap();
     }
     assert_eq!(peak.load(Ordering::SeqCst), 4);
-}
-
-#[tokio::test]
-async fn waiting_for_a_connection_has_an_end() {
-    // A fifth connection would let the server greet: but four is the limit, so nobody is greeted.
-    let (port, _) = crowded(5).await;
-    let mailer = mailer(port, Deadlines { before_body: Duration::from_millis(300), ..PATIENT });
-    let letter = letter();
-    let begun = Instant::now();
-    let sends = (0..5).map(|_| mailer.send(&letter));
-    let outcomes = futures_util::future::join_all(sends).await;
-    assert!(begun.elapsed() < PATIENT.command);
-    let mut details: Vec<String> =
-        outcomes.into_iter().map(|outcome| outcome.unwrap_err().detail).collect();
-    details.sort();
-    assert_eq!(details[0], "all connections are in use");
-    assert_eq!(details[1..], ["no answer within the deadline"; 4]);
 }
 
 #[tokio::test]

@@ -14,8 +14,12 @@ use std::{
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most bytes that one step may read. lettre bounds a line only once it has read all of it.
-const BYTES_PER_STEP_MAX: usize = 128 * 1024;
+/// The most bytes that an answer may have. lettre allows far more, bounds a line only once it has read
+/// all of it, and parses all of an answer again with each of its lines.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// The most bytes that a TLS handshake and the answer to EHLO behind it may have: certificates are long.
+const HANDSHAKE_BYTES_MAX: usize = 128 * 1024;
 
 /// As much as is read at once.
 const CHUNK_BYTES: usize = 4096;
@@ -33,14 +37,19 @@ impl Gauge {
     /// to STARTTLS ends in the handshake, not in the encrypted conversation.
     pub(super) fn new(one_by_one: bool) -> Arc<Self> {
         Arc::new(Self {
-            bytes_left: AtomicUsize::new(BYTES_PER_STEP_MAX),
+            bytes_left: AtomicUsize::new(ANSWER_BYTES_MAX),
             one_by_one: AtomicBool::new(one_by_one),
         })
     }
 
-    /// A new step begins.
-    pub(super) fn refill(&self) {
-        self.bytes_left.store(BYTES_PER_STEP_MAX, Ordering::Relaxed);
+    /// An answer is awaited.
+    pub(super) fn expect_answer(&self) {
+        self.bytes_left.store(ANSWER_BYTES_MAX, Ordering::Relaxed);
+    }
+
+    /// A handshake is awaited.
+    pub(super) fn expect_handshake(&self) {
+        self.bytes_left.store(HANDSHAKE_BYTES_MAX, Ordering::Relaxed);
     }
 
     /// The connection is encrypted now.

@@ -92,8 +92,7 @@ fn relative(locale: Locale, name: &str) -> String {
 /// The entries of a folder by name. Hidden ones are passed over: editors, version control and
 /// Kubernetes' mounted volumes keep their own things there.
 fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, TemplateError> {
-    let unreadable =
-        |source| TemplateError::Read { file: dir.display().to_string(), source };
+    let unreadable = |source| TemplateError::Read { file: dir.display().to_string(), source };
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -111,8 +110,7 @@ fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, TemplateError> {
 }
 
 fn read_text(path: &Path) -> Result<String, TemplateError> {
-    let unreadable =
-        |source| TemplateError::Read { file: path.display().to_string(), source };
+    let unreadable = |source| TemplateError::Read { file: path.display().to_string(), source };
     let limit = u64::try_from(PART_BYTES_MAX).unwrap_or(u64::MAX);
     let mut text = String::new();
     File::open(path)

@@ -27,8 +27,9 @@ impl Folder {
     fn with(files: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            Self(std::env::temp_dir().join(format!("provisor-templates-{}-{n}", std::process::id())));
+        let folder = Self(
+            std::env::temp_dir().join(format!("provisor-templates-{}-{n}", std::process::id())),
+        );
         fs::create_dir_all(&folder.0).unwrap();
         for (name, source) in files {
             let path = folder.0.join(name);
@@ -89,14 +90,20 @@ fn html_is_a_whole_document_that_fetches_and_runs_nothing() {
         assert!(html.starts_with("<!DOCTYPE html>"), "{name} {locale}");
         assert!(html.trim_end().ends_with("</html>"), "{name} {locale}");
         assert!(html.contains(&format!("<html lang=\"{locale}\"")), "{name} {locale}");
-        for banned in ["<script", "<img", "<link", "<form", "http:", "https:", "url(", "javascript:"]
+        for banned in
+            ["<script", "<img", "<link", "<form", "http:", "https:", "url(", "javascript:"]
         {
             assert!(!html.contains(banned), "{name} {locale}: {banned}");
         }
-        for tag in ["table", "tr", "td", "p", "h1", "h2", "div", "span", "ul", "li", "pre", "title"] {
+        for tag in ["table", "tr", "td", "p", "h1", "h2", "div", "span", "ul", "li", "pre", "title"]
+        {
             let opened = html.matches(&format!("<{tag}>")).count()
                 + html.matches(&format!("<{tag} ")).count();
-            assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{name} {locale}: {tag}");
+            assert_eq!(
+                opened,
+                html.matches(&format!("</{tag}>")).count(),
+                "{name} {locale}: {tag}"
+            );
         }
         assert!(!html.contains("<title></title>"), "{name} {locale}");
     }
@@ -107,9 +114,16 @@ fn text_and_subject_are_tidy() {
     for (name, locale, mail) in each() {
         assert!((10..=100).contains(&mail.subject.chars().count()), "{name}: {}", mail.subject);
         assert!(!mail.subject.contains('\n'));
-        assert!(mail.text.ends_with('\n') && !mail.text.starts_with(['\n', ' ']), "{name} {locale}");
+        assert!(
+            mail.text.ends_with('\n') && !mail.text.starts_with(['\n', ' ']),
+            "{name} {locale}"
+        );
+        assert!(!mail.text.contains("none"), "{name} {locale}:\n{}", mail.text);
+        for line in mail.text.lines().filter(|line| !line.starts_with("  provisor ")) {
+            assert!(line.chars().count() <= 80, "{name} {locale}: {line}");
+        }
         for part in [&mail.text, &mail.html] {
-            for leftover in ["{{", "{%", "{#", "none", "undefined", "  \n", "!!"] {
+            for leftover in ["{{", "{%", "{#", "undefined", "  \n", "!!"] {
                 assert!(!part.contains(leftover), "{name} {locale}: {leftover:?}\n{part}");
             }
         }
@@ -121,9 +135,17 @@ fn text_and_subject_are_tidy() {
 fn customers_read_nothing_of_the_house() {
     for (name, locale, mail) in each().filter(|(name, ..)| !name.is_for_operator()) {
         let all = format!("{} {} {}", mail.subject, mail.text, mail.html).to_lowercase();
-        for word in
-            ["ljpc", "leanstack", "upstream", "provisor", "in_doubt", "in doubt", "held", "€", "eur "]
-        {
+        for word in [
+            "ljpc",
+            "leanstack",
+            "upstream",
+            "provisor",
+            "in_doubt",
+            "in doubt",
+            "held",
+            "€",
+            "eur ",
+        ] {
             assert!(!all.contains(word), "{name} {locale}: {word}");
         }
         assert!(all.contains("bob brown") && all.contains("example shop"), "{name} {locale}");
@@ -158,7 +180,10 @@ fn hostile_words_stay_words() {
             let mail = templates.render(template, locale, &context).unwrap();
             assert!(!mail.html.contains("<script"), "{template}");
             assert!(mail.html.contains("&lt;script&gt;"), "{template}");
-            assert!(mail.text.contains("<script>alert(1)</script> Pay here: {{ 7*7 }}"), "{template}");
+            assert!(
+                mail.text.contains("<script>alert(1)</script> Pay here: {{ 7*7 }}"),
+                "{template}"
+            );
             assert!(mail.subject.chars().count() <= 200, "{template}");
             for part in [&mail.subject, &mail.text, &mail.html] {
                 assert!(!part.contains(['\0', '\r', '\u{202E}']), "{template}");
@@ -177,10 +202,7 @@ fn names_are_read_back() {
     for &locale in Locale::ALL {
         assert_eq!(locale.as_str().parse::<Locale>().unwrap(), locale);
     }
-    assert_eq!(
-        "de".parse::<Locale>().unwrap_err().to_string(),
-        "unknown name; known are en, nl"
-    );
+    assert_eq!("de".parse::<Locale>().unwrap_err().to_string(), "unknown name; known are en, nl");
     assert!("Order_Failed".parse::<TemplateName>().is_err());
 }
 
@@ -231,7 +253,11 @@ fn a_wrong_file_is_refused_at_load_by_name_and_line() {
             "en/domain_expired.html, line 2: undefined value",
         ),
         ("layout.html", "\n{{ sender }}", "layout.html, line 2: undefined value"),
-        ("en/ops_audit.txt", "{% include 'x.txt' %}", "en/ops_audit.txt, line 1: template not found"),
+        (
+            "en/ops_audit.txt",
+            "{% include 'x.txt' %}",
+            "en/ops_audit.txt, line 1: template not found",
+        ),
         ("nl/words.txt", "{{ 1/0 }}", "nl/words.txt, line 1:"),
     ] {
         let error = rejected(name, source);

@@ -101,9 +101,11 @@ async fn serve(stream: TcpStream, script: Script) -> Vec<u8> {
         let begun = received.len();
         match expected {
             "" => {}
-            "." => while !received.ends_with(b"\r\n.\r\n") {
-                assert!(read_line(&mut stream, &mut received).await, "the body has no end");
-            },
+            "." => {
+                while !received.ends_with(b"\r\n.\r\n") {
+                    assert!(read_line(&mut stream, &mut received).await, "the body has no end");
+                }
+            }
             _ => {
                 assert!(read_line(&mut stream, &mut received).await, "no {expected}");
                 let line = String::from_utf8_lossy(&received[begun..]).into_owned();

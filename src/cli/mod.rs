@@ -15,7 +15,7 @@ use crate::{
     config::{self, ConfigErrors, LogFormat, Need, Settings, Sources},
     lifecycle::Lifecycle,
     sandbox::{self, args::SandboxArgs},
-    telemetry::{self, Format},
+    telemetry::logs::{self, Format},
 };
 
 /// Turns paid retail orders for hosting and domain names into delivered services, exactly once.
@@ -124,7 +124,7 @@ fn init_logs(settings: &Settings) -> anyhow::Result<()> {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    Ok(telemetry::init(format, &settings.log.filter)?)
+    Ok(logs::init(format, &settings.log.filter)?)
 }
 
 async fn migrate(settings: &Settings) -> Result<(), Failed> {
@@ -135,7 +135,7 @@ async fn migrate(settings: &Settings) -> Result<(), Failed> {
 }
 
 async fn serve_sandbox(args: SandboxArgs) -> Result<(), Failed> {
-    telemetry::init(Format::Text, "info").map_err(anyhow::Error::from)?;
+    logs::init(Format::Text, "info").map_err(anyhow::Error::from)?;
     let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
     let options = args.into_options();
     let (key, mails) = (options.api_key.clone(), options.mail_dir.clone());

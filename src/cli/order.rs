@@ -106,7 +106,9 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
                 .into());
             }
             if !json {
-                output::line(&format!("Order {reference} is cancelled; nothing was or will be sent for it."));
+                output::line(&format!(
+                    "Order {reference} is cancelled; nothing was or will be sent for it."
+                ));
             }
         }
     }

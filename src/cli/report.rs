@@ -63,7 +63,10 @@ fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
     for placement in &line.placements {
         push(text, &format!("  ledger    {}  {}", placement.tag, placement.state));
         for attempt in &placement.attempts {
-            let mut words = vec![time(attempt.started_at), attempt.outcome.clone().unwrap_or_else(|| "no answer known".to_owned())];
+            let mut words = vec![
+                time(attempt.started_at),
+                attempt.outcome.clone().unwrap_or_else(|| "no answer known".to_owned()),
+            ];
             words.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
             words.extend(attempt.jti.as_ref().map(|jti| format!("jti {jti}")));
             words.extend(attempt.detail.clone());
@@ -85,7 +88,10 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
         "pending" => when("placed"),
         "placing" => when("its placement is finished or taken over"),
         "provisioning" => when("polled"),
-        "in_doubt" => "nothing is sent again; it waits for an answer that comes late, or for a person".to_owned(),
+        "in_doubt" => {
+            "nothing is sent again; it waits for an answer that comes late, or for a person"
+                .to_owned()
+        }
         "held" => "nothing; it waits for a person".to_owned(),
         "completed" => "nothing; it is delivered".to_owned(),
         "failed" => "nothing; it bought nothing and will not".to_owned(),
@@ -144,7 +150,10 @@ fn what_to_type(order: &OrderReport) -> Vec<String> {
         }
     }
     let cancellable = order.finished_at.is_none()
-        && order.lines.iter().all(|line| !line.sent && matches!(line.status.as_str(), "pending" | "held"));
+        && order
+            .lines
+            .iter()
+            .all(|line| !line.sent && matches!(line.status.as_str(), "pending" | "held"));
     if cancellable {
         commands.push(format!("provisor order cancel {}", order.reference));
     }
@@ -159,7 +168,11 @@ fn time(at: DateTime<Utc>) -> String {
 fn duration(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     let seconds = (to - from).num_seconds().max(0);
     let two = |big: i64, unit: &str, small: i64, small_unit: &str| {
-        if small == 0 { format!("{big} {unit}") } else { format!("{big} {unit} {small} {small_unit}") }
+        if small == 0 {
+            format!("{big} {unit}")
+        } else {
+            format!("{big} {unit} {small} {small_unit}")
+        }
     };
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -176,9 +189,15 @@ mod tests {
     #[test]
     fn durations_are_read_at_a_glance() {
         let start = DateTime::UNIX_EPOCH;
-        for (seconds, shown) in
-            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (185, "3 min 5 s"), (7800, "2 h 10 min"), (356_400, "4 d 3 h"), (-5, "0 s")]
-        {
+        for (seconds, shown) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (185, "3 min 5 s"),
+            (7800, "2 h 10 min"),
+            (356_400, "4 d 3 h"),
+            (-5, "0 s"),
+        ] {
             assert_eq!(duration(start, start + chrono::TimeDelta::seconds(seconds)), shown);
         }
     }

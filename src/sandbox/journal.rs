@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -12,6 +12,9 @@ use super::{faults::FaultKind, ljpc::Key};
 const ENTRIES_MAX: usize = 100_000;
 /// Bodies may be a mebibyte each, so the entries alone are no limit.
 const BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Headers that are never written down, beside X-API-Key.
+const SECRET: [&str; 5] =
+    ["authorization", "proxy-authorization", "cookie", "access_token", "access-token"];
 /// What is kept of one body.
 const BODY_MAX: usize = 64 * 1024;
 
@@ -184,7 +187,7 @@ pub(super) fn received(
                         Key::Right => "(the right key)".to_owned(),
                         Key::Missing | Key::Unknown => "(an unknown key)".to_owned(),
                     }
-                } else if *name == header::AUTHORIZATION || *name == header::COOKIE {
+                } else if SECRET.contains(&name.as_str()) {
                     "(hidden)".to_owned()
                 } else {
                     String::from_utf8_lossy(value.as_bytes()).into_owned()
@@ -266,7 +269,14 @@ mod tests {
     #[test]
     fn no_key_is_written_down() {
         let mut headers = HeaderMap::new();
-        for name in ["x-api-key", "authorization", "cookie"] {
+        for name in [
+            "x-api-key",
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "access_token",
+            "access-token",
+        ] {
             headers.insert(name, HeaderValue::from_static("s3cret"));
         }
         headers.insert("accept", HeaderValue::from_static("application/json"));

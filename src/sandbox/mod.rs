@@ -1,8 +1,8 @@
 //! Simulated upstreams, a mail catcher and a private PostgreSQL, for trying an integration out.
 //!
-//! What a shop's programmer needs and no reseller account gives: an API that may be ordered from all day, that goes wrong
-//! on demand, and that says afterwards what was really asked of it. `GET /_sandbox/summary` answers the one question
-//! that matters: was anything bought twice?
+//! What a shop's programmer needs and no reseller account gives: an API that may be ordered from all
+//! day, that goes wrong on demand, and that says afterwards what was really asked of it.
+//! `GET /_sandbox/summary` answers the one question that matters: was anything bought twice?
 
 pub mod args;
 mod dice;

@@ -192,7 +192,8 @@ impl FaultSpec {
         }
         if self.process.is_some() && !self.fault.is_made_up() {
             return Some(
-                "process: only for status, rate_limit, redirect, html, foreign_403 and unauthorized; of the others each \
+                "process: only for status, rate_limit, redirect, html, foreign_403 and unauthorized; of the others \
+                 each \
                  says by itself whether the request is carried out"
                     .into(),
             );

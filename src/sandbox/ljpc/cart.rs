@@ -263,7 +263,7 @@ mod tests {
     const FORWARD: &str = "31f7c2a8-6e0d-4b59-a7c3-8d1f5e2b4c06";
     const MEDIA: &str = "f7b0f46f-52c3-4a0e-8f7d-6b1c9e3d2a14";
 
-    fn with_item(item: Value) -> Result<NewOrder, Refused> {
+    fn with_item(item: &Value) -> Result<NewOrder, Refused> {
         let body = json!({ "order_lines": [{ "description": "d", "cart_item": item }] });
         read(body.to_string().as_bytes())
     }
@@ -314,7 +314,7 @@ mod tests {
         ] {
             let mut sent = item.clone();
             sent["price"] = json!("0.01");
-            let line = with_item(sent).unwrap().lines.remove(0);
+            let line = with_item(&sent).unwrap().lines.remove(0);
             assert_eq!(line.price, Decimal::new(cents, 2), "{item}");
             assert_eq!((line.period, line.domain.as_str()), (period, domain));
             assert_eq!(Value::Object(line.cart_item), item);
@@ -389,7 +389,7 @@ mod tests {
                 "auth_code is required for a transfer",
             ),
         ] {
-            let refused = with_item(item.clone()).unwrap_err();
+            let refused = with_item(&item).unwrap_err();
             assert_eq!(refused, format!("Order line 1: {message}"), "{item}");
         }
     }

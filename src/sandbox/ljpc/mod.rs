@@ -8,6 +8,7 @@ mod catalogue;
 pub(super) mod endpoint;
 mod orders;
 mod products;
+mod record;
 mod sites;
 mod tlds;
 
@@ -16,8 +17,10 @@ mod samples;
 
 use http::StatusCode;
 
-pub(super) use book::{Book, Fate, Terms};
-pub use book::{BookError, Delivery, Drive, DrivenSite, OrderSeen, Stage};
+pub use book::BookError;
+pub(super) use book::{Book, Terms};
+pub(super) use record::Fate;
+pub use record::{Delivery, Drive, DrivenSite, OrderSeen, Stage};
 
 use self::{answer::Answer, endpoint::Endpoint};
 use super::state::World;

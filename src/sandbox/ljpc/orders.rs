@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use super::{
     Call, Facts,
     answer::{Answer, json_number},
-    book::{Fate, Order, Ownership, Stage, laravel_time},
+    book::Ownership,
     cart::{self, CartKind, OrderLine},
+    record::{Fate, Order, Stage, laravel_time},
 };
 use crate::{
     clock,

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Call, Facts, answer::Answer, book::Site, query_value};
+use super::{Call, Facts, answer::Answer, query_value, record::Site};
 use crate::{order::SiteId, sandbox::state::World};
 
 const PER_PAGE_DEFAULT: usize = 25;

@@ -1,9 +1,9 @@
 //! A mail catcher: an SMTP server of its own that delivers nothing and writes every mail to a file.
 //!
-//! Written here rather than taken: mailin-embedded, the one embeddable server that is still released, blocks a thread
-//! for each connection, can't be stopped, bounds neither sessions nor messages, and gives its handlers no way to close a
-//! connection without an answer, which is the very fault that a mailer must be tested against. samotop and smtpd have
-//! rested for years. What is needed of SMTP fits into three short files.
+//! Written here rather than taken: mailin-embedded (0.8.3), the one embeddable server that is still
+//! released, blocks a thread for each session, reads lines without a limit, can't be stopped, and closes
+//! a connection only after a reply, while a close without one is the very fault that a mailer must be
+//! tested against. smtp-proto is well kept, but a parser alone, and parsing is the least of it.
 
 mod command;
 mod index;

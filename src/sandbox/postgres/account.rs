@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_user_is_found_by_the_whole_name() {
-        let users = "root:x:0:0:root:/root:/bin/sh\npostgresql:x:9:9::/:/bin/sh\npostgres:x:101:104:P,,,:/var:/bin/bash\n";
+        let users = "root:x:0:0:root:/root:/bin/sh\npostgresql:x:9:9::/:/bin/sh\n\
+            postgres:x:101:104:P,,,:/var:/bin/bash\n";
         assert_eq!(in_passwd(users, "postgres"), Some(Account { uid: 101, gid: 104 }));
         assert_eq!(in_passwd(users, "nobody"), None);
         assert_eq!(in_passwd(users, "root"), None, "root is no lesser user");

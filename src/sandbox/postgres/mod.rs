@@ -28,7 +28,8 @@ const PROGRAM_MAX: Duration = Duration::from_mins(2);
 const TOLD_MAX: usize = 2_000;
 const STOP: &[&str] = &["stop", "--mode=fast", "--wait", "--silent"];
 
-/// A PostgreSQL server of our own, running. Dropping it asks the server to stop; [`PrivatePostgres::stop`] waits for it.
+/// A PostgreSQL server of our own, running. Dropping it asks the server to stop;
+/// [`PrivatePostgres::stop`] waits for it.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     programs: Programs,
@@ -51,7 +52,8 @@ pub enum PostgresError {
     NotInstalled,
     /// The folder's data are of a version whose programs are not there.
     #[error(
-        "{} holds data of PostgreSQL {major}, whose programs are not installed. Choose another folder, or install them:\n    \
+        "{} holds data of PostgreSQL {major}, whose programs are not installed. Choose another \
+         folder, or install them:\n    \
          sudo apt-get install -y postgresql-{major}",
         dir.display()
     )]
@@ -181,7 +183,8 @@ impl PrivatePostgres {
         let ours = self.data.join("provisor.conf");
         let socket_dir = self.socket_dir.to_string_lossy().replace('\'', "''");
         let settings = format!(
-            "# Written anew at each start.\nlisten_addresses = ''\nport = {PORT}\nunix_socket_directories = '{socket_dir}'\n\
+            "# Written anew at each start.\nlisten_addresses = ''\nport = {PORT}\n\
+             unix_socket_directories = '{socket_dir}'\n\
              unix_socket_permissions = 0700\nfsync = on\nsynchronous_commit = on\nfull_page_writes = on\n"
         );
         fs::write(&ours, settings).map_err(at(&ours))?;

@@ -19,8 +19,8 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// All that are installed and not too old, the newest first: as packages lay them (Debian, PGDG's RPMs, from source,
-    /// Homebrew), then by PATH.
+    /// All that are installed and not too old, the newest first: where packages lay them (Debian,
+    /// PGDG's RPMs, from source, Homebrew), and by PATH.
     pub(super) fn installed() -> Vec<Self> {
         let mut found: Vec<Self> = packaged_folders()
             .into_iter()

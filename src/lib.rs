@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md says how the floors below stand on each other; `tests/tidy.rs` keeps it so.
 
 pub mod app;
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -121,21 +121,19 @@ pub(super) fn parts(
     let waits =
         Waits { grace: settings.ljpc.in_doubt_grace, progress_after: settings.poll.progress_after };
     let guest = Arc::new(guest(settings, lifecycle, db, &told, alarm, tasks)?);
-    let ledger = Ledger::start(tasks, db, waits, alarm.clone(), Arc::clone(&told) as _);
+    let ledger = Ledger::start(tasks, db, waits, alarm.clone(), told.clone());
     let lines = CarryOutLine::new(ledger, Arc::clone(&guest), presence.clone(), waiting(settings));
     let (mailer, from) = email_sender(settings)?;
     let mailer = Arc::new(mailer);
     let templates = Templates::load(settings.email.templates_dir.as_deref())?;
     let email = email_settings(settings, from)?;
-    let mails =
-        SendEmail::new(email, templates, Arc::clone(&mailer), db, Arc::clone(&told) as _, tasks);
-    let orders = ReviewOrder::new(db.clone(), waits, alarm.clone(), Arc::clone(&told) as _);
-    let handlers: HashMap<u8, Arc<dyn Handler>> = HashMap::from([
-        (jobs::LINE, Arc::new(lines) as _),
-        (jobs::EMAIL, Arc::new(mails) as _),
-        (jobs::ORDER, Arc::new(orders) as _),
-        (jobs::SCHEDULE, Arc::new(KeepHouse::new(db.clone())) as _),
-    ]);
+    let mails = SendEmail::new(email, templates, Arc::clone(&mailer), db, told.clone(), tasks);
+    let orders = ReviewOrder::new(db.clone(), waits, alarm.clone(), told.clone());
+    let mut handlers: HashMap<u8, Arc<dyn Handler>> = HashMap::new();
+    handlers.insert(jobs::LINE, Arc::new(lines));
+    handlers.insert(jobs::EMAIL, Arc::new(mails));
+    handlers.insert(jobs::ORDER, Arc::new(orders));
+    handlers.insert(jobs::SCHEDULE, Arc::new(KeepHouse::new(db.clone())));
     let claims =
         Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
     let engine = Engine::new(
@@ -150,7 +148,7 @@ pub(super) fn parts(
             presence: presence.clone(),
             alarm: alarm.clone(),
             handlers,
-            gate: Arc::clone(&guest) as _,
+            gate: guest.clone(),
             observer: told,
         },
         tasks,
@@ -178,8 +176,8 @@ fn guest(
         max_in_flight: usize::try_from(settings.ljpc.max_in_flight)?,
         probe_interval: settings.ljpc.circuit_probe_interval,
     };
-    let client = connect_ljpc(settings, Arc::clone(told) as _)?;
-    Ok(Guest::new(client, db.clone(), budget, limits, Arc::clone(told) as _, alarm.clone()))
+    let client = connect_ljpc(settings, told.clone())?;
+    Ok(Guest::new(client, db.clone(), budget, limits, told.clone(), alarm.clone()))
 }
 
 fn waiting(settings: &Settings) -> Waiting {

@@ -79,7 +79,7 @@ async fn wait_for_schema(db: &Database, ready: &ReadinessSender, lifecycle: &Lif
             Ok(SchemaState::Lacking(reason)) => reason,
             Err(error) => {
                 tracing::debug!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "waiting for the database"
                 );
                 "the database does not answer".to_owned()

@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long the daemon may take to drain.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 
 /// Shows the main job, from SQL to delivered.
 ///
@@ -97,18 +97,14 @@ pub(super) async fn demo(args: DemoArgs) -> Result<(), Failed> {
 async fn set(args: &DemoArgs) -> anyhow::Result<Stage> {
     let dir = folder(args.dir.as_deref())?;
     output::line(&format!("The demo's folder: {}", dir.display()));
-    let (postgres, url, psql) = match std::env::var("DATABASE_URL") {
-        Ok(url) => {
-            output::line("PostgreSQL: the server that DATABASE_URL names");
-            let psql = "psql \"$DATABASE_URL\"".to_owned();
-            (None, url, psql)
-        }
-        Err(_) => {
-            output::line("PostgreSQL: starting a private server …");
-            let postgres = PrivatePostgres::start(&dir.join("postgres")).await?;
-            let (url, psql) = (postgres.url(), postgres.psql_command());
-            (Some(postgres), url, psql)
-        }
+    let (postgres, url, psql) = if let Ok(url) = std::env::var("DATABASE_URL") {
+        output::line("PostgreSQL: the server that DATABASE_URL names");
+        (None, url, "psql \"$DATABASE_URL\"".to_owned())
+    } else {
+        output::line("PostgreSQL: starting a private server …");
+        let postgres = PrivatePostgres::start(&dir.join("postgres")).await?;
+        let (url, psql) = (postgres.url(), postgres.psql_command());
+        (Some(postgres), url, psql)
     };
     let db = Database::new(&url, 4, Durability::Full)?;
     db.migrate().await?;

@@ -113,7 +113,9 @@ fn render_event(event: &EventReport) -> String {
             .collect::<Vec<_>>()
             .join("; "),
         Value::Null => String::new(),
-        other => other.to_string(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            other.to_string()
+        }
     };
     format!("{}  {line:<8}{:<18}{detail}", time(event.at), event.event)
 }

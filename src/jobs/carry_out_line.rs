@@ -75,7 +75,7 @@ impl From<NotNow> for Stop {
 
 impl From<LedgerError> for Stop {
     fn from(error: LedgerError) -> Self {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the line waits for the database");
+        tracing::warn!(error = %crate::causes::causes(&error), "the line waits for the database");
         Self::Retry
     }
 }
@@ -263,7 +263,7 @@ pub(super) fn stop_for(error: &UpstreamError) -> Stop {
         | UpstreamError::Rejected { .. }
         | UpstreamError::InDoubt { .. }
         | UpstreamError::Unavailable { .. } => {
-            tracing::warn!(error = error as &dyn std::error::Error, "LJPc can't be read");
+            tracing::warn!(error = %crate::causes::causes(error), "LJPc can't be read");
             Stop::Retry
         }
     }

@@ -140,7 +140,7 @@ impl Guest {
             ),
             Ok(false) => {}
             Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %crate::causes::causes(&error),
                 endpoint,
                 "an open circuit was not shared"
             ),
@@ -153,7 +153,7 @@ impl Guest {
             Ok(true) => tracing::info!(provider = PROVIDER, endpoint, "circuit closed"),
             Ok(false) => {}
             Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %crate::causes::causes(&error),
                 endpoint,
                 "a closed circuit was not shared"
             ),
@@ -166,7 +166,7 @@ impl Guest {
         loop {
             if let Err(error) = self.look().await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "circuits were not looked at"
                 );
             }
@@ -201,7 +201,7 @@ impl Guest {
                 }
                 Err(error) => tracing::warn!(
                     provider = PROVIDER,
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "the upstream is still shut"
                 ),
             }

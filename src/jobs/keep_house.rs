@@ -41,7 +41,7 @@ impl Handler for KeepHouse {
                 Ran::Later { lane: Lane::Audit, after: INTERVAL, tries: 0 }
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the house was not kept");
+                tracing::warn!(error = %crate::causes::causes(&error), "the house was not kept");
                 self.panicked(claim).await
             }
         }

@@ -99,7 +99,7 @@ impl Ledger {
                 Err(LedgerError::Db(error)) if !error.is_data_error() && tries < TRIES_MAX => {
                     tries += 1;
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %crate::causes::causes(&error),
                         attempt = record
                             .truth
                             .as_ref()

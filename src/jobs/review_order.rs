@@ -45,7 +45,7 @@ impl Handler for ReviewOrder {
             }
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     order_id = order.0,
                     "the order was not reviewed"
                 );

@@ -73,7 +73,7 @@ impl Handler for SendEmail {
             Ok(ran) => ran,
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "the email waits for the database"
                 );
                 self.panicked(claim).await
@@ -166,7 +166,7 @@ impl SendEmail {
             if let Err(error) = self.mailer.send(mail).await {
                 tracing::warn!(
                     email_id = email.id.0,
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "not sent"
                 );
                 let given_up = email.age >= self.settings.give_up_after;

@@ -70,15 +70,15 @@ impl Budget {
         requests_per_second: u32,
         alarm: Alarm,
     ) -> Self {
-        let step = Duration::from_secs(1) / requests_per_second.max(1);
+        let interval = Duration::from_secs(1) / requests_per_second.max(1);
         let budget = Self {
-            slots: Arc::new(Mutex::new(Slots { step, ready_at: VecDeque::new() })),
+            slots: Arc::new(Mutex::new(Slots { step: interval, ready_at: VecDeque::new() })),
             wanted: Arc::new(Notify::new()),
             ready: Arc::new(Notify::new()),
         };
         let filling = budget.clone();
         tasks.spawn(async move {
-            let filled = filling.fill(&db, provider, step, &alarm);
+            let filled = filling.fill(&db, provider, interval, &alarm);
             tokio::select! {
                 () = filled => {}
                 () = stop.cancelled() => {}
@@ -104,7 +104,7 @@ impl Budget {
                 Err(error) => {
                     tracing::warn!(
                         provider,
-                        error = &error as &dyn std::error::Error,
+                        error = %crate::causes::causes(&error),
                         "no requests could be reserved"
                     );
                     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -142,7 +142,7 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts, tasks: &TaskTracker) -> Self {
         let db = parts.db;
-        let parks = Batcher::start(tasks, PARKS_MAX, move |parks: Vec<Park>| {
+        let parking = Batcher::start(tasks, PARKS_MAX, move |parks: Vec<Park>| {
             let db = db.clone();
             async move {
                 match db.park_wakes(&parks).await {
@@ -160,7 +160,7 @@ impl Engine {
                 handlers: parts.handlers,
                 gate: parts.gate,
                 observer: parts.observer,
-                parks,
+                parks: parking,
                 running: Mutex::default(),
                 runs: TaskTracker::new(),
             }),
@@ -176,7 +176,7 @@ impl Engine {
                 Ok(sleep) => sleep,
                 Err(error) => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %crate::causes::causes(&error),
                         "nothing could be claimed"
                     );
                     AFTER_FAILURE
@@ -243,7 +243,7 @@ impl Inner {
             Ok(Ok(false)) => {}
             // The lease runs out, and another run follows.
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a wake was not parked");
+                tracing::warn!(error = %crate::causes::causes(&error), "a wake was not parked");
             }
             Err(_) => {}
         }

@@ -27,7 +27,7 @@ pub async fn listen(db: &Database, alarm: &Alarm) {
                         }
                         Err(error) => {
                             tracing::warn!(
-                                error = &error as &dyn std::error::Error,
+                                error = %crate::causes::causes(&error),
                                 "no longer hears of new orders at once; polls"
                             );
                             break;
@@ -37,7 +37,7 @@ pub async fn listen(db: &Database, alarm: &Alarm) {
             }
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "does not hear of new orders at once; polls"
                 );
             }

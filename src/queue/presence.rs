@@ -65,7 +65,7 @@ impl Presence {
         loop {
             if let Err(error) = self.tell(db).await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %crate::causes::causes(&error),
                     "the heartbeat was not recorded"
                 );
             }
@@ -77,7 +77,7 @@ impl Presence {
                 }
                 Err(error) => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %crate::causes::causes(&error),
                         "dead processes were not looked for"
                     );
                 }
@@ -88,7 +88,7 @@ impl Presence {
             }
         }
         if let Err(error) = db.leave(self.owner, sending_kind).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "took no leave");
+            tracing::debug!(error = %crate::causes::causes(&error), "took no leave");
         }
     }
 }

@@ -104,8 +104,9 @@ pub(super) async fn derive_orders(
         let was: OrderStatus =
             row.status.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         let Some(states) = lines.get(&row.id) else { continue };
-        let (status, reason) = derive(states, was);
-        if status != was || reason != row.reason {
+        let derived = derive(states, was);
+        if derived != (was, row.reason) {
+            let (status, reason) = derived;
             new.push(NewStatus { order: OrderId(row.id), status, reason });
         }
     }

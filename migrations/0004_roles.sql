@@ -133,3 +133,11 @@ GRANT SELECT (id, line_id, step, n, state, live, claims_site, claims_name, upstr
 GRANT SELECT (id, effect_id, http_status, outcome, started_at, ended_at) ON provisor.attempts TO provisor_readonly;
 GRANT SELECT (id, template, order_id, line, status, attempts, created_at, settled_at) ON provisor.email_outbox
     TO provisor_readonly;
+
+-- Where the migrations' own record stands in this schema, the worker may see which of them have run.
+DO $$
+BEGIN
+    IF to_regclass('provisor._sqlx_migrations') IS NOT NULL THEN
+        GRANT SELECT ON provisor._sqlx_migrations TO provisor_worker, provisor_readonly;
+    END IF;
+END $$;

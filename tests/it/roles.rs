@@ -1,0 +1,268 @@
+//! Who may do what, how the schema comes to be in a shared cluster, and how long history is kept.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use crate::documents;
+use crate::intake::refusal;
+use crate::world::{World, migrator};
+
+/// The objects of the schema, of a kind of pg_class: r and p are tables, S sequences.
+async fn relations(world: &World, kinds: &str) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT 'provisor.' || quote_ident(c.relname) FROM pg_class AS c
+         WHERE c.relnamespace = 'provisor'::regnamespace AND c.relkind::text = ANY (string_to_array($1, NULL))",
+    )
+    .bind(kinds)
+    .fetch_all(&world.pool)
+    .await
+    .expect("the catalogue")
+}
+
+async fn tries(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+    connection.execute(AssertSqlSafe(sql)).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_storefront_may_do_what_the_contract_says_and_nothing_else() {
+    let world = World::new().await;
+    let mut shop = world.acting_as("provisor_storefront").await;
+    let document = documents::example("S-1");
+    for allowed in [
+        format!("SELECT provisor.submit_order('{document}')"),
+        format!("SELECT * FROM provisor.validate_order('{document}')"),
+        format!(
+            "INSERT INTO provisor.order_intake (payload) VALUES ('{document}') RETURNING order_id"
+        ),
+        "SELECT provisor.set_auto_renew('example.nl', false)".to_owned(),
+        "SELECT provisor.update_customer('{\"reference\": \"C-77\"}')".to_owned(),
+        "SELECT provisor.cancel_order('S-1')".to_owned(),
+        "TABLE provisor.order_status".to_owned(),
+        "TABLE provisor.line_status".to_owned(),
+        "TABLE provisor.domain_status".to_owned(),
+        "TABLE provisor.site_status".to_owned(),
+        "TABLE provisor.order_events".to_owned(),
+        "LISTEN provisor_order_status".to_owned(),
+    ] {
+        tries(&mut shop, allowed.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{allowed}: {error}"));
+    }
+    let mut refused = vec!["SELECT payload FROM provisor.order_intake".to_owned()];
+    let tables = relations(&world, "rp").await;
+    assert!(tables.len() > 15, "{tables:?}");
+    for table in tables {
+        refused.push(format!("SELECT FROM {table}"));
+        refused.push(format!("DELETE FROM {table}"));
+        refused.push(format!("INSERT INTO {table} DEFAULT VALUES"));
+    }
+    for sequence in relations(&world, "S").await {
+        refused.push(format!("SELECT nextval('{sequence}')"));
+    }
+    for refused in refused {
+        assert_eq!(refusal(tries(&mut shop, refused.clone()).await).0, "42501", "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn functions_are_for_the_roles_that_they_were_granted_to() {
+    let world = World::new().await;
+    let executable = |role: &'static str| {
+        let world = &world;
+        async move {
+            let names: Vec<String> = sqlx::query_scalar(
+                "SELECT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 'provisor'::regnamespace
+                 AND has_function_privilege($1, p.oid, 'EXECUTE') ORDER BY p.proname",
+            )
+            .bind(role)
+            .fetch_all(&world.pool)
+            .await
+            .expect("the catalogue");
+            names
+        }
+    };
+    let shop =
+        ["cancel_order", "set_auto_renew", "submit_order", "update_customer", "validate_order"];
+    assert_eq!(executable("public").await, <[String; 0]>::default());
+    assert_eq!(executable("provisor_readonly").await, <[String; 0]>::default());
+    assert_eq!(executable("provisor_storefront").await, shop);
+    let unpinned: Vec<String> = sqlx::query_scalar(
+        "SELECT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 'provisor'::regnamespace AND p.prosecdef
+         AND NOT 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig)",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .expect("the catalogue");
+    assert_eq!(unpinned, <[String; 0]>::default(), "SECURITY DEFINER without a pinned search_path");
+}
+
+#[tokio::test]
+async fn the_worker_may_write_and_the_reader_sees_no_personal_data() {
+    let world = World::new().await;
+    world.submit(&documents::example("R-1")).await.expect("a good document");
+    let mut worker = world.acting_as("provisor_worker").await;
+    for allowed in [
+        "UPDATE provisor.order_lines SET status = 'placing', sent = true WHERE line = 0",
+        "SELECT document FROM provisor.orders",
+        "INSERT INTO provisor.events (order_id, event) VALUES (1, 'something')",
+        "INSERT INTO provisor.processes (owner) VALUES (gen_random_uuid())",
+        "DELETE FROM provisor.processes",
+        "DELETE FROM provisor.transfer_secrets",
+        "SELECT provisor.poke(17)",
+        "SELECT provisor.maintain_partitions()",
+        "SELECT provisor.forget_ended(100)",
+    ] {
+        tries(&mut worker, allowed.to_owned())
+            .await
+            .unwrap_or_else(|error| panic!("{allowed}: {error}"));
+    }
+    for refused in
+        ["DELETE FROM provisor.orders", "DELETE FROM provisor.effects", "DROP TABLE provisor.wakes"]
+    {
+        assert_eq!(refusal(tries(&mut worker, refused.to_owned()).await).0, "42501", "{refused}");
+    }
+    let mut reader = world.acting_as("provisor_readonly").await;
+    for allowed in [
+        "TABLE provisor.order_status",
+        "TABLE provisor.wakes",
+        "SELECT state FROM provisor.effects",
+    ] {
+        tries(&mut reader, allowed.to_owned())
+            .await
+            .unwrap_or_else(|error| panic!("{allowed}: {error}"));
+    }
+    for refused in [
+        "SELECT FROM provisor.customers",
+        "SELECT document FROM provisor.orders",
+        "SELECT wish FROM provisor.order_lines",
+        "SELECT FROM provisor.transfer_secrets",
+        "SELECT detail FROM provisor.attempts",
+        "SELECT provisor.submit_order('{}')",
+        "UPDATE provisor.wakes SET lane = 0",
+    ] {
+        assert_eq!(refusal(tries(&mut reader, refused.to_owned()).await).0, "42501", "{refused}");
+    }
+}
+
+/// The statement that makes the roles, with other names.
+fn make_roles(prefix: &str) -> String {
+    let migration = include_str!("../../migrations/0004_roles.sql");
+    let end = migration.find("END $$;").expect("the roles come first") + "END $$;".len();
+    migration[..end].replace("provisor_", prefix)
+}
+
+#[tokio::test]
+async fn who_may_not_create_roles_is_told_what_to_run() {
+    let world = World::new().await;
+    let prefix = format!("r{}_", uuid::Uuid::new_v4().simple());
+    world.run(&format!("CREATE ROLE {prefix}owner; CREATE ROLE {prefix}worker")).await;
+    let mut owner = world.acting_as(&format!("{prefix}owner")).await;
+    let error = tries(&mut owner, make_roles(&prefix)).await.expect_err("it may not");
+    owner.close().await.expect("closed");
+    world.run(&format!("DROP ROLE {prefix}owner; DROP ROLE {prefix}worker")).await;
+    let error = error.into_database_error().expect("by the database");
+    let error = error.downcast::<sqlx::postgres::PgDatabaseError>();
+    assert_eq!(error.code(), "42501");
+    assert_eq!(
+        error.message(),
+        format!(
+            "the role {prefix}storefront does not exist, and {prefix}owner may not create roles"
+        )
+    );
+    let hint =
+        format!("CREATE ROLE {prefix}storefront NOLOGIN; CREATE ROLE {prefix}readonly NOLOGIN;");
+    assert_eq!(error.hint(), Some(hint.as_str()));
+}
+
+#[tokio::test]
+async fn roles_may_be_made_by_many_at_once() {
+    let world = World::new().await;
+    let prefix = format!("r{}_", uuid::Uuid::new_v4().simple());
+    let statement = make_roles(&prefix);
+    let all = (0..10).map(|_| world.run(&statement));
+    futures_util::future::join_all(all).await;
+    for role in ["storefront", "worker", "readonly"] {
+        world.run(&format!("DROP ROLE {prefix}{role}")).await;
+    }
+}
+
+#[tokio::test]
+async fn migrations_may_run_in_several_databases_at_once() {
+    let worlds = futures_util::future::join_all((0..4).map(|_| World::empty())).await;
+    // Two processes in each.
+    let runs = worlds.iter().chain(&worlds).map(|world| async {
+        let mut connection = world.connection().await;
+        migrator().run(&mut connection).await
+    });
+    for result in futures_util::future::join_all(runs).await {
+        result.expect("each of them ends well");
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_made_ahead_and_dropped_after_three_years() {
+    let world = World::new().await;
+    let partitions = "SELECT string_agg(c.relname, ' ' ORDER BY c.relname) FROM pg_inherits AS i
+                      JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'provisor.events'::regclass";
+    let expected: String = world
+        .value(
+            "SELECT 'events_other ' || string_agg(to_char(date_trunc('month', now() AT TIME ZONE 'UTC')
+                 + n * interval '1 month', '\"events_y\"YYYY\"m\"MM'), ' ' ORDER BY n)
+             FROM generate_series(0, 2) AS n",
+        )
+        .await;
+    assert_eq!(world.value::<String>(partitions).await, expected);
+    world
+        .run(
+            "CREATE TABLE provisor.events_y2001m01 PARTITION OF provisor.events
+                 FOR VALUES FROM ('2001-01-01 00:00+00') TO ('2001-02-01 00:00+00');
+             INSERT INTO provisor.events (order_id, event, at) VALUES (1, 'old', '2001-01-15')",
+        )
+        .await;
+    let runs = (0..6).map(|_| world.run("SELECT provisor.maintain_partitions()"));
+    futures_util::future::join_all(runs).await;
+    assert_eq!(world.value::<String>(partitions).await, expected);
+    assert_eq!(world.value::<i64>("SELECT count(*) FROM provisor.events").await, 0);
+}
+
+#[tokio::test]
+async fn a_month_that_is_already_in_the_default_partition_stays_there() {
+    let world = World::new().await;
+    let latest: String = world
+        .value(
+            "SELECT max(relname)::text FROM pg_class WHERE relname ~ '^events_y[0-9]{4}m[0-9]{2}$'",
+        )
+        .await;
+    world.run(&format!("DROP TABLE provisor.{latest}")).await;
+    world
+        .run(
+            "INSERT INTO provisor.events (order_id, event, at)
+             VALUES (1, 'early', date_trunc('month', now()) + interval '2 months 5 days')",
+        )
+        .await;
+    world.run("SELECT provisor.maintain_partitions()").await;
+    assert_eq!(world.value::<i64>("SELECT count(*) FROM provisor.events_other").await, 1);
+}
+
+#[tokio::test]
+async fn wakes_of_what_ended_long_ago_are_forgotten_a_few_at_a_time() {
+    let world = World::new().await;
+    for n in 0..3 {
+        world.submit(&documents::example(&format!("G-{n}"))).await.expect("a good document");
+    }
+    let left = "SELECT count(*) FROM provisor.wakes";
+    let forget = "SELECT provisor.forget_ended(4)";
+    world.run("UPDATE provisor.wakes SET due_at = 'infinity'").await;
+    assert_eq!(world.value::<i32>(forget).await, 0, "nothing has ended");
+    world
+        .run(
+            "UPDATE provisor.order_lines SET status = 'completed', updated_at = now() - interval '31 days' WHERE order_id < 3;
+             UPDATE provisor.order_lines SET status = 'completed' WHERE order_id = 3;
+             UPDATE provisor.email_outbox SET status = 'sent', settled_at = now() - interval '31 days' WHERE order_id = 1;
+             UPDATE provisor.wakes SET due_at = now() WHERE id = 17",
+        )
+        .await;
+    assert_eq!(world.value::<i64>(left).await, 9);
+    assert_eq!(world.value::<i32>(forget).await, 4);
+    assert_eq!(world.value::<i32>(forget).await, 0, "the rest is due, recent or open");
+    assert_eq!(world.value::<i64>(left).await, 5);
+}

@@ -83,7 +83,8 @@ CREATE TABLE provisor.order_lines (
 ) WITH (fillfactor = 70);
 CREATE INDEX order_lines_open ON provisor.order_lines (status)
     WHERE status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held');
-CREATE INDEX order_lines_domain ON provisor.order_lines (domain);
+-- With id, as whose turn it is for a name goes by it.
+CREATE INDEX order_lines_domain ON provisor.order_lines (domain, id);
 
 -- Erased when the line ends.
 CREATE TABLE provisor.transfer_secrets (

@@ -6,7 +6,7 @@
 -- A JSON null counts as absent everywhere.
 
 -- The objects of a document: the order, its customer, a line by its kind, a DNS record; and the keys of each.
--- What a key's presence demands of another key stands in line_faults.
+-- What a key's presence demands of another key stands in line_fault and rule_faults.
 CREATE TABLE provisor.document_objects (
     object    text PRIMARY KEY,
     required  text[] NOT NULL,

@@ -1,6 +1,7 @@
 -- How a shop hands over an order and speaks about it afterwards (contract, "How a shop hands over an order: SQL").
 --
--- All functions for the shop are SECURITY DEFINER with a pinned search_path: the shop has no right to any table.
+-- All functions for the shop are SECURITY DEFINER with a pinned search_path: the shop has no right to any table. What
+-- can't be inlined is written in plpgsql, which keeps its plans; a function in SQL would be planned anew at each call.
 -- Raised: 22023 malformed, 23505 the reference is taken by another content, P0002 unknown.
 
 -- ── The queue's bell ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -53,16 +54,23 @@ CREATE CONSTRAINT TRIGGER orders_wake AFTER INSERT ON provisor.orders
 -- The document without nulls, and with a salted hash for each auth code: a repetition can be compared with it, and the
 -- code can't be read from it.
 CREATE FUNCTION provisor.kept_document(payload jsonb, salt uuid) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN payload @? '$.lines[*].auth_code' THEN
-        jsonb_set(jsonb_strip_nulls(payload), '{lines}', (
-            SELECT jsonb_agg(
-                CASE WHEN line ->> 'auth_code' IS NULL THEN line
-                     ELSE line || jsonb_build_object('auth_code',
-                         encode(sha256(convert_to(salt::text || (line ->> 'auth_code'), 'UTF8')), 'hex')) END
-                ORDER BY n)
-            FROM jsonb_array_elements(jsonb_strip_nulls(payload) -> 'lines') WITH ORDINALITY AS l (line, n)))
-    ELSE jsonb_strip_nulls(payload) END;
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    kept jsonb := jsonb_strip_nulls(payload);
+    code text;
+BEGIN
+    IF NOT kept @? '$.lines[*].auth_code' THEN
+        RETURN kept;
+    END IF;
+    FOR n IN 0 .. jsonb_array_length(kept -> 'lines') - 1 LOOP
+        code := kept -> 'lines' -> n ->> 'auth_code';
+        IF code IS NOT NULL THEN
+            kept := jsonb_set(kept, ARRAY['lines', n::text, 'auth_code'],
+                              to_jsonb(encode(sha256(convert_to(salt::text || code, 'UTF8')), 'hex')));
+        END IF;
+    END LOOP;
+    RETURN kept;
+END $$;
 
 -- A line as the worker reads it: without its auth code, and with 1.0 written as 1.
 CREATE FUNCTION provisor.wish_of(line jsonb) RETURNS jsonb
@@ -97,6 +105,16 @@ CREATE FUNCTION provisor.lower_name(name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN lower(name COLLATE "C");
 
+-- The rows of `domains` that a name may mean: as it was asked for, or normalised. Two may, for a while: one that is
+-- normalised, and one of a line that is not yet. (A union, as an OR is not seen to be served by the two indexes.)
+CREATE FUNCTION provisor.domains_named(name text) RETURNS SETOF bigint
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT d.id FROM provisor.domains AS d WHERE d.domain = name
+        UNION
+        SELECT d.id FROM provisor.domains AS d WHERE d.asked_as = name;
+    END;
+
 -- Sees to it that a name which is being registered or transferred has its row in `domains`, with the wishes of the line.
 --
 -- The row hangs on the oldest live line of the name. It is taken from another line only if that one bought nothing (it
@@ -120,7 +138,7 @@ BEGIN
     END IF;
     INSERT INTO provisor.domains (domain, asked_as, customer_id, line_id, auto_renew_wished, transfer_lock_wished)
     SELECT name, name, heir.customer_id, heir.id, heir.auto_renew, heir.transfer_lock
-    WHERE NOT EXISTS (SELECT FROM provisor.domains AS d WHERE d.domain = name OR d.asked_as = name)
+    WHERE NOT EXISTS (SELECT FROM provisor.domains_named(name))
     ON CONFLICT (domain) DO NOTHING;
     IF FOUND THEN
         RETURN;
@@ -130,7 +148,7 @@ BEGIN
         auto_renew_line_id = NULL, auto_renew_before = NULL, transfer_lock_wished = heir.transfer_lock,
         status = NULL, expires_at = NULL, auto_renew_seen = NULL, transfer_lock_seen = NULL,
         contact_handle_seen = NULL, nameservers_seen = NULL, seen_at = NULL
-    WHERE (d.domain = name OR d.asked_as = name)
+    WHERE d.id IN (SELECT provisor.domains_named(name))
       AND EXISTS (SELECT FROM provisor.order_lines AS l
                   WHERE l.id = d.line_id AND l.status IN ('failed', 'cancelled'));
 END $$;
@@ -147,8 +165,8 @@ BEGIN
     SET auto_renew_wished = (l.wish ->> 'auto_renew')::boolean,
         auto_renew_line_id = l.id, auto_renew_before = d.auto_renew_wished
     FROM provisor.order_lines AS l
-    WHERE l.order_id = its_order AND l.kind = 'domain_update' AND l.wish ? 'auto_renew'
-      AND (d.domain = l.domain OR d.asked_as = l.domain);
+    CROSS JOIN LATERAL provisor.domains_named(l.domain) AS named (id)
+    WHERE l.order_id = its_order AND l.kind = 'domain_update' AND l.wish ? 'auto_renew' AND d.id = named.id;
 END $$;
 
 -- ── Submission ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,19 +210,19 @@ END $$;
 
 -- Replaces a customer's details. Equal ones are left alone, so that orders of one customer seldom wait for each other.
 CREATE FUNCTION provisor.replace_customer(known bigint, told provisor.customers) RETURNS void
-    LANGUAGE sql
-    BEGIN ATOMIC
-        UPDATE provisor.customers AS c
-        SET first_name = told.first_name, last_name = told.last_name, organization = told.organization,
-            email = told.email, phone = told.phone, address = told.address, postal_code = told.postal_code,
-            city = told.city, country = told.country, locale = told.locale, updated_at = clock_timestamp()
-        WHERE c.id = known
-          AND (c.first_name, c.last_name, c.organization, c.email, c.phone, c.address, c.postal_code, c.city, c.country,
-               c.locale)
-              IS DISTINCT FROM
-              (told.first_name, told.last_name, told.organization, told.email, told.phone, told.address,
-               told.postal_code, told.city, told.country, told.locale);
-    END;
+    LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE provisor.customers AS c
+    SET first_name = told.first_name, last_name = told.last_name, organization = told.organization,
+        email = told.email, phone = told.phone, address = told.address, postal_code = told.postal_code,
+        city = told.city, country = told.country, locale = told.locale, updated_at = clock_timestamp()
+    WHERE c.id = known
+      AND (c.first_name, c.last_name, c.organization, c.email, c.phone, c.address, c.postal_code, c.city, c.country,
+           c.locale)
+          IS DISTINCT FROM
+          (told.first_name, told.last_name, told.organization, told.email, told.phone, told.address, told.postal_code,
+           told.city, told.country, told.locale);
+END $$;
 
 -- Raises 22023 with the first fault of a document, if it has one.
 CREATE FUNCTION provisor.demand_well_formed(payload jsonb) RETURNS void
@@ -349,11 +367,10 @@ BEGIN
             MESSAGE = CASE WHEN domain_name IS NULL THEN 'domain' ELSE 'auto_renew' END || ': is required';
     END IF;
     PERFORM provisor.assign_domain(name);
-    -- Two rows may bear the name for a while: one normalised, and one of a line that is not yet.
     FOR its IN
         UPDATE provisor.domains AS d
         SET auto_renew_wished = wished, auto_renew_line_id = NULL, auto_renew_before = NULL
-        WHERE (d.domain = name OR d.asked_as = name)
+        WHERE d.id IN (SELECT provisor.domains_named(name))
           AND NOT EXISTS (SELECT FROM provisor.order_lines AS l
                           WHERE l.id = d.line_id AND l.status IN ('failed', 'cancelled'))
         RETURNING d.id, d.line_id

@@ -147,7 +147,7 @@ async fn of_an_intent_and_a_cancellation_one_loses() {
                     .as_database_error()
                     .expect("by the database")
                     .code()
-                    .map(|code| code.into_owned());
+                    .map(std::borrow::Cow::into_owned);
                 assert_eq!(code.as_deref(), Some("40001"), "{isolation}");
                 assert_ne!(isolation, "READ COMMITTED");
             }

@@ -63,7 +63,9 @@ fn set(document: &mut Value, pointer: &str, value: Value) {
         Value::Object(members) => {
             members.insert(key.to_owned(), value);
         }
-        other => panic!("{pointer} points into {other}"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            panic!("{pointer} points into no array or object")
+        }
     }
 }
 
@@ -76,6 +78,8 @@ fn expand(value: &Value) -> Value {
     match repeat {
         Value::String(text) => json!(text.repeat(times)),
         Value::Array(elements) => (0..times).flat_map(|_| elements.clone()).collect(),
-        other => panic!("{other} can't be repeated"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            panic!("only a text or an array can be repeated")
+        }
     }
 }

@@ -378,7 +378,7 @@ async fn whatever_is_monstrous_is_judged_and_not_raised() {
         format!(r#"{{"{}": 1}}"#, "😀".repeat(1_000)),
         format!(
             "{{{}\"z\": 1}}",
-            (0..20_000).map(|n| format!(r#""k{n}": 1,"#)).collect::<String>()
+            (0..20_000).map(|n| format!(r#""k{n}": 1,"#)).collect::<Vec<_>>().concat()
         ),
     ];
     for document in &monsters {

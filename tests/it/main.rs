@@ -1,10 +1,18 @@
 //! The whole, tested on a real PostgreSQL, real HTTP and real SMTP: one binary, so that its template database is made once.
 //! `script/test` brings the server along.
 
+// Under cfg(test) each, as clippy then knows that helpers may unwrap too.
+#[cfg(test)]
 mod after_intake;
+#[cfg(test)]
 mod documents;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod intake;
+#[cfg(test)]
 mod lines;
+#[cfg(test)]
 mod roles;
+#[cfg(test)]
 mod world;

@@ -6,7 +6,7 @@ use crate::documents;
 use crate::intake::refusal;
 use crate::world::{World, migrator};
 
-/// The objects of the schema, of a kind of pg_class: r and p are tables, S sequences.
+/// The objects of the schema, of the kinds that `pg_class` knows by these letters: r and p are tables, S sequences.
 async fn relations(world: &World, kinds: &str) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT 'provisor.' || quote_ident(c.relname) FROM pg_class AS c

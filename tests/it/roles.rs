@@ -4,7 +4,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::documents;
 use crate::intake::refusal;
-use crate::world::{World, migrator};
+use crate::world::World;
+use provisor::db::{Database, Durability};
 
 /// The objects of the schema, of the kinds that `pg_class` knows by these letters: r and p are tables, S sequences.
 async fn relations(world: &World, kinds: &str) -> Vec<String> {
@@ -190,8 +191,8 @@ async fn migrations_may_run_in_several_databases_at_once() {
     let worlds = futures_util::future::join_all((0..4).map(|_| World::empty())).await;
     // Two processes in each.
     let runs = worlds.iter().chain(&worlds).map(|world| async {
-        let mut connection = world.connection().await;
-        migrator().run(&mut connection).await
+        let database = Database::new(&world.url(), 1, Durability::Full).expect("a database URL");
+        database.migrate().await
     });
     for result in futures_util::future::join_all(runs).await {
         result.expect("each of them ends well");

@@ -4,7 +4,7 @@ SET due_at = clock_timestamp(), lease_until = '-infinity', owner = NULL, run_tok
 WHERE w.id = ANY (ARRAY (
     SELECT q.id FROM provisor.wakes AS q
     WHERE q.lane = ANY ('{0,1,2,3,4}'::int2[]) AND q.due_at <= now()
-      AND q.owner = $1::uuid AND q.lease_until > now()
+      AND q.owner = $1::uuid AND q.lease_until > now() AND NOT q.firm
     ORDER BY q.id FOR UPDATE SKIP LOCKED
 ))
 RETURNING w.id

@@ -14,7 +14,7 @@ FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::int2[], $5::int8[], $6::int4
 WHERE w.id = p.id
   AND w.run_token = p.run_token
   AND w.owner = $7::uuid
-  AND w.id = ANY (ARRAY (
+  AND p.id = ANY (ARRAY (
       SELECT q.id FROM provisor.wakes AS q
       WHERE q.id = ANY ($1::int8[]) ORDER BY q.id FOR UPDATE SKIP LOCKED
   ))

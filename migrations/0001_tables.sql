@@ -208,7 +208,7 @@ CREATE TABLE provisor.wakes (
     owner        uuid,
     kicks        integer NOT NULL DEFAULT 0,   -- pokes; a park that has not seen the last one comes due at once
     tries        integer NOT NULL DEFAULT 0    -- runs since the subject last got on: what backoff counts
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX wakes_due ON provisor.wakes (lane, due_at, id);
 

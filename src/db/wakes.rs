@@ -114,6 +114,8 @@ pub struct ClaimedWake {
     pub due_at: DateTime<Utc>,
     /// Runs since the subject last got on.
     pub tries: i32,
+    /// When it was claimed, by the database's clock.
+    pub claimed_at: DateTime<Utc>,
 }
 
 /// When a parked wake is due again.
@@ -197,7 +199,7 @@ impl Database {
                              ORDER BY due_at, id LIMIT l.n
                              FOR UPDATE SKIP LOCKED) w
                          LIMIT $4))
-                     RETURNING id, lane, due_at, run_token, kicks, tries",
+                     RETURNING id, lane, due_at, run_token, kicks, tries, now() AS \"claimed_at!\"",
                     &lanes,
                     &limits,
                     &watermarks,
@@ -221,6 +223,7 @@ impl Database {
                 lane: Lane::from_number(row.lane),
                 due_at: row.due_at,
                 tries: row.tries,
+                claimed_at: row.claimed_at,
             })
             .collect())
     }
@@ -325,6 +328,7 @@ impl Database {
                      ORDER BY w.id LIMIT 10000 FOR UPDATE SKIP LOCKED),
                  released AS (
                      UPDATE provisor.wakes w
+                     -- Due from now on, and so above every watermark.
                      SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
                      WHERE w.id = ANY (ARRAY (SELECT id FROM held))
                        AND NOT EXISTS (SELECT FROM provisor.order_lines l
@@ -378,21 +382,21 @@ impl Database {
 
 /// Parks wakes that this process holds. A wake that was poked since its claim comes due at once.
 ///
-/// The ids are sorted, so that two batches never wait for each other in a circle.
+/// All rows are locked first, in the order of their ids: sorting the array alone would not do, since a small table is joined
+/// by hash and locked in the order of the heap. The condition stands on the keys, not on the table, whose generic plan would
+/// be quadratic (docs/QUEUE_SPIKE.md).
 pub(super) async fn park(
     connection: &mut sqlx::PgConnection,
     parks: &[Park],
 ) -> Result<Vec<bool>, sqlx::Error> {
-    let mut sorted: Vec<&Park> = parks.iter().collect();
-    sorted.sort_by_key(|park| park.fence.wake);
-    let ids: Vec<i64> = sorted.iter().map(|park| park.fence.wake.0).collect();
-    let tokens: Vec<i64> = sorted.iter().map(|park| park.fence.run_token).collect();
-    let owners: Vec<Uuid> = sorted.iter().map(|park| park.fence.owner).collect();
-    let kicks: Vec<i32> = sorted.iter().map(|park| park.fence.kicks).collect();
-    let lanes: Vec<i16> = sorted.iter().map(|park| park.lane.number()).collect();
+    let ids: Vec<i64> = parks.iter().map(|park| park.fence.wake.0).collect();
+    let tokens: Vec<i64> = parks.iter().map(|park| park.fence.run_token).collect();
+    let owners: Vec<Uuid> = parks.iter().map(|park| park.fence.owner).collect();
+    let kicks: Vec<i32> = parks.iter().map(|park| park.fence.kicks).collect();
+    let lanes: Vec<i16> = parks.iter().map(|park| park.lane.number()).collect();
     let (at, after): (Vec<Option<DateTime<Utc>>>, Vec<Option<i64>>) =
-        sorted.iter().map(|park| due_columns(park.due)).unzip();
-    let tries: Vec<i32> = sorted.iter().map(|park| park.tries).collect();
+        parks.iter().map(|park| due_columns(park.due)).unzip();
+    let tries: Vec<i32> = parks.iter().map(|park| park.tries).collect();
     let held = sqlx::query_scalar!(
         "UPDATE provisor.wakes w
          SET lane = p.lane, tries = p.tries, owner = NULL, lease_until = '-infinity',
@@ -400,11 +404,12 @@ pub(super) async fn park(
                            WHEN p.after IS NOT NULL
                                THEN clock_timestamp() + p.after * interval '1 microsecond'
                            ELSE coalesce(p.at, 'infinity') END
-         FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[], $5::smallint[],
-                                    $6::timestamptz[], $7::bigint[], $8::integer[])
-                   AS p (id, run_token, owner, kicks, lane, at, after, tries)
-               ORDER BY id) p
+         FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[], $5::smallint[],
+                     $6::timestamptz[], $7::bigint[], $8::integer[])
+                  AS p (id, run_token, owner, kicks, lane, at, after, tries)
          WHERE w.id = p.id AND w.run_token = p.run_token AND w.owner = p.owner
+           AND p.id = ANY (ARRAY (SELECT q.id FROM provisor.wakes q WHERE q.id = ANY ($1)
+                                  ORDER BY q.id FOR UPDATE))
          RETURNING w.id",
         &ids,
         &tokens,

@@ -309,11 +309,12 @@ impl Fetcher {
             let of_lane: Vec<&ClaimedWake> =
                 claimed.iter().filter(|wake| wake.lane == demand.lane).collect();
             self.inner.gate.give_back(demand.lane, demand.max.saturating_sub(of_lane.len()));
-            let last = of_lane.iter().map(|wake| wake.due_at).max();
+            let last = of_lane.iter().max_by_key(|wake| wake.due_at);
             match last {
                 Some(last) if of_lane.len() >= demand.max => {
                     filled = true;
-                    self.marks.entry(demand.lane).or_default().filled(last);
+                    let mark = self.marks.entry(demand.lane).or_default();
+                    mark.filled(last.due_at, last.claimed_at);
                 }
                 _ => drained.push(demand.lane),
             }
@@ -362,7 +363,7 @@ impl Fetcher {
 
     fn start(&self, wake: ClaimedWake, lease: Deadline) {
         if wake.fence.run_token == 1 && wake.lane == Lane::Place {
-            let waited = crate::clock::now() - wake.due_at;
+            let waited = wake.claimed_at - wake.due_at;
             self.inner.observer.picked_up(waited.to_std().unwrap_or_default());
         }
         self.inner.running().started(wake.lane);

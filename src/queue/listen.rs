@@ -6,8 +6,8 @@ use super::alarm::Alarm;
 use crate::db::Database;
 
 /// Intake notifies at most once in this time, so what was committed just after a notification is looked for once more
-/// (migrations, `provisor.notify_wake`).
-const DEBOUNCE: Duration = Duration::from_millis(10);
+/// (migrations, `provisor.notify_workers`).
+const DEBOUNCE: Duration = Duration::from_millis(25);
 
 /// How long after a lost connection the next one is tried. Meanwhile the poll interval finds everything.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);

@@ -29,17 +29,18 @@ impl Watermark {
         self.0
     }
 
-    /// A claim took all that it asked for: there may be more, from the last claimed due time on.
-    pub(super) fn filled(&mut self, last_due_at: DateTime<Utc>) {
-        // Never beyond the slack: another process' row may still be uncommitted just below the last one.
-        self.0 = Some(
-            self.0.map_or(last_due_at - COMMIT_SLACK, |mark| mark.max(last_due_at - COMMIT_SLACK)),
-        );
+    /// A claim at `now` took all that it asked for: there may be more, from the last claimed due time on. But not from later
+    /// than a commit may lag behind.
+    pub(super) fn filled(&mut self, last_due_at: DateTime<Utc>, now: DateTime<Utc>) {
+        self.rise(last_due_at.min(now - COMMIT_SLACK));
     }
 
-    /// A claim found less than it asked for: nothing is left that was due at `now`, by the database's clock.
+    /// A claim at `now`, by the database's clock, found less than it asked for: nothing that was due is left.
     pub(super) fn drained(&mut self, now: DateTime<Utc>) {
-        let mark = now - COMMIT_SLACK;
+        self.rise(now - COMMIT_SLACK);
+    }
+
+    fn rise(&mut self, mark: DateTime<Utc>) {
         self.0 = Some(self.0.map_or(mark, |before| before.max(mark)));
     }
 }
@@ -83,12 +84,15 @@ mod tests {
         assert_eq!(mark.get(), None);
         mark.drained(at(100));
         assert_eq!(mark.get(), Some(at(98)));
-        mark.filled(at(50));
+        mark.filled(at(50), at(101));
         assert_eq!(mark.get(), Some(at(98)));
-        mark.filled(at(110));
-        assert_eq!(mark.get(), Some(at(108)));
+        // Never within the slack, where an earlier row may still be uncommitted.
+        mark.filled(at(110), at(111));
+        assert_eq!(mark.get(), Some(at(109)));
+        mark.filled(at(120), at(500));
+        assert_eq!(mark.get(), Some(at(120)));
         mark.drained(at(90));
-        assert_eq!(mark.get(), Some(at(108)));
+        assert_eq!(mark.get(), Some(at(120)));
     }
 
     #[test]

@@ -186,9 +186,11 @@ pub(super) async fn wake_waiting(
         sqlx::query!(
             "WITH poked AS (
                  UPDATE provisor.wakes SET due_at = least(due_at, clock_timestamp()), kicks = kicks + 1
-                 WHERE id = ANY (ARRAY (SELECT l.id * 16 + 1 FROM provisor.order_lines l
-                                        WHERE l.order_id = ANY ($1) AND l.status = 'pending'
-                                        ORDER BY 1)))
+                 WHERE id = ANY (ARRAY (
+                     SELECT w.id FROM provisor.wakes w
+                     WHERE w.id = ANY (ARRAY (SELECT l.id * 16 + 1 FROM provisor.order_lines l
+                                              WHERE l.order_id = ANY ($1) AND l.status = 'pending'))
+                     ORDER BY w.id FOR UPDATE)))
              INSERT INTO provisor.wakes (id, lane, due_at)
              SELECT o.id * 16 + 3, 4,
                     greatest(clock_timestamp(), o.submitted_at + $2::bigint * interval '1 microsecond')

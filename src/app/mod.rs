@@ -108,7 +108,7 @@ async fn work(
 ) -> anyhow::Result<()> {
     let presence = Presence::default();
     presence.tell(db).await.context("telling the other processes that this one lives")?;
-    db.ensure_schedules(&[jobs::HOUSE_WAKE]).await.context("setting up the schedules")?;
+    db.ensure_schedules(&[jobs::HOUSE_WAKE.0]).await.context("setting up the schedules")?;
     let alarm = Alarm::default();
     let parts = build::parts(settings, lifecycle, db, &metrics, &presence, &alarm, tasks)?;
     let (engine, guest) = (parts.engine, parts.guest);

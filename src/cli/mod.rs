@@ -28,7 +28,7 @@ use crate::{
 #[command(after_help = "Try it without an account: `provisor demo`.\n\
     Exit status: 0 done, 1 failed, 2 wrong usage or configuration.")]
 pub struct Cli {
-    /// A settings file that is laid over the others, and that the environment (PROVISOR_LJPC__API_KEY=…) is laid over.
+    /// A settings file that is laid over the others, and that the environment (`PROVISOR_LJPC__API_KEY=…`) is laid over.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]

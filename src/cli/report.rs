@@ -106,9 +106,11 @@ fn render_event(event: &EventReport) -> String {
         Value::Object(fields) => fields
             .iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| match value {
-                Value::String(text) => format!("{key}: {text}"),
-                other => format!("{key}: {other}"),
+            .map(|(key, value)| {
+                format!(
+                    "{key}: {}",
+                    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                )
             })
             .collect::<Vec<_>>()
             .join("; "),

@@ -1,7 +1,10 @@
 //! Reading what an email is made of.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::PgConnection;
 
 use super::{Database, DbError};
 use crate::order::{EmailId, OrderId};
@@ -20,7 +23,7 @@ pub struct OwedEmail {
     /// When it was owed.
     pub created_at: DateTime<Utc>,
     /// How long ago.
-    pub age: std::time::Duration,
+    pub age: Duration,
     /// Whether it still has to be sent.
     pub queued: bool,
     /// Its customer; none for one to the operator.
@@ -95,95 +98,106 @@ impl Database {
     /// Loads what emails are made of. One that does not exist is not in the answer.
     pub async fn load_emails(&self, ids: &[EmailId]) -> Result<Vec<OwedEmail>, DbError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let (emails, lines) = self
-            .call("loading emails", async |connection| {
-                let emails = sqlx::query!(
-                    r#"SELECT m.id AS "id!", m.template AS "template!", m.message_id AS "message_id!",
-                              m.created_at AS "created_at!", m.context ->> 'about' AS about, m.status AS "status!", m.line, m.order_id,
-                              (extract(epoch FROM clock_timestamp() - m.created_at) * 1000000)::bigint
-                                  AS "age!",
-                              c.first_name AS "first_name?", c.last_name AS "last_name?", c.organization AS "organization?",
-                              c.email AS "email?", c.locale AS "locale?",
-                              o.reference AS "reference?", o.submitted_at AS "submitted_at?"
-                       FROM provisor.email_outbox m
-                       LEFT JOIN provisor.customers c ON c.id = m.customer_id
-                       LEFT JOIN provisor.orders o ON o.id = m.order_id
-                       WHERE m.id = ANY ($1)"#,
-                    &ids,
-                )
-                .fetch_all(&mut *connection)
-                .await?;
-                let lines = sqlx::query!(
-                    r#"SELECT l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!", l.domain,
-                              l.wish AS "wish!", l.status AS "status!", l.reason, l.site_id, l.expires_at,
-                              e.tag AS "tag?",
-                              coalesce((SELECT array_agg(to_char(a.started_at AT TIME ZONE 'UTC',
-                                            'YYYY-MM-DD HH24:MI:SS"Z"') || ' '
-                                            || coalesce(a.outcome, 'unknown')
-                                            || coalesce(' HTTP ' || a.http_status, '')
-                                            || coalesce(' jti ' || a.jti, '') ORDER BY a.started_at)
-                                        FROM provisor.attempts a WHERE a.effect_id = e.id), '{}')
-                                  AS "attempts!"
-                       FROM provisor.order_lines l
-                       LEFT JOIN LATERAL (SELECT id, tag FROM provisor.effects
-                                          WHERE line_id = l.id ORDER BY n DESC LIMIT 1) e ON true
-                       WHERE l.order_id = ANY (ARRAY (SELECT order_id FROM provisor.email_outbox
-                                                      WHERE id = ANY ($1)))
-                       ORDER BY l.order_id, l.line"#,
-                    &ids,
-                )
-                .fetch_all(connection)
-                .await?;
-                Ok((emails, lines))
-            })
-            .await?;
-        let mut loaded = Vec::new();
-        for row in emails {
-            let customer = match (row.first_name, row.last_name, row.email, row.locale) {
-                (Some(first_name), Some(last_name), Some(email), Some(locale)) => Some(Recipient {
-                    first_name,
-                    last_name,
-                    organization: row.organization,
-                    email,
-                    locale,
-                }),
-                _ => None,
-            };
-            let order = match (row.order_id, row.reference, row.submitted_at) {
-                (Some(id), Some(reference), Some(submitted_at)) => {
-                    let lines = lines
-                        .iter()
-                        .filter(|line| line.order_id == id)
-                        .map(|line| EmailLine {
-                            line: line.line,
-                            kind: line.kind.clone(),
-                            domain: line.domain.clone(),
-                            wish: line.wish.clone(),
-                            status: line.status.clone(),
-                            reason: line.reason.clone(),
-                            site_id: line.site_id,
-                            expires_at: line.expires_at,
-                            tag: line.tag.clone(),
-                            attempts: line.attempts.clone(),
-                        })
-                        .collect();
-                    Some(EmailOrder { id: OrderId(id), reference, submitted_at, lines })
-                }
-                _ => None,
-            };
-            loaded.push(OwedEmail {
-                id: EmailId(row.id),
-                template: row.template,
-                about: row.about,
-                message_id: row.message_id,
-                created_at: row.created_at,
-                age: std::time::Duration::from_micros(u64::try_from(row.age).unwrap_or(0)),
-                queued: row.status == "queued",
-                customer,
-                order,
-                line: row.line,
-            });
-        }
-        Ok(loaded)
+        self.call("loading emails", async |connection| {
+            let lines = select_lines(&mut *connection, &ids).await?;
+            select_emails(connection, &ids, &lines).await
+        })
+        .await
     }
+}
+
+/// The lines of these emails' orders, each with the id of its order.
+async fn select_lines(
+    connection: &mut PgConnection,
+    ids: &[i64],
+) -> Result<Vec<(i64, EmailLine)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!", l.domain,
+                  l.wish AS "wish!", l.status AS "status!", l.reason, l.site_id, l.expires_at,
+                  e.tag AS "tag?",
+                  coalesce((SELECT array_agg(to_char(a.started_at AT TIME ZONE 'UTC',
+                                'YYYY-MM-DD HH24:MI:SS"Z"') || ' ' || coalesce(a.outcome, 'unknown')
+                                || coalesce(' HTTP ' || a.http_status, '')
+                                || coalesce(' jti ' || a.jti, '') ORDER BY a.started_at)
+                            FROM provisor.attempts a WHERE a.effect_id = e.id), '{}') AS "attempts!"
+           FROM provisor.order_lines l
+           LEFT JOIN LATERAL (SELECT id, tag FROM provisor.effects
+                              WHERE line_id = l.id ORDER BY n DESC LIMIT 1) e ON true
+           WHERE l.order_id = ANY (ARRAY (SELECT order_id FROM provisor.email_outbox
+                                          WHERE id = ANY ($1)))
+           ORDER BY l.order_id, l.line"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let line = EmailLine {
+                line: row.line,
+                kind: row.kind,
+                domain: row.domain,
+                wish: row.wish,
+                status: row.status,
+                reason: row.reason,
+                site_id: row.site_id,
+                expires_at: row.expires_at,
+                tag: row.tag,
+                attempts: row.attempts,
+            };
+            (row.order_id, line)
+        })
+        .collect())
+}
+
+async fn select_emails(
+    connection: &mut PgConnection,
+    ids: &[i64],
+    lines: &[(i64, EmailLine)],
+) -> Result<Vec<OwedEmail>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT m.id AS "id!", m.template AS "template!", m.message_id AS "message_id!",
+                  m.created_at AS "created_at!", m.context ->> 'about' AS about,
+                  m.status AS "status!", m.line, m.order_id,
+                  (extract(epoch FROM clock_timestamp() - m.created_at) * 1000000)::bigint AS "age!",
+                  c.first_name AS "first_name?", c.last_name AS "last_name?",
+                  c.organization AS "organization?", c.email AS "email?", c.locale AS "locale?",
+                  o.reference AS "reference?", o.submitted_at AS "submitted_at?"
+           FROM provisor.email_outbox m
+           LEFT JOIN provisor.customers c ON c.id = m.customer_id
+           LEFT JOIN provisor.orders o ON o.id = m.order_id
+           WHERE m.id = ANY ($1)"#,
+        ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    let of_order = |id: i64| {
+        lines.iter().filter(|(order, _)| *order == id).map(|(_, line)| line.clone()).collect()
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| OwedEmail {
+            id: EmailId(row.id),
+            template: row.template,
+            about: row.about,
+            message_id: row.message_id,
+            created_at: row.created_at,
+            age: Duration::from_micros(u64::try_from(row.age).unwrap_or(0)),
+            queued: row.status == "queued",
+            customer: row.email.map(|email| Recipient {
+                first_name: row.first_name.unwrap_or_default(),
+                last_name: row.last_name.unwrap_or_default(),
+                organization: row.organization,
+                email,
+                locale: row.locale.unwrap_or_default(),
+            }),
+            order: row.order_id.zip(row.submitted_at).map(|(id, submitted_at)| EmailOrder {
+                id: OrderId(id),
+                reference: row.reference.unwrap_or_default(),
+                submitted_at,
+                lines: of_order(id),
+            }),
+            line: row.line,
+        })
+        .collect())
 }

@@ -47,9 +47,10 @@ impl DbError {
     #[must_use]
     pub fn sqlstate(&self) -> Option<String> {
         match self {
-            Self::Sql { source, .. } => {
-                source.as_database_error().and_then(|error| error.code()).map(Into::into)
-            }
+            Self::Sql { source, .. } => source
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .map(Into::into),
             Self::Deadline { .. } | Self::Stored(_) | Self::Count { .. } => None,
         }
     }
@@ -58,7 +59,9 @@ impl DbError {
     #[must_use]
     pub fn server_message(&self) -> Option<&str> {
         match self {
-            Self::Sql { source, .. } => source.as_database_error().map(|error| error.message()),
+            Self::Sql { source, .. } => {
+                source.as_database_error().map(sqlx::error::DatabaseError::message)
+            }
             Self::Deadline { .. } | Self::Stored(_) | Self::Count { .. } => None,
         }
     }

@@ -17,6 +17,7 @@ pub mod guests;
 pub mod house;
 pub mod lines;
 pub mod listen;
+mod processes;
 pub mod records;
 pub mod reports;
 pub mod schema;
@@ -54,7 +55,7 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(CALL_MAX)
-            .idle_timeout(Duration::from_secs(300))
+            .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
         Ok(Self { pool })
     }
@@ -73,13 +74,11 @@ impl Database {
     ) -> Result<T, DbError> {
         let mut connection =
             self.pool.acquire().await.map_err(|error| DbError::sql("connecting", error))?;
-        match tokio::time::timeout(CALL_MAX, call(&mut connection)).await {
-            Ok(result) => result.map_err(|error| DbError::sql(what, error)),
-            Err(_) => {
-                drop(connection.detach());
-                Err(DbError::Deadline { what, limit: CALL_MAX })
-            }
+        if let Ok(result) = tokio::time::timeout(CALL_MAX, call(&mut connection)).await {
+            return result.map_err(|error| DbError::sql(what, error));
         }
+        drop(connection.detach());
+        Err(DbError::Deadline { what, limit: CALL_MAX })
     }
 
     /// Closes all connections, waiting for those in use.

@@ -1,5 +1,10 @@
 //! The queue's table: claim, park, poke, heartbeats. See ARCHITECTURE.md, "The queue".
 
+#![expect(
+    clippy::as_conversions,
+    reason = "sqlx's macros take the type of a nullable array by `as`"
+)]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +20,7 @@ impl WakeId {
     /// The wake of a subject. `kind` is 0 to 15.
     #[must_use]
     pub const fn new(kind: u8, subject: i64) -> Self {
+        #[expect(clippy::as_conversions, reason = "`i64::from` is not const")]
         Self(subject * 16 + kind as i64 % 16)
     }
 
@@ -261,94 +267,6 @@ impl Database {
         self.call("parking wakes", async |connection| park(connection, parks).await).await
     }
 
-    /// Tells that this process lives.
-    pub async fn heartbeat(&self, owner: Uuid) -> Result<(), DbError> {
-        self.call("telling that this process lives", async |connection| {
-            sqlx::query!(
-                "INSERT INTO provisor.processes (owner) VALUES ($1)
-                 ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()",
-                owner,
-            )
-            .execute(connection)
-            .await
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Takes leave: gives back at once what this process still holds, but for lines that may be in the middle of an
-    /// irreversible request (see [`Self::release_dead_owners`]), and forgets the process.
-    pub async fn leave(&self, owner: Uuid, sending_kind: u8) -> Result<(), DbError> {
-        self.call("taking leave", async |connection| {
-            sqlx::query!(
-                "WITH released AS (
-                     UPDATE provisor.wakes w
-                     SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
-                     WHERE w.id = ANY (ARRAY (
-                         SELECT id FROM provisor.wakes
-                         WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
-                           AND due_at <= now() AND lease_until > now() AND owner = $1
-                         ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED))
-                       AND NOT EXISTS (SELECT FROM provisor.order_lines l
-                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing'))
-                 DELETE FROM provisor.processes WHERE owner = $1",
-                owner,
-                i64::from(sending_kind),
-            )
-            .execute(connection)
-            .await
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Makes the wakes of processes that are silent for `silent_for` due at once, and forgets those processes.
-    ///
-    /// A subject that may be in the middle of an irreversible request waits for its lease instead: `sending_kind` names
-    /// the kind of such wakes, and a line that is `placing` is one.
-    pub async fn release_dead_owners(
-        &self,
-        silent_for: Duration,
-        sending_kind: u8,
-    ) -> Result<u64, DbError> {
-        self.call("releasing the wakes of dead processes", async |connection| {
-            // A process is forgotten only when nothing of its is left under a lease.
-            sqlx::query!(
-                "WITH dead AS MATERIALIZED (
-                     SELECT owner FROM provisor.processes
-                     WHERE heartbeat_at < clock_timestamp() - $1::bigint * interval '1 microsecond'
-                     LIMIT 100),
-                 held AS MATERIALIZED (
-                     SELECT w.id FROM provisor.wakes w
-                     WHERE w.lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
-                       AND w.due_at <= now() AND w.lease_until > now()
-                       AND w.owner = ANY (ARRAY (SELECT owner FROM dead))
-                       -- A one-time filter: without a dead process nothing is scanned.
-                       AND EXISTS (SELECT FROM dead)
-                     ORDER BY w.id LIMIT 10000 FOR UPDATE SKIP LOCKED),
-                 released AS (
-                     UPDATE provisor.wakes w
-                     -- Due from now on, and so above every watermark.
-                     SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
-                     WHERE w.id = ANY (ARRAY (SELECT id FROM held))
-                       AND NOT EXISTS (SELECT FROM provisor.order_lines l
-                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing')
-                     RETURNING w.id),
-                 gone AS (
-                     DELETE FROM provisor.processes p
-                     WHERE p.owner = ANY (ARRAY (SELECT owner FROM dead))
-                       AND NOT EXISTS (SELECT FROM held))
-                 SELECT count(*) FROM released",
-                micros(silent_for),
-                i64::from(sending_kind),
-            )
-            .fetch_one(connection)
-            .await
-        })
-        .await
-        .map(|row| row.count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
-    }
-
     /// Counts the wakes of each lane. Reads the whole index: for metrics, at the pace of a scrape.
     pub async fn lane_depths(&self) -> Result<Vec<LaneDepth>, DbError> {
         let rows = self
@@ -384,7 +302,7 @@ impl Database {
 ///
 /// All rows are locked first, in the order of their ids: sorting the array alone would not do, since a small table is joined
 /// by hash and locked in the order of the heap. The condition stands on the keys, not on the table, whose generic plan would
-/// be quadratic (docs/QUEUE_SPIKE.md).
+/// be quadratic (`docs/QUEUE_SPIKE.md`).
 pub(super) async fn park(
     connection: &mut sqlx::PgConnection,
     parks: &[Park],

@@ -87,13 +87,13 @@ impl Handler for CarryOutLine {
     }
 
     async fn run(&self, claim: Claim) -> Ran {
-        let result = self.carry_out(claim).await;
-        self.ran(claim, result)
+        let result = Box::pin(self.carry_out(claim)).await;
+        self.ran(claim, &result)
     }
 
     async fn panicked(&self, claim: Claim) -> Ran {
         let result = self.record_panic(claim).await;
-        self.ran(claim, result)
+        self.ran(claim, &result)
     }
 }
 
@@ -103,7 +103,7 @@ impl CarryOutLine {
         Self { ledger, guest, presence, waiting, catalogue: Mutex::default() }
     }
 
-    fn ran(&self, claim: Claim, result: Result<(), Stop>) -> Ran {
+    fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {
         let tries = claim.wake.tries.saturating_add(1);
         // A poll that could not be made stays a poll.
         let lane = if claim.wake.lane == Lane::Poll { Lane::Poll } else { Lane::Retry };
@@ -111,7 +111,7 @@ impl CarryOutLine {
             Ok(()) => Ran::Recorded,
             Err(Stop::Stale) => Ran::Stale,
             // Not its own fault, so it costs no try.
-            Err(Stop::Later(after)) => Ran::Later { lane, after, tries: claim.wake.tries },
+            Err(Stop::Later(after)) => Ran::Later { lane, after: *after, tries: claim.wake.tries },
             Err(Stop::Retry) => {
                 let after = self.waiting.retries.interval(claim.wake.tries);
                 Ran::Later { lane, after, tries }
@@ -131,7 +131,7 @@ impl CarryOutLine {
             line = loaded.facts.line,
             run_token = claim.wake.fence.run_token
         );
-        self.take_steps(claim, loaded).instrument(span).await
+        Box::pin(self.take_steps(claim, loaded)).instrument(span).await
     }
 
     async fn take_steps(&self, claim: Claim, loaded: LoadedLine) -> Result<(), Stop> {
@@ -222,7 +222,7 @@ impl CarryOutLine {
             intent: None,
             truth: None,
             park: Some(self.park_of(claim, change.then)),
-            change: (!same).then(|| LineChange {
+            change: (!same).then_some(LineChange {
                 expected: facts.progress.status,
                 progress: change.progress,
                 sent: None,

@@ -186,7 +186,9 @@ impl Guest {
             let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *circuits, known.clone())
         };
-        known.keys().for_each(|endpoint| self.observer.circuit(PROVIDER, endpoint, true));
+        for open in known.keys() {
+            self.observer.circuit(PROVIDER, open, true);
+        }
         for closed in before.keys().filter(|endpoint| !known.contains_key(*endpoint)) {
             self.observer.circuit(PROVIDER, closed, false);
             self.alarm.ring();

@@ -19,6 +19,8 @@ mod place_order;
 pub mod review_order;
 pub mod send_email;
 
+use crate::db::wakes::WakeId;
+
 /// The kind of a line's wake.
 pub const LINE: u8 = 1;
 /// The kind of an email's wake.
@@ -29,7 +31,7 @@ pub const ORDER: u8 = 3;
 pub const SCHEDULE: u8 = 5;
 
 /// The wake of [`keep_house`].
-pub const HOUSE_WAKE: i64 = 16 + SCHEDULE as i64;
+pub const HOUSE_WAKE: WakeId = WakeId::new(SCHEDULE, 1);
 
 /// The names of all handlers, as the metrics have them.
 pub const NAMES: &[&str] = &["line", "email", "order", "keep_house"];

@@ -39,7 +39,9 @@ impl Handler for ReviewOrder {
         let order = OrderId(claim.wake.fence.wake.subject());
         match self.db.review_order(claim.wake.fence, order, self.waits).await {
             Ok(ended) => {
-                ended.into_iter().for_each(|order| self.observer.ended(order));
+                for order in ended {
+                    self.observer.ended(order);
+                }
                 self.alarm.ring();
                 Ran::Recorded
             }

@@ -40,8 +40,8 @@ impl Default for Deadlines {
         Self {
             connect: Duration::from_secs(10),
             command: Duration::from_secs(30),
-            final_dot: Duration::from_secs(60),
-            before_body: Duration::from_secs(60),
+            final_dot: Duration::from_mins(1),
+            before_body: Duration::from_mins(1),
         }
     }
 }
@@ -68,6 +68,7 @@ pub struct SentReceipt {
 pub type Mailbox = Arc<Mutex<Vec<Composed>>>;
 
 /// Where mails go. An enum and not a trait: there are two, and none is to come from outside.
+#[expect(clippy::large_enum_variant, reason = "there is one for the life of the process")]
 pub enum Mailer {
     /// To an SMTP server.
     Smtp(SmtpPool),

@@ -1,16 +1,19 @@
 //! Templates: compiled in, replaceable one by one, strict, and tried at load rather than on a customer.
 
+mod filters;
 mod overrides;
 
 use std::{collections::BTreeMap, fmt, io, path::Path, str::FromStr};
 
-use chrono::NaiveDate;
 use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde,
 };
 use serde_json::Value as Json;
 
-use self::overrides::Overrides;
+use self::{
+    filters::{date, readable, reflowed, wrap},
+    overrides::Overrides,
+};
 use super::{
     Context, built_in,
     clean::{clean, clean_header},
@@ -22,9 +25,6 @@ pub const PART_BYTES_MAX: usize = 256 * 1024;
 
 /// The longest value that a template is given, in characters. Longer ones are cut.
 const VALUE_CHARS_MAX: usize = 1000;
-
-/// The columns of a plain text.
-const TEXT_COLUMNS: usize = 72;
 
 /// The most instructions that one part may take: a loop without output must end as well.
 const FUEL: u64 = 1_000_000;
@@ -338,85 +338,6 @@ fn syntax() -> Result<SyntaxConfig, minijinja::Error> {
         .lstrip_blocks(true)
         .keep_trailing_newline(true)
         .build()
-}
-
-/// `{{ day|date }}`: 14 November 2026.
-fn date(locale: Locale, day: &str) -> Result<String, minijinja::Error> {
-    use chrono::Datelike as _;
-    let day = NaiveDate::from_str(day)
-        .map_err(|_| minijinja::Error::new(ErrorKind::InvalidOperation, "not a date"))?;
-    let month = match locale {
-        Locale::En => day.format("%B").to_string(),
-        Locale::Nl => usize::try_from(day.month0())
-            .ok()
-            .and_then(|month| DUTCH_MONTHS.get(month))
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
-    };
-    Ok(format!("{} {month} {}", day.day(), day.year()))
-}
-
-const DUTCH_MONTHS: [&str; 12] = [
-    "januari",
-    "februari",
-    "maart",
-    "april",
-    "mei",
-    "juni",
-    "juli",
-    "augustus",
-    "september",
-    "oktober",
-    "november",
-    "december",
-];
-
-/// `{{ domain|readable }}`: `bücher.example` for `xn--bcher-kva.example`, since no customer knows
-/// the latter. What is no valid name stays as it is.
-fn readable(domain: &str) -> String {
-    let (unicode, outcome) = idna::domain_to_unicode(domain);
-    match outcome {
-        Ok(()) => clean(&unicode, VALUE_CHARS_MAX),
-        Err(_) => domain.to_owned(),
-    }
-}
-
-/// A plain text with its long lines wrapped, so that a template holds a paragraph in one line, whatever
-/// it inserts. A line that begins with a space stays as it is: commands are copied from it.
-fn reflowed(text: &str) -> String {
-    let mut reflowed = String::with_capacity(text.len());
-    for line in text.trim_end().lines() {
-        if line.chars().count() > TEXT_COLUMNS && !line.starts_with(' ') {
-            reflowed.push_str(&wrap(line, 0));
-        } else {
-            reflowed.push_str(line);
-        }
-        reflowed.push('\n');
-    }
-    reflowed
-}
-
-/// `{{ text|wrap(3) }}`: in lines of a plain text's usual length, all but the first indented by three.
-fn wrap(text: &str, indent: usize) -> String {
-    let indent = indent.min(TEXT_COLUMNS / 2);
-    let mut wrapped = String::with_capacity(text.len());
-    let mut column = indent;
-    for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if column == indent {
-            column += width;
-        } else if column + 1 + width > TEXT_COLUMNS {
-            wrapped.push('\n');
-            wrapped.extend(std::iter::repeat_n(' ', indent));
-            column = indent + width;
-        } else {
-            wrapped.push(' ');
-            column += 1 + width;
-        }
-        wrapped.push_str(word);
-    }
-    wrapped
 }
 
 /// The context as templates see it: every text in it is one clean line, whoever wrote it, so that

@@ -211,7 +211,7 @@ impl Inner {
                 "no handler for this kind of wake: is a newer binary running too?"
             );
             let lane = claim.wake.lane;
-            self.park(claim, lane, Duration::from_secs(60), claim.wake.tries).await;
+            self.park(claim, lane, Duration::from_mins(1), claim.wake.tries).await;
             return self.ended(claim.wake.lane);
         };
         let (ran, panicked) = match AssertUnwindSafe(handler.run(claim)).catch_unwind().await {
@@ -240,12 +240,11 @@ impl Inner {
         let park = Park { fence: claim.wake.fence, lane, due: Due::In(after), tries };
         match self.parks.submit(park).await {
             Ok(Ok(true)) => self.alarm.ring_in(after),
-            Ok(Ok(false)) => {}
             // The lease runs out, and another run follows.
             Ok(Err(error)) => {
                 tracing::warn!(error = %crate::causes::causes(&error), "a wake was not parked");
             }
-            Err(_) => {}
+            Ok(Ok(false)) | Err(_) => {}
         }
     }
 

@@ -20,8 +20,8 @@ const CLEAN: &[&str] = &[
 ];
 /// Files in which a tab is a mistake.
 const NO_TABS: &[&str] = &["rs", "sql", "md"];
-/// The longest line, in characters; a line with an address may be longer.
-const LINE_CHARS_MAX: &[(&str, usize)] = &[("rs", 100), ("sql", 120)];
+/// The longest line, in characters; a line with an address may be longer. rustfmt keeps code to 100: the rest is prose.
+const LINE_CHARS_MAX: &[(&str, usize)] = &[("rs", 125), ("sql", 125)];
 
 /// Words that are only fit for a draft, and the cure. Put together here, lest they be found here.
 const DRAFT_WORDS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME")];
@@ -51,7 +51,9 @@ pub(crate) fn lines_are_clean(tree: &Tree) -> Vec<Violation> {
                 found("a tab: use spaces (in a string, \\t)".to_owned());
             }
             let chars = line.chars().count();
-            if let Some(limit) = limit.filter(|limit| chars > *limit && !line.contains("://")) {
+            // A statement for pgbench has to be one line where it uses \gset.
+            let exempt = line.contains("://") || file.path.starts_with("benches/");
+            if let Some(limit) = limit.filter(|limit| chars > *limit && !exempt) {
                 found(format!("{chars} characters, at most {limit}: break the line"));
             }
         }
@@ -215,11 +217,11 @@ mod tests {
 
     #[test]
     fn unclean_lines_are_found() {
-        let long = "x".repeat(101);
+        let long = "x".repeat(130);
         let tree = Tree::of(&[
             ("src/a.rs", "fn a() {} \n\tlet b;\n"),
             ("src/b.rs", &format!("// {long}\n// https://example.com/{long}\n")),
-            ("migrations/0001_a.sql", &format!("-- {long}\n-- {long}{long}\n")),
+            ("migrations/0001_a.sql", &format!("-- {long}\n-- short\n")),
             ("README.md", "no end"),
             ("tests/snapshots/a.snap", "kept \t \n"),
         ]);
@@ -228,8 +230,8 @@ mod tests {
             &[
                 "src/a.rs:1: white space at the end",
                 "src/a.rs:2: a tab",
-                "src/b.rs:1: 104 characters, at most 100",
-                "migrations/0001_a.sql:2: 205 characters, at most 120",
+                "src/b.rs:1: 133 characters, at most 125",
+                "migrations/0001_a.sql:1: 133 characters, at most 125",
                 "README.md: no line end at the end",
             ],
         );

@@ -15,17 +15,18 @@ use May::{Import, ImportAllBelow};
 const FLOORS: &[(&str, May)] = &[
     ("order", Import(&[])),
     ("clock", Import(&[])),
+    ("causes", Import(&[])),
     ("config", Import(&[])),
     ("telemetry", Import(&[])),
-    ("db", Import(&["order", "clock"])),
-    ("upstream", Import(&["order", "clock"])),
-    ("mail", Import(&["order", "clock"])),
+    ("db", Import(&["order", "clock", "causes"])),
+    ("upstream", Import(&["order", "clock", "causes"])),
+    ("mail", Import(&["order", "clock", "causes"])),
     // The engine knows no order words, so that it can be judged, and measured, alone.
-    ("queue", Import(&["db", "clock"])),
-    ("http", Import(&["telemetry", "clock"])),
-    ("sandbox", Import(&["order", "clock"])),
+    ("queue", Import(&["db", "clock", "causes"])),
+    ("http", Import(&["telemetry", "clock", "causes"])),
+    ("sandbox", Import(&["order", "clock", "causes"])),
     // Not config: a job gets the few settings that it needs, in a struct of its own.
-    ("jobs", Import(&["queue", "db", "upstream", "mail", "order", "clock", "telemetry"])),
+    ("jobs", Import(&["queue", "db", "upstream", "mail", "order", "clock", "causes"])),
     ("lifecycle", ImportAllBelow),
     ("app", ImportAllBelow),
     ("cli", ImportAllBelow),
@@ -38,8 +39,9 @@ const FLOORS: &[(&str, May)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/db/"]),
     ("reqwest", &["src/upstream/"]),
-    ("hyper", &["src/upstream/"]),
-    ("hyper_util", &["src/upstream/"]),
+    // http/ serves by hyper itself, since axum's own server has no limits.
+    ("hyper", &["src/upstream/", "src/http/", "src/sandbox/"]),
+    ("hyper_util", &["src/upstream/", "src/http/", "src/sandbox/"]),
     ("axum", &["src/http/", "src/sandbox/"]),
     ("lettre", &["src/mail/"]),
     ("minijinja", &["src/mail/"]),

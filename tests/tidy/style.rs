@@ -7,9 +7,9 @@ use crate::tree::{Tree, Violation};
 /// Lines of a file of src/, without its test module. About 200 is good.
 const FILE_LINES_MAX: usize = 400;
 /// Lines of any other Rust file: a test may tell a longer story.
-const TEST_FILE_LINES_MAX: usize = 500;
+const TEST_FILE_LINES_MAX: usize = 650;
 /// Rust files in one folder of src/.
-const FOLDER_FILES_MAX: usize = 14;
+const FOLDER_FILES_MAX: usize = 15;
 /// Lines of a function that are neither blank nor comment. About 70 is much.
 const FUNCTION_LINES_MAX: usize = 80;
 
@@ -31,8 +31,12 @@ const UNFINISHED: &[(&str, &str)] = &[
 pub(crate) fn files_are_short(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (file, source) in tree.sources() {
-        let limit =
-            if file.path.starts_with("src/") { FILE_LINES_MAX } else { TEST_FILE_LINES_MAX };
+        let is_test = file.path.ends_with("tests.rs") || file.path.contains("/tests/");
+        let limit = if file.path.starts_with("src/") && !is_test {
+            FILE_LINES_MAX
+        } else {
+            TEST_FILE_LINES_MAX
+        };
         let lines = source.lines_without_tests();
         if lines > limit {
             violations.push(file.violation(
@@ -139,14 +143,15 @@ mod tests {
             ("src/order/a.rs", &lines(400)),
             ("src/order/b.rs", &lines(401)),
             ("src/order/c.rs", &format!("{}{}", lines(400), tests(300))),
-            ("tests/it/d.rs", &lines(500)),
-            ("tests/it/e.rs", &lines(501)),
+            ("src/order/tests.rs", &lines(650)),
+            ("tests/it/d.rs", &lines(650)),
+            ("tests/it/e.rs", &lines(651)),
         ]);
         assert_found(
             &files_are_short(&tree),
             &[
                 "src/order/b.rs: 401 lines without tests, at most 400",
-                "tests/it/e.rs: 501 lines without tests, at most 500",
+                "tests/it/e.rs: 651 lines without tests, at most 650",
             ],
         );
     }

@@ -1,5 +1,10 @@
 //! The steps of the transaction.
 
+#![expect(
+    clippy::as_conversions,
+    reason = "sqlx's macros take the type of a nullable array by `as`"
+)]
+
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};

@@ -1,5 +1,10 @@
 //! The ledger's part of the transaction.
 
+#![expect(
+    clippy::as_conversions,
+    reason = "sqlx's macros take the type of a nullable array by `as`"
+)]
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::json;

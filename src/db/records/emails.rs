@@ -1,5 +1,10 @@
 //! The outbox's part of the transaction, and what became of its emails.
 
+#![expect(
+    clippy::as_conversions,
+    reason = "sqlx's macros take the type of a nullable array by `as`"
+)]
+
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 

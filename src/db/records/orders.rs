@@ -1,5 +1,10 @@
 //! The orders' part of the transaction: their locks, and their statuses.
 
+#![expect(
+    clippy::as_conversions,
+    reason = "sqlx's macros take the type of a nullable array by `as`"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
@@ -104,10 +109,9 @@ pub(super) async fn derive_orders(
         let was: OrderStatus =
             row.status.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         let Some(states) = lines.get(&row.id) else { continue };
-        let derived = derive(states, was);
-        if derived != (was, row.reason) {
-            let (status, reason) = derived;
-            new.push(NewStatus { order: OrderId(row.id), status, reason });
+        let (now, reason) = derive(states, was);
+        if now != was || reason != row.reason {
+            new.push(NewStatus { order: OrderId(row.id), status: now, reason });
         }
     }
     write_statuses(connection, &new).await

@@ -76,17 +76,17 @@ impl SmtpPool {
     pub(super) async fn send(&self, mail: &Composed) -> Result<SentReceipt, SendError> {
         let until = Instant::now() + self.target.deadlines.before_body;
         let _slot = self.slot(until).await?;
-        let (mut session, reused_connection) = match self.revived(mail, until).await? {
-            Some(session) => (session, true),
-            None => {
+        let (mut session, reused_connection) =
+            if let Some(session) = self.revived(mail, until).await? {
+                (session, true)
+            } else {
                 let mut session = Session::open(&self.target, until).await?;
                 if let Err(error) = session.mail_from(&self.target, mail, until).await {
                     self.keep_after(session, &error).await;
                     return Err(error);
                 }
                 (session, false)
-            }
-        };
+            };
         match session.rest(&self.target, mail, until).await {
             Ok(answer) => {
                 self.park(session).await;

@@ -1,3 +1,4 @@
+use chrono::NaiveDate;
 use std::{
     fs,
     path::PathBuf,
@@ -62,25 +63,23 @@ fn every_mail_reads_as_written() {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| {
-        for &name in TemplateName::ALL {
-            for &locale in Locale::ALL {
-                let mails: Vec<Rendered> = samples(name)
-                    .iter()
-                    .map(|context| templates.render(name, locale, context).unwrap())
-                    .collect();
-                let texts: Vec<String> = mails
-                    .iter()
-                    .map(|mail| format!("Subject: {}\n\n{}", mail.subject, mail.text))
-                    .collect();
-                insta::assert_snapshot!(
-                    format!("{name}.{locale}.txt"),
-                    texts.join("\n----------------------------------------\n")
-                );
-                insta::assert_snapshot!(format!("{name}.{locale}.html"), mails[0].html);
-            }
+    for &name in TemplateName::ALL {
+        for &locale in Locale::ALL {
+            let mails: Vec<Rendered> = samples(name)
+                .iter()
+                .map(|context| templates.render(name, locale, context).unwrap())
+                .collect();
+            let texts: Vec<String> = mails
+                .iter()
+                .map(|mail| format!("Subject: {}\n\n{}", mail.subject, mail.text))
+                .collect();
+            let text = texts.join("\n----------------------------------------\n");
+            settings.set_snapshot_suffix(format!("{name}.{locale}.txt"));
+            settings.bind(|| insta::assert_snapshot!("mail", text));
+            settings.set_snapshot_suffix(format!("{name}.{locale}.html"));
+            settings.bind(|| insta::assert_snapshot!("mail", mails[0].html));
         }
-    });
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Step, Then, accepted, decide, in_doubt, panicked, rejected},
     facts::{Known, Patience, Reading, SimpleStatus},
-    ledger::{EffectState, Outcome},
+    ledger::Outcome,
 };
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     Provisor,
     database::Intent,
     mutations::Mutation,
-    state::{At, Record, Request, Run, Seen, State, number, order_id, slot},
+    state::{At, Record, Request, Row, Run, Seen, State, number, order_id, slot},
 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -265,56 +265,52 @@ pub(crate) fn perform(model: &Provisor, state: &mut State, action: Action) {
 /// The state after an action of a worker that has a run.
 fn work(model: &Provisor, state: &mut State, worker: usize, action: Action) {
     let Some(mut run) = state.workers[worker] else { return };
-    match (action, run.at) {
+    run.at = match (action, run.at) {
         (Action::Load { .. }, _) => {
-            run.seen = state.lines[run.line].seen();
-            run.at = step(model, &run, Known::default());
+            run.seen = Some(state.lines[run.line].seen());
+            step(model, &run, Known::default())
         }
         (Action::ReadCatalogue { sells_it, .. }, _) => {
             let catalogue = if sells_it { model.catalogue.as_slice() } else { &[] };
-            run.at = step(model, &run, Known { catalogue: Some(catalogue), reading: None });
+            step(model, &run, Known { catalogue: Some(catalogue), reading: None })
         }
         (Action::ReadOrder { says, .. }, _) => {
             let reading = Reading::Order { simple_status: says, site_id: Some(SiteId(1)) };
-            run.at = step(model, &run, Known { catalogue: None, reading: Some(&reading) });
+            step(model, &run, Known { catalogue: None, reading: Some(&reading) })
         }
-        (Action::Connect { works: true, .. }, At::Connecting(request)) => {
-            run.at = At::Connected(request);
-        }
-        (Action::Connect { works: false, .. }, _) => run.at = try_again(&run.seen),
+        (Action::Connect { works: true, .. }, At::Connecting(request)) => At::Connected(request),
+        (Action::Connect { works: false, .. }, _) => later(&run),
         (Action::Commit { confirmed, .. }, At::Connected(request)) => {
-            return commit(model, state, worker, request, confirmed);
+            match commit(model, state, worker, request) {
+                Intent::Overtaken => return state.drop_run(worker),
+                Intent::DomainTaken => later(&run),
+                Intent::Committed if confirmed => At::Committed(request),
+                // Whether it was committed is unknown to the worker, so it never sends. That it was not, after all, is
+                // the case in which the worker just drops its run.
+                Intent::Committed => not_sent(request),
+            }
         }
         (Action::Look { .. }, At::Committed(request)) => {
             let in_time = state.is_fenced_in(worker) && state.lines[run.line].wake.leased;
-            run.at = if in_time { At::Looked(request) } else { not_sent(request) };
+            if in_time { At::Looked(request) } else { not_sent(request) }
         }
         (Action::Write { .. }, At::Looked(request)) => {
             let line = &mut state.lines[run.line];
             line.history.wrote_unintended |= line.placed_mut(request.n).is_none();
-            run.at = At::Written(request);
+            At::Written(request)
         }
         (Action::Answer { outcome, .. }, At::Written(request)) => {
-            let line = &mut state.lines[run.line];
-            match outcome {
-                Outcome::Accepted => line.bought[slot(request.tag)] += 1,
-                // A timeout or a reset: the request goes its own way.
-                Outcome::InDoubt => line.orphans[slot(request.tag)] += 1,
-                _ => {}
-            }
-            run.at = At::Answered { request, outcome, settled: false };
+            answer(state, &run, request, outcome)
         }
         (Action::Settle { confirmed, .. }, At::Answered { request, outcome, settled }) => {
             if !settled || model.mutation == Some(Mutation::AttemptSettlesTwice) {
                 state.settle(worker, request, outcome, model.mutation);
-                // It may have poked this very run.
-                run.poked = state.workers[worker].is_some_and(|run| run.poked);
             }
-            run.at = if confirmed {
-                At::Recording(after(&run, request, outcome))
+            if confirmed {
+                follow(&run, request, outcome)
             } else {
                 At::Answered { request, outcome, settled: true }
-            };
+            }
         }
         (Action::Record { .. }, At::Recording(record)) => {
             return state.record(worker, record, model.mutation);
@@ -327,28 +323,30 @@ fn work(model: &Provisor, state: &mut State, worker: usize, action: Action) {
         (Action::Panic { .. }, _) => {
             state.left.panics -= 1;
             lose(state, &run);
-            run.seen = state.lines[run.line].seen();
-            let change = panicked(&run.seen.facts(run.line));
-            run.at = At::Recording(record_of(&run.seen, &change));
+            let seen = state.lines[run.line].seen();
+            recording(&seen, &panicked(&seen.facts(run.line)))
         }
-        _ => {}
+        (_, at) => at,
+    };
+    if matches!(run.at, At::Recording(_)) {
+        run.seen = None;
     }
     state.workers[worker] = Some(run);
 }
 
 /// What `decide` says, by what has been read.
 fn step(model: &Provisor, run: &Run, known: Known<'_>) -> At {
-    // The waits that the configuration sets are over at once: their times are tested with `decide`.
+    // The waits that the configuration sets are over at once: whether they are kept is tested with `decide`.
     let patience = Patience {
         failed_recheck: Duration::ZERO,
         site_id_wait: Duration::ZERO,
         overdue_after: Duration::MAX,
     };
-    let facts = run.seen.facts(run.line);
-    match decide(&facts, known, &patience) {
+    let seen = run.seen.unwrap();
+    match decide(&seen.facts(run.line), known, &patience) {
         Step::ReadCatalogue => At::ReadingCatalogue,
-        Step::ReadOrder(id) => {
-            assert_eq!(facts.progress.upstream_order_id, Some(id));
+        Step::ReadOrder(UpstreamOrderId(id)) => {
+            assert_eq!(seen.row.borne, Some(id));
             At::ReadingOrder
         }
         Step::Place(order) => {
@@ -356,68 +354,60 @@ fn step(model: &Provisor, run: &Run, known: Known<'_>) -> At {
             let tag = if reuses { 1 } else { number(&order.tag) };
             At::Connecting(Request { n: order.n, tag })
         }
-        Step::Record(change) => {
-            let mut record = record_of(&run.seen, &change);
-            if model.mutation == Some(Mutation::DoubtIsRetried) {
-                retry_blindly(&run.seen, &mut record);
-            }
-            At::Recording(record)
+        Step::Record(_) if model.mutation == Some(Mutation::DoubtIsRetried) && seen.is_open() => {
+            retry_blindly(&seen)
         }
+        Step::Record(change) => recording(&seen, &change),
     }
 }
 
-fn record_of(seen: &Seen, change: &Change) -> Record {
+fn recording(seen: &Seen, change: &Change) -> At {
     let mut to = seen.row;
     to.status = change.progress.status;
     to.borne = change.progress.upstream_order_id.map(|UpstreamOrderId(id)| id);
     to.panics = change.progress.panics;
     let again = change.then != Then::Rest;
-    Record { expected: seen.row.status, to, again, blindly: false }
+    At::Recording(Record { expected: seen.row.status, to, again, blindly: false })
 }
 
 /// What a queue does that promises "at least once" and leaves the rest to the handler.
-fn retry_blindly(seen: &Seen, record: &mut Record) {
-    let interrupted = seen.row.status == LineStatus::Placing
-        && seen.placement.is_some_and(|placed| placed.state == EffectState::Sending);
-    if interrupted {
-        record.to.status = LineStatus::Pending;
-        record.again = true;
-        record.blindly = true;
-    }
+fn retry_blindly(seen: &Seen) -> At {
+    let to = Row { status: LineStatus::Pending, ..seen.row };
+    At::Recording(Record { expected: seen.row.status, to, again: true, blindly: true })
 }
 
-/// Nothing has changed; later.
-fn try_again(seen: &Seen) -> At {
-    let record = Record { expected: seen.row.status, to: seen.row, again: true, blindly: false };
-    At::Recording(record)
+/// Nothing has changed; the line is tried again later.
+fn later(run: &Run) -> At {
+    let row = run.seen.unwrap().row;
+    At::Recording(Record { expected: row.status, to: row, again: true, blindly: false })
 }
 
 fn not_sent(request: Request) -> At {
     At::Answered { request, outcome: Outcome::NotSent, settled: false }
 }
 
-fn commit(model: &Provisor, state: &mut State, worker: usize, request: Request, confirmed: bool) {
-    let Some(mut run) = state.workers[worker] else { return };
-    if model.mutation == Some(Mutation::NoIntent) {
-        run.at = At::Committed(request);
-        state.workers[worker] = Some(run);
-        return;
+fn commit(model: &Provisor, state: &mut State, worker: usize, request: Request) -> Intent {
+    match model.mutation {
+        Some(Mutation::NoIntent) => Intent::Committed,
+        mutation => state.commit_intent(worker, request, mutation),
     }
-    run.at = match state.commit_intent(worker, request, model.mutation) {
-        Intent::Overtaken => return state.drop_run(worker),
-        Intent::DomainTaken => try_again(&run.seen),
-        Intent::Committed if confirmed => At::Committed(request),
-        // The commit's own outcome is unknown to the worker, so it never sends. That it was not committed after all is
-        // the case in which the worker just drops its run.
-        Intent::Committed => not_sent(request),
-    };
-    state.workers[worker] = Some(run);
 }
 
-/// The line after an answer to its request.
-fn after(run: &Run, request: Request, outcome: Outcome) -> Record {
+fn answer(state: &mut State, run: &Run, request: Request, outcome: Outcome) -> At {
+    let line = &mut state.lines[run.line];
+    match outcome {
+        Outcome::Accepted => line.bought[slot(request.tag)] += 1,
+        // A timeout or a reset: the request goes its own way.
+        Outcome::InDoubt => line.orphans[slot(request.tag)] += 1,
+        Outcome::Rejected | Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => {}
+    }
+    At::Answered { request, outcome, settled: false }
+}
+
+/// The line after an answer that the ledger knows.
+fn follow(run: &Run, request: Request, outcome: Outcome) -> At {
+    let mut seen = run.seen.unwrap();
     // The intent has moved the line on since the facts were read.
-    let mut seen = run.seen;
     seen.row.status = LineStatus::Placing;
     let facts = seen.facts(run.line);
     let change = match outcome {
@@ -430,7 +420,7 @@ fn after(run: &Run, request: Request, outcome: Outcome) -> Record {
             Change::to(&facts, LineStatus::Pending, Some("later".to_owned()), Then::Retry)
         }
     };
-    record_of(&seen, &change)
+    recording(&seen, &change)
 }
 
 /// What a run leaves behind that ends without a word.

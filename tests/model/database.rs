@@ -21,17 +21,17 @@ pub(crate) enum Intent {
 
 impl State {
     pub(crate) fn claim(&mut self, worker: usize, line: usize) {
-        let target = &mut self.lines[line];
-        target.wake.leased = true;
-        target.wake.holder = Some(worker);
-        let seen = target.seen();
-        self.workers[worker] = Some(Run { line, seen, poked: false, at: At::Claimed });
+        let wake = &mut self.lines[line].wake;
+        wake.leased = true;
+        wake.holder = Some(worker);
+        self.workers[worker] = Some(Run { line, seen: None, poked: false, at: At::Claimed });
     }
 
-    /// `kicks + 1`, and due now.
+    /// `kicks + 1`, and due now. Only the run that holds the line will compare: the others can't park it.
     pub(crate) fn poke(&mut self, line: usize) {
-        self.lines[line].wake.due = true;
-        for run in self.workers.iter_mut().flatten().filter(|run| run.line == line) {
+        let wake = &mut self.lines[line].wake;
+        wake.due = true;
+        if let Some(run) = wake.holder.and_then(|worker| self.workers[worker].as_mut()) {
             run.poked = true;
         }
     }

@@ -92,13 +92,14 @@ pub(crate) struct History {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Run {
     pub(crate) line: usize,
-    pub(crate) seen: Seen,
+    /// The facts as the run has read them; none before that, and none once they no longer matter.
+    pub(crate) seen: Option<Seen>,
     /// The line was poked since the claim: `kicks` is no longer what was seen.
     pub(crate) poked: bool,
     pub(crate) at: At,
 }
 
-/// The facts of the run, as they were when it read them.
+/// What the facts of a line are made of.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) row: Row,
@@ -228,6 +229,12 @@ impl Placed {
 }
 
 impl Seen {
+    /// Whether a request was interrupted, or its outcome is in doubt.
+    pub(crate) fn is_open(&self) -> bool {
+        self.row.status == LineStatus::Placing
+            && self.placement.is_some_and(|placed| placed.state.may_have_bought())
+    }
+
     /// As `decide` wants them.
     pub(crate) fn facts(&self, line: usize) -> Facts {
         Facts {

@@ -356,3 +356,6 @@ fn decide_provisioning(facts: &Facts, known: Known<'_>, patience: &Patience) -> 
         Some(reading) => decide_reading(facts, reading, patience).step(),
     }
 }
+
+#[cfg(test)]
+mod tests;

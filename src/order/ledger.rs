@@ -94,7 +94,10 @@ pub const fn next_placement(latest: Option<(i32, EffectState)>) -> NextPlacement
         None => NextPlacement::New(1),
         Some((n, EffectState::NotSent)) => NextPlacement::Again(n),
         Some((n, EffectState::Rejected | EffectState::Absent | EffectState::Abandoned)) => {
-            NextPlacement::New(n.saturating_add(1))
+            match n.checked_add(1) {
+                Some(n) => NextPlacement::New(n),
+                None => NextPlacement::Forbidden,
+            }
         }
         Some((_, EffectState::Sending | EffectState::InDoubt | EffectState::Accepted)) => {
             NextPlacement::Forbidden

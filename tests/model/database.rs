@@ -66,13 +66,13 @@ impl State {
             return Intent::Overtaken;
         }
         let open = line.placements.iter().any(|placed| placed.state.may_have_bought());
-        let live = line.placements.iter().any(|placed| placed.live);
+        let own_live = line.placements.iter().any(|placed| placed.live);
         match line.placed_mut(request.n) {
             Some(placed) if placed.state == EffectState::NotSent => {
                 placed.state = EffectState::Sending;
             }
             Some(_) => return Intent::Overtaken,
-            None if live => return Intent::Overtaken,
+            None if own_live => return Intent::Overtaken,
             None if others_live => return Intent::DomainTaken,
             None => line.placements.push(Placed {
                 n: request.n,
@@ -228,15 +228,14 @@ impl State {
     }
 }
 
-/// What `learn` must not be: whatever came last is believed.
+/// What `learn` must not be: whatever the upstream said last is believed.
 fn learn_the_last_word(state: EffectState, outcome: Outcome) -> EffectState {
+    let given_up = matches!(state, EffectState::Absent | EffectState::Abandoned);
     match outcome {
         Outcome::Accepted => EffectState::Accepted,
         Outcome::Rejected => EffectState::Rejected,
         Outcome::InDoubt => EffectState::InDoubt,
-        Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => match state {
-            EffectState::Absent | EffectState::Abandoned => state,
-            _ => EffectState::NotSent,
-        },
+        Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent if given_up => state,
+        Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => EffectState::NotSent,
     }
 }

@@ -3,19 +3,27 @@
 //!
 //! What decides is the real code: `decide`, `accepted`, `in_doubt`, `rejected`, `panicked`, `Placement::that_counts`,
 //! `EffectState::learn`, `Facts::next_placement` (with its tags) and `LineStatus::may_become`. Modelled is what
-//! surrounds it: the transactions (`database.rs`: the specification of `src/db`), the workers with their queue and the
-//! upstream (`actions.rs`), and what goes wrong. Any worker may be killed, may panic or may pause for ever between any
+//! surrounds it: the transactions (`database.rs`: the specification of `src/db`), the workers and the upstream's answers
+//! (`worker.rs`), and what else happens (`actions.rs`). Any worker may be killed, may panic or may pause for ever between any
 //! two steps; leases end whenever they like; an answer may be lost while its request still arrives later; the answer to
 //! a COMMIT may be lost; a person may be wrong.
 //!
 //! Time is not modelled: whatever is scheduled may become due at once, and the configured waits are over. Whether they
 //! are kept is tested with `decide`.
 //!
-//! - `state.rs`: what there is. `actions.rs`: what can happen. `database.rs`: how it is written down.
-//! - `properties.rs`: what must always hold.
+//! - `state.rs`: what there is. `actions.rs`: what can happen. `worker.rs`: a run. `database.rs`: the transactions.
+//! - `properties.rs`: what must always hold. `rest.rs`: that nothing is stuck.
 //! - `mutations.rs`: the rules broken one by one, each of which the search must notice.
 //!
 //! `PROVISOR_MODEL=long cargo test --test model` searches with more of everything, for many minutes and with gigabytes.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, tells how much it searched, and names of the many only what it means"
+)]
 
 mod actions;
 mod database;
@@ -23,6 +31,7 @@ mod mutations;
 mod properties;
 mod rest;
 mod state;
+mod worker;
 
 use provisor::order::{Money, catalogue::Product};
 use stateright::{Checker, Expectation, Model, Property};

@@ -71,6 +71,7 @@ pub(crate) struct Wake {
 
 /// What no table holds, but the properties speak of.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 pub(crate) struct History {
     /// How often a person said "absent" of an order that was there or on its way.
     pub(crate) wrongly_absent: u8,

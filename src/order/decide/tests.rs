@@ -1,0 +1,112 @@
+//! `decide`, by tables and by properties.
+
+mod properties;
+mod table;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::*;
+use crate::order::{
+    LineKind, Reference,
+    catalogue::Product,
+    status::LineState,
+    wish::{HostingWish, ProductKey},
+};
+
+const PATIENCE: Patience = Patience {
+    failed_recheck: Duration::from_secs(15 * 60),
+    site_id_wait: Duration::from_secs(10 * 60),
+    overdue_after: Duration::from_secs(24 * 3600),
+};
+
+/// So many minutes after the tests' beginning of time.
+fn minute(minutes: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+}
+
+/// A line of its own order, that asks for hosting, at minute 0.
+fn facts(status: LineStatus) -> Facts {
+    let wish = HostingWish {
+        product: ProductKey::Package("hosting_5gb".to_owned()),
+        billing_period: Some(BillingPeriod::Monthly),
+        target_url: None,
+    };
+    Facts {
+        reference: Reference("SHOP-1001".to_owned()),
+        line: 0,
+        kind: LineKind::Hosting,
+        wish: Ok(Wish::Hosting(wish)),
+        cost_limit: None,
+        progress: Progress {
+            status,
+            reason: None,
+            domain: Some("example.nl".to_owned()),
+            upstream_order_id: None,
+            site_id: None,
+            cost: None,
+            simple_status: None,
+            accepted_at: None,
+            failed_seen_at: None,
+            completed_seen_at: None,
+            in_doubt_at: None,
+            overdue_told_at: None,
+            panics: 0,
+        },
+        placement: None,
+        lines: vec![line(0, LineKind::Hosting, status)],
+        now: minute(0),
+    }
+}
+
+fn line(index: i32, kind: LineKind, status: LineStatus) -> LineState {
+    let domain = Some("example.nl".to_owned());
+    LineState { line: index, kind, domain, status, reason: None, past_grace: false }
+}
+
+fn placement(n: i32, state: EffectState) -> Placement {
+    Placement { n, state, live: state.is_live(), upstream_order_id: None, detail: None }
+}
+
+/// A placement that the upstream has accepted as this order of theirs.
+fn bought(n: i32, id: i64) -> Placement {
+    let upstream_order_id = Some(UpstreamOrderId(id));
+    Placement { upstream_order_id, ..placement(n, EffectState::Accepted) }
+}
+
+fn catalogue() -> Vec<Product> {
+    vec![Product {
+        uuid: "00000000-0000-4000-8000-000000000005".to_owned(),
+        name: "5GB hosting".to_owned(),
+        category_identifier: "hosting_5gb".to_owned(),
+        client_choice: true,
+        monthly_price: "4.99".parse().ok(),
+        yearly_price: "49.90".parse().ok(),
+    }]
+}
+
+/// A step in words.
+fn told(step: &Step) -> String {
+    match step {
+        Step::ReadCatalogue => "read the catalogue".to_owned(),
+        Step::ReadOrder(id) => format!("read order {id}"),
+        Step::Place(order) => format!("place {} as number {}", order.tag, order.n),
+        Step::Record(change) => told_change(change),
+    }
+}
+
+fn told_change(change: &Change) -> String {
+    let progress = &change.progress;
+    let then = match change.then {
+        Then::Rest => "rest".to_owned(),
+        Then::Poll(true) => "poll anew".to_owned(),
+        Then::Poll(false) => "poll".to_owned(),
+        Then::Retry => "retry".to_owned(),
+        Then::After(wait) => format!("after {wait:?}"),
+        Then::At(at) => format!("at minute {}", (at - minute(0)).num_minutes()),
+    };
+    let overdue = if change.overdue { ", overdue" } else { "" };
+    let reason = progress.reason.as_deref().map_or(String::new(), |why| format!(": {why}"));
+    format!("{}, {then}{overdue}{reason}", progress.status)
+}

@@ -1,0 +1,392 @@
+//! The contract's sentences, one by one.
+
+use super::*;
+use crate::order::{
+    SiteId,
+    facts::{Reading, SimpleStatus},
+};
+use LineStatus::{Cancelled, Completed, Failed, Held, InDoubt, Pending, Placing, Provisioning};
+
+/// What is decided before anything was read.
+fn first(facts: &Facts) -> String {
+    told(&decide(facts, Known::default(), &PATIENCE))
+}
+
+fn with_catalogue(facts: &Facts) -> String {
+    let catalogue = catalogue();
+    let known = Known { catalogue: Some(&catalogue), reading: None };
+    told(&decide(facts, known, &PATIENCE))
+}
+
+fn with(status: LineStatus, placement: Placement) -> Facts {
+    Facts { placement: Some(placement), ..facts(status) }
+}
+
+const IN_DOUBT: &str = "in_doubt, rest: the worker stopped after the order may have been sent, before an answer was \
+                        recorded";
+const AGAIN: &str = "pending, retry: the order provably had no effect; it will be sent again";
+const REFUSED: &str = "failed, rest: LJPc refused the order: no message was given";
+const OPEN: &str = "in_doubt, rest: an earlier placement of this line is still open";
+
+#[test]
+fn every_status_with_every_state_of_the_ledger() {
+    use EffectState::{
+        Abandoned, Absent, Accepted, InDoubt as Doubtful, NotSent, Rejected, Sending,
+    };
+    for (status, state, expected) in [
+        (Pending, None, "place SHOP-1001/0 as number 1"),
+        (Pending, Some(Sending), OPEN),
+        (Pending, Some(Doubtful), OPEN),
+        (Pending, Some(Accepted), "provisioning, poll anew"),
+        (Pending, Some(Rejected), "place SHOP-1001/0#2 as number 2"),
+        (Pending, Some(NotSent), "place SHOP-1001/0 as number 1"),
+        (Pending, Some(Absent), "place SHOP-1001/0#2 as number 2"),
+        (Pending, Some(Abandoned), "place SHOP-1001/0#2 as number 2"),
+        (
+            Placing,
+            None,
+            "pending, retry: the ledger has no placement for a line that was being placed",
+        ),
+        (Placing, Some(Sending), IN_DOUBT),
+        (Placing, Some(Doubtful), IN_DOUBT),
+        (Placing, Some(Accepted), "provisioning, poll anew"),
+        (Placing, Some(Rejected), REFUSED),
+        (Placing, Some(NotSent), AGAIN),
+        (Placing, Some(Absent), IN_DOUBT),
+        (Placing, Some(Abandoned), IN_DOUBT),
+        (InDoubt, None, "in_doubt, rest"),
+        (InDoubt, Some(Sending), "in_doubt, rest"),
+        (InDoubt, Some(Doubtful), "in_doubt, rest"),
+        (InDoubt, Some(Accepted), "provisioning, poll anew"),
+        (InDoubt, Some(Rejected), REFUSED),
+        (InDoubt, Some(NotSent), AGAIN),
+        (Held, None, "held, rest"),
+        (Held, Some(NotSent), "held, rest"),
+        (Held, Some(Accepted), "provisioning, poll anew"),
+        (Failed, Some(Rejected), "failed, rest"),
+        (Failed, Some(Abandoned), "failed, rest"),
+        (Failed, Some(Accepted), "provisioning, poll anew"),
+        (Completed, Some(Accepted), "completed, rest"),
+        (Cancelled, None, "cancelled, rest"),
+        (Cancelled, Some(Accepted), "cancelled, rest"),
+        (Provisioning, None, "in_doubt, rest: the line is provisioning, but bears no LJPc order"),
+        (Provisioning, Some(Accepted), "provisioning, poll anew"),
+    ] {
+        let mut facts = facts(status);
+        facts.placement = state.map(|state| match state {
+            Accepted => bought(1, 7),
+            state => placement(1, state),
+        });
+        assert_eq!(with_catalogue(&facts), expected, "{status} {state:?}");
+    }
+}
+
+#[test]
+fn an_acceptance_is_followed_even_if_the_placement_was_given_up() {
+    let given_up = Placement { live: false, ..bought(1, 7) };
+    let Step::Record(change) = decide(&with(Failed, given_up), Known::default(), &PATIENCE) else {
+        panic!("nothing is read or sent for it");
+    };
+    assert_eq!(change.progress.upstream_order_id, Some(UpstreamOrderId(7)));
+    assert_eq!(change.progress.accepted_at, Some(minute(0)));
+    assert_eq!(change.events.iter().map(|event| event.name).collect::<Vec<_>>(), ["accepted"]);
+}
+
+#[test]
+fn a_line_follows_one_order_to_its_end() {
+    for status in [Provisioning, Failed] {
+        let mut facts = with(status, bought(2, 8));
+        facts.progress.upstream_order_id = Some(UpstreamOrderId(7));
+        let expected = if status == Failed { "failed, rest" } else { "read order 7" };
+        assert_eq!(first(&facts), expected);
+    }
+}
+
+#[test]
+fn the_placement_that_counts() {
+    let rejected = placement(2, EffectState::Rejected);
+    let absent = placement(1, EffectState::Absent);
+    let count = |placements: &[Placement], borne| {
+        Placement::that_counts(placements, borne).map(|placement| placement.n)
+    };
+    assert_eq!(count(&[], None), None);
+    assert_eq!(count(&[absent, rejected.clone()], None), Some(2), "the latest");
+    assert_eq!(count(&[bought(1, 7), rejected], None), Some(1), "not the refused one");
+    let twice = [bought(1, 7), bought(2, 8)];
+    assert_eq!(count(&twice, None), Some(2));
+    assert_eq!(count(&twice, Some(UpstreamOrderId(7))), Some(1), "the one that the line bears");
+}
+
+#[test]
+fn what_can_not_be_carried_out_is_held_and_what_is_wrong_fails() {
+    let mut not_yet = facts(Pending);
+    not_yet.wish = Ok(Wish::NotYet(LineKind::Dns));
+    assert_eq!(
+        first(&not_yet),
+        "held, rest: lines of kind dns can't be carried out by this version of Provisor yet"
+    );
+    let mut unreadable = facts(Pending);
+    unreadable.wish = Err("the line's document can't be read".to_owned());
+    assert_eq!(first(&unreadable), "held, rest: the line's document can't be read");
+    for domain in [None, Some("192.0.2.1".to_owned())] {
+        let mut wrong = facts(Pending);
+        wrong.progress.domain = domain;
+        assert!(first(&wrong).starts_with("failed, rest: "), "{}", first(&wrong));
+    }
+    // But never while something may have been bought.
+    for broken in [&mut not_yet, &mut unreadable] {
+        broken.placement = Some(placement(1, EffectState::InDoubt));
+        assert_eq!(first(broken), OPEN);
+    }
+}
+
+#[test]
+fn the_catalogue_is_read_first_and_judged() {
+    assert_eq!(first(&facts(Pending)), "read the catalogue");
+    let mut own = facts(Pending);
+    own.wish = Ok(Wish::HostingOwn { space_id: 5 });
+    assert_eq!(first(&own), "place SHOP-1001/0 as number 1");
+    let mut dear = facts(Pending);
+    dear.cost_limit = "4.98".parse().ok();
+    assert_eq!(
+        with_catalogue(&dear),
+        "held, rest: hosting_5gb costs 4.99 EUR monthly, more than max_cost 4.98 EUR"
+    );
+    let mut vague = facts(Pending);
+    let Ok(Wish::Hosting(wish)) = &mut vague.wish else { panic!("hosting is asked for") };
+    wish.billing_period = None;
+    assert_eq!(with_catalogue(&vague), "failed, rest: billing_period is required for hosting_5gb");
+}
+
+#[test]
+fn an_order_says_what_is_bought() {
+    let catalogue = catalogue();
+    let known = Known { catalogue: Some(&catalogue), reading: None };
+    let mut facts = facts(Pending);
+    facts.progress.domain = Some("BÜCHER.example".to_owned());
+    let Step::Place(order) = decide(&facts, known, &PATIENCE) else { panic!("it can be placed") };
+    assert_eq!(order.domain.as_str(), "xn--bcher-kva.example");
+    assert_eq!(order.title, "5GB hosting");
+    assert_eq!(order.price, "4.99".parse().ok());
+    let Item::Hosting { product_uuid, billing_period, target_url } = order.item else {
+        panic!("hosting is asked for");
+    };
+    assert_eq!(product_uuid, "00000000-0000-4000-8000-000000000005");
+    assert_eq!((billing_period, target_url), (Some(BillingPeriod::Monthly), None));
+}
+
+#[test]
+fn hosting_waits_for_its_registration_and_fails_with_it() {
+    use LineKind::{DomainRegister, DomainTransfer};
+    const WAITS: &str = "pending, rest: waits for line 1 (domain_register) to be completed";
+    for (kind, status, expected) in [
+        (DomainRegister, Pending, WAITS),
+        (DomainRegister, Placing, WAITS),
+        (DomainRegister, InDoubt, WAITS),
+        (DomainRegister, Provisioning, WAITS),
+        (DomainRegister, Held, WAITS),
+        (DomainRegister, Completed, "read the catalogue"),
+        (
+            DomainRegister,
+            Failed,
+            "failed, rest: line 1 (domain_register), which it needs, is failed",
+        ),
+        (
+            DomainRegister,
+            Cancelled,
+            "failed, rest: line 1 (domain_register), which it needs, is cancelled",
+        ),
+        (DomainTransfer, Pending, "read the catalogue"),
+        (DomainTransfer, Failed, "read the catalogue"),
+    ] {
+        let mut facts = facts(Pending);
+        facts.lines.push(line(1, kind, status));
+        assert_eq!(first(&facts), expected, "{kind} {status}");
+        facts.lines[1].domain = Some("example.com".to_owned());
+        assert_eq!(first(&facts), "read the catalogue", "another name is waited for by nobody");
+    }
+}
+
+/// A line whose order was accepted at minute 0.
+fn provisioning(now: i64) -> Facts {
+    let mut facts = facts(Provisioning);
+    facts.placement = Some(bought(1, 7));
+    facts.progress.upstream_order_id = Some(UpstreamOrderId(7));
+    facts.progress.accepted_at = Some(minute(0));
+    facts.now = minute(now);
+    facts
+}
+
+fn order(simple_status: SimpleStatus, site: Option<i64>) -> Reading {
+    Reading::Order { simple_status, site_id: site.map(SiteId) }
+}
+
+fn change(facts: &Facts, reading: &Reading) -> Change {
+    let known = Known { catalogue: None, reading: Some(reading) };
+    let Step::Record(change) = decide(facts, known, &PATIENCE) else {
+        panic!("a reading is recorded");
+    };
+    *change
+}
+
+const WAITS_FOR_SITE: &str = "LJPc reports it as completed; its site is waited for";
+const MAY_BE_REPAIRED: &str =
+    "LJPc reports that the delivery failed; it is looked at again in case it is repaired";
+
+#[test]
+fn a_poll_decides_by_the_simple_status() {
+    use SimpleStatus::{Failed as Bad, Pending as Open, Processing, Unknown};
+    let provisioned = provisioning(1);
+    assert_eq!(first(&provisioned), "read order 7");
+    for (reading, expected) in [
+        (order(Open, None), "provisioning, poll".to_owned()),
+        (order(Open, Some(3)), "provisioning, poll".to_owned()),
+        (order(Processing, None), "provisioning, poll".to_owned()),
+        (order(Unknown, None), "provisioning, poll".to_owned()),
+        (order(SimpleStatus::Completed, Some(3)), "completed, rest".to_owned()),
+        (
+            order(SimpleStatus::Completed, None),
+            format!("provisioning, at minute 11: {WAITS_FOR_SITE}"),
+        ),
+        (order(Bad, None), format!("provisioning, at minute 16: {MAY_BE_REPAIRED}")),
+        (
+            Reading::Unreadable { status: 404 },
+            "provisioning, poll: LJPc answers 404 when asked for the order; it is asked again"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(told_change(&change(&provisioned, &reading)), expected, "{reading:?}");
+    }
+}
+
+#[test]
+fn a_missing_site_is_waited_for_then_done_without() {
+    let completed = order(SimpleStatus::Completed, None);
+    let mut facts = provisioning(1);
+    facts.progress = change(&facts, &completed).progress;
+    assert_eq!(facts.progress.completed_seen_at, Some(minute(1)));
+    facts.now = minute(11) - TimeDelta::nanoseconds(1);
+    assert_eq!(
+        told_change(&change(&facts, &completed)),
+        format!("provisioning, at minute 11: {WAITS_FOR_SITE}")
+    );
+    let found = change(&facts, &order(SimpleStatus::Completed, Some(3)));
+    assert_eq!(found.progress.site_id, Some(SiteId(3)));
+    assert_eq!(told_change(&found), "completed, rest");
+    facts.now = minute(11);
+    assert_eq!(
+        told_change(&change(&facts, &completed)),
+        "completed, rest: LJPc reports it as completed, but named no site"
+    );
+}
+
+#[test]
+fn a_failure_is_believed_after_a_while() {
+    let failed = order(SimpleStatus::Failed, None);
+    let mut facts = provisioning(1);
+    facts.progress = change(&facts, &failed).progress;
+    facts.now = minute(16) - TimeDelta::nanoseconds(1);
+    assert_eq!(
+        told_change(&change(&facts, &failed)),
+        format!("provisioning, at minute 16: {MAY_BE_REPAIRED}")
+    );
+    // An answer that says nothing about the order changes nothing about the wait.
+    let unreadable = change(&facts, &Reading::Unreadable { status: 403 });
+    assert_eq!(unreadable.progress.failed_seen_at, Some(minute(1)));
+    // Repaired meanwhile: the wait begins anew should it fail again.
+    let repaired = change(&facts, &order(SimpleStatus::Processing, None));
+    assert_eq!(repaired.progress.failed_seen_at, None);
+    facts.now = minute(16);
+    assert_eq!(
+        told_change(&change(&facts, &failed)),
+        "failed, rest: LJPc reports that the delivery failed"
+    );
+}
+
+#[test]
+fn an_overdue_line_is_told_once_and_polled_on() {
+    let pending = order(SimpleStatus::Pending, None);
+    let mut facts = provisioning(24 * 60 - 1);
+    assert_eq!(told_change(&change(&facts, &pending)), "provisioning, poll");
+    facts.now = minute(24 * 60);
+    let overdue = change(&facts, &pending);
+    assert_eq!(told_change(&overdue), "provisioning, poll, overdue");
+    facts.progress = overdue.progress;
+    facts.now = minute(99 * 60);
+    assert_eq!(told_change(&change(&facts, &pending)), "provisioning, poll");
+    // What has ended is not overdue.
+    let mut late = provisioning(48 * 60);
+    late.progress.simple_status = Some("processing".to_owned());
+    let done = change(&late, &order(SimpleStatus::Completed, Some(3)));
+    assert_eq!(told_change(&done), "completed, rest");
+}
+
+#[test]
+fn only_a_change_of_the_upstreams_word_is_an_event() {
+    let processing = order(SimpleStatus::Processing, None);
+    let mut facts = provisioning(1);
+    let heard = change(&facts, &processing);
+    assert_eq!(heard.events.iter().map(|e| e.name).collect::<Vec<_>>(), ["upstream_status"]);
+    facts.progress = heard.progress;
+    assert_eq!(change(&facts, &processing).events, []);
+}
+
+#[test]
+fn a_line_that_waits_on_says_so_once() {
+    let mut facts = facts(Pending);
+    facts.lines.push(line(1, LineKind::DomainRegister, Provisioning));
+    let decided = |facts: &Facts| match decide(facts, Known::default(), &PATIENCE) {
+        Step::Record(change) => *change,
+        step => panic!("it waits: {step:?}"),
+    };
+    let waits = decided(&facts);
+    assert_eq!(waits.events.len(), 1);
+    facts.progress = waits.progress;
+    assert_eq!(decided(&facts).events, []);
+}
+
+#[test]
+fn the_third_panic_is_the_last() {
+    use EffectState::{Absent, InDoubt as Doubtful, NotSent, Rejected, Sending};
+    const PANICS: &str = "the worker failed 3 times on this line; its log says why";
+    let third = |status, placement: Option<Placement>| {
+        let mut facts = facts(status);
+        facts.placement = placement;
+        facts.progress.panics = PANICS_MAX - 2;
+        let second = panicked(&facts);
+        assert_eq!((second.progress.status, second.then), (status, Then::Retry));
+        facts.progress = second.progress;
+        let third = panicked(&facts);
+        assert_eq!(third.progress.panics, PANICS_MAX);
+        told_change(&third)
+    };
+    for (status, state, expected) in [
+        (Pending, None, format!("held, rest: {PANICS}")),
+        (Pending, Some(NotSent), format!("held, rest: {PANICS}")),
+        (Pending, Some(Absent), format!("held, rest: {PANICS}")),
+        (Pending, Some(Doubtful), format!("in_doubt, rest: {PANICS}")),
+        (Placing, Some(Sending), IN_DOUBT.to_owned()),
+        (Placing, Some(NotSent), AGAIN.to_owned()),
+        (Placing, Some(Rejected), REFUSED.to_owned()),
+        (Provisioning, None, "provisioning, retry".to_owned()),
+    ] {
+        let placement = state.map(|state| placement(1, state));
+        assert_eq!(third(status, placement), expected, "{status} {state:?}");
+    }
+    assert_eq!(third(Placing, Some(bought(1, 7))), "provisioning, poll anew");
+}
+
+#[test]
+fn doubt_has_its_time_and_leaves_it_behind() {
+    let doubtful = in_doubt(&facts(Placing), "no answer".to_owned());
+    assert_eq!(doubtful.progress.in_doubt_at, Some(minute(0)));
+    let mut facts = with(InDoubt, placement(1, EffectState::NotSent));
+    facts.progress = doubtful.progress;
+    for (state, status) in [(EffectState::NotSent, Pending), (EffectState::Rejected, Failed)] {
+        facts.placement = Some(placement(1, state));
+        let Step::Record(change) = decide(&facts, Known::default(), &PATIENCE) else {
+            panic!("a doubt is never sent again");
+        };
+        assert_eq!((change.progress.status, change.progress.in_doubt_at), (status, None));
+    }
+}

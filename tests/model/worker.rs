@@ -1,0 +1,191 @@
+//! A worker's run, step by step: load, decide, act, tell the ledger, record. The upstream's answers are part of it.
+
+use std::time::Duration;
+
+use provisor::order::{
+    LineStatus, SiteId, UpstreamOrderId,
+    decide::{Change, Step, Then, accepted, decide, in_doubt, panicked, rejected},
+    facts::{Known, Patience, Reading},
+    ledger::Outcome,
+};
+
+use crate::{
+    Provisor,
+    actions::Action,
+    database::Intent,
+    mutations::Mutation,
+    state::{At, Record, Request, Row, Run, Seen, State, number, order_id, slot},
+};
+
+/// The state after an action of a worker that has a run.
+pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: Action) {
+    let Some(mut run) = state.workers[worker] else { return };
+    run.at = match (action, run.at) {
+        (Action::Load { .. }, _) => {
+            run.seen = Some(state.lines[run.line].seen());
+            step(model, &run, Known::default())
+        }
+        (Action::ReadCatalogue { sells_it, .. }, _) => {
+            let catalogue = if sells_it { model.catalogue.as_slice() } else { &[] };
+            step(model, &run, Known { catalogue: Some(catalogue), reading: None })
+        }
+        (Action::ReadOrder { says, .. }, _) => {
+            let reading = Reading::Order { simple_status: says, site_id: Some(SiteId(1)) };
+            step(model, &run, Known { catalogue: None, reading: Some(&reading) })
+        }
+        (Action::Connect { works: true, .. }, At::Connecting(request)) => At::Connected(request),
+        (Action::Connect { works: false, .. }, _) => later(&run),
+        (Action::Commit { confirmed, .. }, At::Connected(request)) => {
+            match commit(model, state, worker, request) {
+                Intent::Overtaken => return state.drop_run(worker),
+                Intent::DomainTaken => later(&run),
+                Intent::Committed if confirmed => At::Committed(request),
+                // Whether it was committed is unknown to the worker, so it never sends. That it was not, after all, is
+                // the case in which the worker just drops its run.
+                Intent::Committed => not_sent(request),
+            }
+        }
+        (Action::Look { .. }, At::Committed(request)) => {
+            let in_time = state.is_fenced_in(worker) && state.lines[run.line].wake.leased;
+            if in_time { At::Looked(request) } else { not_sent(request) }
+        }
+        (Action::Write { .. }, At::Looked(request)) => {
+            let line = &mut state.lines[run.line];
+            line.history.wrote_unintended |= line.placed_mut(request.n).is_none();
+            At::Written(request)
+        }
+        (Action::Answer { outcome, .. }, At::Written(request)) => {
+            answer(state, &run, request, outcome)
+        }
+        (Action::Settle { confirmed, .. }, At::Answered { request, outcome, settled }) => {
+            if !settled || model.mutation == Some(Mutation::AttemptSettlesTwice) {
+                state.settle(worker, request, outcome, model.mutation);
+            }
+            if confirmed {
+                follow(&run, request, outcome)
+            } else {
+                At::Answered { request, outcome, settled: true }
+            }
+        }
+        (Action::Record { .. }, At::Recording(record)) => {
+            return state.record(worker, record, model.mutation);
+        }
+        (Action::Crash { .. }, _) => {
+            state.left.crashes -= 1;
+            lose(state, &run);
+            return state.drop_run(worker);
+        }
+        (Action::Panic { .. }, _) => {
+            state.left.panics -= 1;
+            lose(state, &run);
+            let seen = state.lines[run.line].seen();
+            recording(&seen, &panicked(&seen.facts(run.line)))
+        }
+        (_, at) => at,
+    };
+    if matches!(run.at, At::Recording(_)) {
+        run.seen = None;
+    }
+    state.workers[worker] = Some(run);
+}
+
+/// What `decide` says, by what has been read.
+fn step(model: &Provisor, run: &Run, known: Known<'_>) -> At {
+    // The waits that the configuration sets are over at once: whether they are kept is tested with `decide`.
+    let patience = Patience {
+        failed_recheck: Duration::ZERO,
+        site_id_wait: Duration::ZERO,
+        overdue_after: Duration::MAX,
+    };
+    let seen = run.seen.unwrap();
+    match decide(&seen.facts(run.line), known, &patience) {
+        Step::ReadCatalogue => At::ReadingCatalogue,
+        Step::ReadOrder(UpstreamOrderId(id)) => {
+            assert_eq!(seen.row.borne, Some(id));
+            At::ReadingOrder
+        }
+        Step::Place(order) => {
+            let reuses = model.mutation == Some(Mutation::TagIsReused);
+            let tag = if reuses { 1 } else { number(&order.tag) };
+            At::Connecting(Request { n: order.n, tag })
+        }
+        Step::Record(_) if model.mutation == Some(Mutation::DoubtIsRetried) && seen.is_open() => {
+            retry_blindly(&seen)
+        }
+        Step::Record(change) => recording(&seen, &change),
+    }
+}
+
+fn recording(seen: &Seen, change: &Change) -> At {
+    let mut to = seen.row;
+    to.status = change.progress.status;
+    to.borne = change.progress.upstream_order_id.map(|UpstreamOrderId(id)| id);
+    to.panics = change.progress.panics;
+    let again = change.then != Then::Rest;
+    At::Recording(Record { expected: seen.row.status, to, again, blindly: false })
+}
+
+/// What a queue does that promises "at least once" and leaves the rest to the handler.
+fn retry_blindly(seen: &Seen) -> At {
+    let to = Row { status: LineStatus::Pending, ..seen.row };
+    At::Recording(Record { expected: seen.row.status, to, again: true, blindly: true })
+}
+
+/// Nothing has changed; the line is tried again later.
+fn later(run: &Run) -> At {
+    let row = run.seen.unwrap().row;
+    At::Recording(Record { expected: row.status, to: row, again: true, blindly: false })
+}
+
+fn not_sent(request: Request) -> At {
+    At::Answered { request, outcome: Outcome::NotSent, settled: false }
+}
+
+fn commit(model: &Provisor, state: &mut State, worker: usize, request: Request) -> Intent {
+    match model.mutation {
+        Some(Mutation::NoIntent) => Intent::Committed,
+        mutation => state.commit_intent(worker, request, mutation),
+    }
+}
+
+fn answer(state: &mut State, run: &Run, request: Request, outcome: Outcome) -> At {
+    let line = &mut state.lines[run.line];
+    match outcome {
+        Outcome::Accepted => line.bought[slot(request.tag)] += 1,
+        // A timeout or a reset: the request goes its own way.
+        Outcome::InDoubt => line.orphans[slot(request.tag)] += 1,
+        Outcome::Rejected | Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => {}
+    }
+    At::Answered { request, outcome, settled: false }
+}
+
+/// The line after an answer that the ledger knows.
+fn follow(run: &Run, request: Request, outcome: Outcome) -> At {
+    let mut seen = run.seen.unwrap();
+    // The intent has moved the line on since the facts were read.
+    seen.row.status = LineStatus::Placing;
+    let facts = seen.facts(run.line);
+    let change = match outcome {
+        Outcome::Accepted => {
+            accepted(&facts, UpstreamOrderId(order_id(run.line, request.tag)), None)
+        }
+        Outcome::Rejected => rejected(&facts, None),
+        Outcome::InDoubt => in_doubt(&facts, "no answer".to_owned()),
+        Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => {
+            Change::to(&facts, LineStatus::Pending, Some("later".to_owned()), Then::Retry)
+        }
+    };
+    recording(&seen, &change)
+}
+
+/// What a run leaves behind that ends without a word.
+fn lose(state: &mut State, run: &Run) {
+    let line = &mut state.lines[run.line];
+    match run.at {
+        At::Written(request) => line.orphans[slot(request.tag)] += 1,
+        At::Answered { request, outcome: Outcome::Accepted, settled: false } => {
+            line.history.unheard[slot(request.tag)] = true;
+        }
+        _ => {}
+    }
+}

@@ -28,6 +28,10 @@ pub(crate) enum Mutation {
     DoubtIsRetried,
     /// Telling the ledger about an attempt again is not the same as telling it once.
     AttemptSettlesTwice,
+    /// The line goes on by its latest placement, whatever became known of an earlier one.
+    OnlyTheLatestCounts,
+    /// The acceptance of a placement that was given up is not followed.
+    GivenUpStaysGivenUp,
     /// The intent doesn't ask whether an earlier placement was accepted after all.
     IntentIgnoresAcceptance,
 }
@@ -99,4 +103,14 @@ fn an_attempt_settled_twice_buys_twice() {
 #[test]
 fn an_intent_that_ignores_an_acceptance_buys_again() {
     assert_caught(Mutation::IntentIgnoresAcceptance, properties::BY_THE_LEDGER);
+}
+
+#[test]
+fn a_line_that_looks_at_its_latest_placement_alone_misses_its_order() {
+    assert_caught(Mutation::OnlyTheLatestCounts, properties::AT_REST);
+}
+
+#[test]
+fn a_line_that_was_given_up_must_follow_its_order_all_the_same() {
+    assert_caught(Mutation::GivenUpStaysGivenUp, properties::AT_REST);
 }

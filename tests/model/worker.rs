@@ -14,7 +14,7 @@ use crate::{
     actions::Action,
     database::Intent,
     mutations::Mutation,
-    state::{At, Record, Request, Row, Run, Seen, State, number, order_id, slot},
+    state::{At, Line, Record, Request, Row, Run, Seen, State, number, order_id, slot},
 };
 
 /// The state after an action of a worker that has a run.
@@ -22,7 +22,7 @@ pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: A
     let Some(mut run) = state.workers[worker] else { return };
     run.at = match (action, run.at) {
         (Action::Load { .. }, _) => {
-            run.seen = Some(state.lines[run.line].seen());
+            run.seen = Some(load(model, &state.lines[run.line]));
             step(model, &run, Known::default())
         }
         (Action::ReadCatalogue { sells_it, .. }, _) => {
@@ -87,6 +87,18 @@ pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: A
         run.seen = None;
     }
     state.workers[worker] = Some(run);
+}
+
+fn load(model: &Provisor, line: &Line) -> Seen {
+    let mut seen = line.seen();
+    match model.mutation {
+        Some(Mutation::OnlyTheLatestCounts) => {
+            seen.placement = line.placements.iter().max_by_key(|placed| placed.n).copied();
+        }
+        Some(Mutation::GivenUpStaysGivenUp) => seen.placement = seen.placement.filter(|p| p.live),
+        _ => {}
+    }
+    seen
 }
 
 /// What `decide` says, by what has been read.

@@ -1,5 +1,6 @@
 //! `decide`, by tables and by properties.
 
+mod polls;
 mod properties;
 mod table;
 
@@ -16,9 +17,9 @@ use crate::order::{
 };
 
 const PATIENCE: Patience = Patience {
-    failed_recheck: Duration::from_secs(15 * 60),
-    site_id_wait: Duration::from_secs(10 * 60),
-    overdue_after: Duration::from_secs(24 * 3600),
+    failed_recheck: Duration::from_mins(15),
+    site_id_wait: Duration::from_mins(10),
+    overdue_after: Duration::from_hours(24),
 };
 
 /// So many minutes after the tests' beginning of time.

@@ -1,12 +1,12 @@
-//! The proof of "exactly once": a model of lines, ledger, leases, fences, cancellation and a person's resolutions, of
-//! which every reachable state is searched.
+//! The evidence for "exactly once": a model of lines, ledger, leases, fences, cancellation and a person's resolutions, of
+//! which every state is searched that can be reached within `Limits`.
 //!
 //! What decides is the real code: `decide`, `accepted`, `in_doubt`, `rejected`, `panicked`, `Placement::that_counts`,
 //! `EffectState::learn`, `Facts::next_placement` (with its tags) and `LineStatus::may_become`. Modelled is what
 //! surrounds it: the transactions (`database.rs`: the specification of `src/db`), the workers and the upstream's answers
-//! (`worker.rs`), and what else happens (`actions.rs`). Any worker may be killed, may panic or may pause for ever between any
-//! two steps; leases end whenever they like; an answer may be lost while its request still arrives later; the answer to
-//! a COMMIT may be lost; a person may be wrong.
+//! (`worker.rs`), and what else happens (`actions.rs`). Any worker may be killed, may panic or may pause for ever between
+//! any two steps; leases end whenever they like; an answer may be lost while its request still arrives later; the answer
+//! to a COMMIT may be lost; a person may be wrong.
 //!
 //! Time is not modelled: whatever is scheduled may become due at once, and the configured waits are over. Whether they
 //! are kept is tested with `decide`.
@@ -15,7 +15,7 @@
 //! - `properties.rs`: what must always hold. `rest.rs`: that nothing is stuck.
 //! - `mutations.rs`: the rules broken one by one, each of which the search must notice.
 //!
-//! `PROVISOR_MODEL=long cargo test --test model` searches with more of everything, for many minutes and with gigabytes.
+//! `PROVISOR_MODEL=long cargo test --test model` searches some 16 million states, for several minutes.
 
 #![expect(
     clippy::indexing_slicing,

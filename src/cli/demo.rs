@@ -181,9 +181,7 @@ async fn show(stage: &mut Stage) -> anyhow::Result<bool> {
         let document: Value = serde_json::from_str(document).context("an example is no JSON")?;
         let reference = document.get("reference").and_then(Value::as_str).unwrap_or_default();
         stage.db.submit_order(&document).await?;
-        output::line(&format!(
-            "SELECT provisor.submit_order('{{\"reference\": \"{reference}\", …}}');"
-        ));
+        output::line(&format!("Submitted by provisor.submit_order: {reference}"));
         expected.insert(reference.to_owned(), *status);
     }
     output::line("");
@@ -272,7 +270,8 @@ fn summarise(
     ));
     let bought = stage.sandbox.state().summary();
     output::line(&format!(
-        "The sandbox was asked for {} orders, and saw each tag at most {} time(s): also that of {DOUBTFUL}, whose answer it lost on purpose.",
+        "LJPc's stand-in received {} orders and saw each tag at most {} time(s): also that of {DOUBTFUL}, \
+         whose answer it lost on purpose. Such a line waits for a person, and is never sent again.",
         bought.orders, bought.most_per_tag
     ));
     let wrong: Vec<String> = reports

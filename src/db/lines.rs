@@ -110,7 +110,7 @@ async fn select_lines(
                SELECT id, n, state, live, upstream_order_id FROM provisor.effects
                WHERE line_id = l.id AND step = 'place_order'
                -- The one that counts: order::facts::Placement::that_counts, which must say the same.
-               ORDER BY upstream_order_id = l.upstream_order_id DESC NULLS LAST,
+               ORDER BY coalesce(upstream_order_id = l.upstream_order_id, false) DESC,
                         state = 'accepted' DESC, n DESC LIMIT 1) e ON true
            LEFT JOIN LATERAL (
                SELECT detail FROM provisor.attempts WHERE effect_id = e.id

@@ -43,11 +43,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const POLLS: Schedule = Schedule {
-        initial: Duration::from_secs(2),
-        multiplier: 1.5,
-        max: Duration::from_secs(300),
-    };
+    const POLLS: Schedule =
+        Schedule { initial: Duration::from_secs(2), multiplier: 1.5, max: Duration::from_mins(5) };
 
     #[test]
     fn intervals_grow_to_the_longest_and_stay_there() {

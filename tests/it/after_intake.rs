@@ -83,7 +83,12 @@ async fn what_was_sent_is_too_late_and_stays_as_it_is() {
         assert_eq!(cancel(&world, &reference).await.expect("known"), "too_late", "{change}");
         assert_eq!(world.value::<String>(all).await, before, "{change}");
     }
-    world.run("UPDATE provisor.orders SET status = 'failed'; UPDATE provisor.order_lines SET status = 'failed', sent = false").await;
+    world
+        .run(
+            "UPDATE provisor.orders SET status = 'failed';
+             UPDATE provisor.order_lines SET status = 'failed', sent = false",
+        )
+        .await;
     assert_eq!(cancel(&world, "L-0").await.expect("known"), "too_late", "an ended order");
 }
 

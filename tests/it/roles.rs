@@ -146,7 +146,13 @@ async fn the_worker_may_write_and_the_reader_sees_no_personal_data() {
 
 /// The statement that makes the roles, with other names.
 fn make_roles(prefix: &str) -> String {
-    let migration = include_str!("../../migrations/0004_roles.sql");
+    let migration = sqlx::migrate!("./migrations")
+        .iter()
+        .find(|migration| migration.description == "roles")
+        .expect("there is a migration of this name")
+        .sql
+        .as_str()
+        .to_owned();
     let end = migration.find("END $$;").expect("the roles come first") + "END $$;".len();
     migration[..end].replace("provisor_", prefix)
 }
@@ -256,7 +262,8 @@ async fn wakes_of_what_ended_long_ago_are_forgotten_a_few_at_a_time() {
     assert_eq!(world.value::<i32>(forget).await, 0, "nothing has ended");
     world
         .run(
-            "UPDATE provisor.order_lines SET status = 'completed', updated_at = now() - interval '31 days' WHERE order_id < 3;
+            "UPDATE provisor.order_lines SET status = 'completed', updated_at = now() - interval '31 days'
+             WHERE order_id < 3;
              UPDATE provisor.order_lines SET status = 'completed' WHERE order_id = 3;
              UPDATE provisor.email_outbox SET status = 'sent', settled_at = now() - interval '31 days' WHERE order_id = 1;
              UPDATE provisor.wakes SET due_at = now() WHERE id = 17",

@@ -150,10 +150,16 @@ pub(crate) fn floors_import_downwards(tree: &Tree) -> Vec<Violation> {
     violations
 }
 
+/// Whether a file is of the product itself, and no file of tests beside it.
+fn is_product(file: &File) -> bool {
+    let is_test = file.path.ends_with("/tests.rs") || file.path.contains("/tests/");
+    file.path.starts_with("src/") && !is_test
+}
+
 /// Each crate of the table is named in its place alone.
 pub(crate) fn crates_stay_in_their_floor(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (file, source) in tree.sources().filter(|(file, _)| file.path.starts_with("src/")) {
+    for (file, source) in tree.sources().filter(|(file, _)| is_product(file)) {
         for (name, places) in CRATES {
             if places.iter().any(|place| file.path.starts_with(place)) || declares(source, name) {
                 continue;
@@ -197,7 +203,7 @@ fn names_crate(source: &Source, offset: usize, word: &str) -> bool {
 pub(crate) fn sql_stays_in_db(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (file, source) in tree.sources() {
-        if !file.path.starts_with("src/") || file.path.starts_with("src/db/") {
+        if !is_product(file) || file.path.starts_with("src/db/") {
             continue;
         }
         for (offset, string) in &source.strings {

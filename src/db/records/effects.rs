@@ -15,7 +15,7 @@ use super::{
     Intent, LineChange, PLACE_ORDER, Record, Timeline, Truth,
     emails::{self, Owed},
 };
-use crate::order::{LineId, UpstreamOrderId, ledger::EffectState};
+use crate::order::{LineId, LineStatus, UpstreamOrderId, ledger::EffectState};
 
 /// Lets what became known of attempts enter the ledger, whoever holds the line by now.
 pub(super) async fn learn(
@@ -30,35 +30,42 @@ pub(super) async fn learn(
     if truths.is_empty() {
         return Ok(());
     }
-    end_attempts(connection, &truths).await?;
-    let attempts: Vec<Uuid> = truths.iter().map(|(_, truth)| truth.attempt).collect();
+    // Once for each attempt: a truth that is repeated after an unknown commit must not touch a newer attempt's state.
+    let news = end_attempts(connection, &truths).await?;
     let rows = sqlx::query!(
-        "SELECT a.id AS attempt, e.id, e.state
-         FROM provisor.attempts a JOIN provisor.effects e ON e.id = a.effect_id
-         WHERE a.id = ANY ($1) ORDER BY e.id FOR NO KEY UPDATE OF e",
-        &attempts,
+        r#"SELECT a.id AS attempt, e.id, e.state,
+                  EXISTS (SELECT FROM provisor.effects o
+                          WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
+                            AND o.state IN ('sending', 'in_doubt', 'accepted')) AS "others_bought!"
+           FROM provisor.attempts a JOIN provisor.effects e ON e.id = a.effect_id
+           WHERE a.id = ANY ($1) ORDER BY e.id FOR NO KEY UPDATE OF e"#,
+        &news,
     )
     .fetch_all(&mut *connection)
     .await?;
-    let found: HashMap<Uuid, (i64, Option<EffectState>)> =
-        rows.into_iter().map(|row| (row.attempt, (row.id, row.state.parse().ok()))).collect();
     let mut states = Vec::new();
-    for (record, truth) in &truths {
-        let Some((effect, Some(before))) = found.get(&truth.attempt) else { continue };
+    for row in rows {
+        let told = truths.iter().find(|(_, truth)| truth.attempt == row.attempt);
+        let (Some((record, truth)), Ok(before)) = (told, row.state.parse::<EffectState>()) else {
+            continue;
+        };
         let after = before.learn(truth.outcome);
-        states.push((*effect, after, truth.upstream_order_id));
-        let late = !matches!(before, EffectState::Sending) || !held.contains(&record.fence.wake.0);
-        if late && after != *before {
-            note_late_truth(connection, record, truth, *effect).await?;
+        states.push((row.id, after, truth.upstream_order_id));
+        if !held.contains(&record.fence.wake.0) {
+            note_late_answer(connection, record, truth).await?;
+        }
+        if after == EffectState::Accepted && before != after && row.others_bought {
+            note_bought_twice(connection, record, truth).await?;
         }
     }
     update_states(connection, &states).await
 }
 
+/// Notes what became of attempts, and answers which of them were open until now.
 async fn end_attempts(
     connection: &mut PgConnection,
     truths: &[(&Record, &Truth)],
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<Uuid>, sqlx::Error> {
     let ids: Vec<Uuid> = truths.iter().map(|(_, truth)| truth.attempt).collect();
     let outcomes: Vec<String> =
         truths.iter().map(|(_, truth)| truth.outcome.as_str().to_owned()).collect();
@@ -67,22 +74,22 @@ async fn end_attempts(
     let jtis: Vec<Option<String>> = truths.iter().map(|(_, truth)| truth.jti.clone()).collect();
     let details: Vec<Option<String>> =
         truths.iter().map(|(_, truth)| truth.detail.clone()).collect();
-    sqlx::query!(
+    sqlx::query_scalar!(
         "UPDATE provisor.attempts a
          SET outcome = t.outcome, http_status = t.http_status, jti = t.jti, detail = t.detail,
              ended_at = clock_timestamp()
          FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[])
                   AS t (id, outcome, http_status, jti, detail)
-         WHERE a.id = t.id AND (a.outcome IS NULL OR a.outcome = 'in_doubt')",
+         WHERE a.id = t.id AND a.outcome IS NULL
+         RETURNING a.id",
         &ids,
         &outcomes,
         &statuses as &[Option<i32>],
         &jtis as &[Option<String>],
         &details as &[Option<String>],
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await
-    .map(drop)
 }
 
 async fn update_states(
@@ -93,20 +100,11 @@ async fn update_states(
     let names: Vec<String> = states.iter().map(|(_, state, _)| state.as_str().to_owned()).collect();
     let orders: Vec<Option<i64>> =
         states.iter().map(|(.., order)| order.map(|order| order.0)).collect();
-    // An accepted placement counts again, unless another of its line does, or its line is done for good.
+    // `live` is for the unique indexes alone, and is never set back to true: another placement may stand there by now.
     sqlx::query!(
         "UPDATE provisor.effects e
          SET state = t.state, upstream_order_id = coalesce(e.upstream_order_id, t.upstream_order_id),
-             settled_at = clock_timestamp(),
-             live = CASE t.state
-                 WHEN 'accepted' THEN e.live OR NOT EXISTS (
-                     SELECT FROM provisor.effects o
-                     WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
-                       AND (o.live OR o.state = 'accepted'))
-                     AND NOT EXISTS (SELECT FROM provisor.order_lines l
-                                     WHERE l.id = e.line_id AND l.status IN ('completed', 'cancelled'))
-                 WHEN 'rejected' THEN false
-                 ELSE e.live END
+             settled_at = clock_timestamp(), live = e.live AND t.state <> 'rejected'
          FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (id, state, upstream_order_id)
          WHERE e.id = t.id",
         &ids,
@@ -118,48 +116,47 @@ async fn update_states(
     .map(drop)
 }
 
-/// An answer came after its run had lost the line, or after somebody had decided: the timeline tells, the line is looked
-/// at again, and if another placement was made meanwhile, the operator learns that it was bought twice.
-async fn note_late_truth(
+/// An answer came after its run had lost the line: the timeline tells, and the line is looked at again.
+async fn note_late_answer(
     connection: &mut PgConnection,
     record: &Record,
     truth: &Truth,
-    effect: i64,
 ) -> Result<(), sqlx::Error> {
-    let detail =
-        json!({ "outcome": truth.outcome.as_str(), "upstream_order_id": truth.upstream_order_id });
-    let bought_twice = sqlx::query_scalar!(
-        r#"WITH late AS (
-               INSERT INTO provisor.events (order_id, line, event, detail)
-               SELECT order_id, line, 'late_answer', $3 FROM provisor.order_lines WHERE id = $1),
-           poked AS (
-               UPDATE provisor.wakes SET due_at = least(due_at, clock_timestamp()), kicks = kicks + 1
-               WHERE id = $4),
-           twice AS (
-               INSERT INTO provisor.events (order_id, line, event, detail)
-               SELECT l.order_id, l.line, 'bought_twice', $3
-               FROM provisor.order_lines l
-               WHERE l.id = $1 AND $5 AND EXISTS (
-                   SELECT FROM provisor.effects e
-                   WHERE e.line_id = $1 AND e.id <> $2 AND e.step = $6
-                     AND e.state IN ('sending', 'in_doubt', 'accepted'))
-               RETURNING 1)
-           SELECT EXISTS (SELECT FROM twice) AS "twice!""#,
+    sqlx::query!(
+        "WITH told AS (
+             INSERT INTO provisor.events (order_id, line, event, detail)
+             SELECT order_id, line, 'late_answer', $2 FROM provisor.order_lines WHERE id = $1)
+         UPDATE provisor.wakes SET due_at = least(due_at, clock_timestamp()), kicks = kicks + 1
+         WHERE id = $3",
         record.line_id.0,
-        effect,
-        detail,
+        told(truth),
         record.fence.wake.0,
-        truth.upstream_order_id.is_some(),
-        PLACE_ORDER,
     )
-    .fetch_one(&mut *connection)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Another placement of the line has bought something too, or may have: the operator must know.
+async fn note_bought_twice(
+    connection: &mut PgConnection,
+    record: &Record,
+    truth: &Truth,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO provisor.events (order_id, line, event, detail)
+         SELECT order_id, line, 'bought_twice', $2 FROM provisor.order_lines WHERE id = $1",
+        record.line_id.0,
+        told(truth),
+    )
+    .execute(&mut *connection)
     .await?;
-    if bought_twice {
-        let owed =
-            Owed::to_operator(record.order_id, record.line_id, "bought_twice", truth.attempt);
-        emails::owe(connection, &[owed]).await?;
-    }
-    Ok(())
+    let (order, line) = (record.order_id, record.line_id);
+    emails::owe(connection, &[Owed::to_operator(order, line, "bought_twice", truth.attempt)]).await
+}
+
+fn told(truth: &Truth) -> serde_json::Value {
+    json!({ "outcome": truth.outcome.as_str(), "upstream_order_id": truth.upstream_order_id })
 }
 
 /// Writes the intents: a new placement, or the latest one again if it provably had no effect. A line that is not in the
@@ -189,7 +186,10 @@ pub(super) async fn intend(
         r#"WITH wanted AS MATERIALIZED (
                SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::uuid[],
                                     $6::uuid[], $7::bigint[], $8::bytea[])
-                   AS i (line_id, n, tag, domain, attempt, owner, run_token, request_hash)),
+                   AS i (line_id, n, tag, domain, attempt, owner, run_token, request_hash)
+               -- An acceptance may have come between the load and now, of a placement that was given up.
+               WHERE NOT EXISTS (SELECT FROM provisor.effects e
+                                 WHERE e.line_id = i.line_id AND e.step = $9 AND e.state = 'accepted')),
            floor AS MATERIALIZED (SELECT max(upstream_order_id) AS id FROM provisor.effects),
            again AS (
                UPDATE provisor.effects e
@@ -236,11 +236,26 @@ pub(super) async fn intend(
         .collect())
 }
 
-/// Takes ended lines' placements out of the way, and notes the sites that were delivered.
+/// Brings the ledger in line with the lines: doubts, placements of ended lines, the sites that were delivered.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     changed: &[(&Record, &LineChange)],
 ) -> Result<(), sqlx::Error> {
+    // A doubtful line has a placement in doubt, or nobody could resolve it: also after a run that ended without an answer.
+    let doubtful: Vec<i64> = changed
+        .iter()
+        .filter(|(_, change)| change.progress.status == LineStatus::InDoubt)
+        .map(|(record, _)| record.line_id.0)
+        .collect();
+    if !doubtful.is_empty() {
+        sqlx::query!(
+            "UPDATE provisor.effects SET state = 'in_doubt', settled_at = clock_timestamp()
+             WHERE line_id = ANY ($1) AND state = 'sending'",
+            &doubtful,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     let ended: Vec<&(&Record, &LineChange)> =
         changed.iter().filter(|(_, change)| change.progress.status.is_ended()).collect();
     if ended.is_empty() {

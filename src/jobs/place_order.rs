@@ -147,7 +147,10 @@ impl CarryOutLine {
             }
             // Whether it is committed is unknown, so it is never sent; and that is what is recorded, if it is.
             Err(error) => {
-                tracing::warn!(error = %crate::causes::causes(&error), %attempt, "the intent's commit is uncertain; nothing is sent");
+                tracing::warn!(
+                    error = %crate::causes::causes(&error), %attempt,
+                    "the intent's commit is uncertain; nothing is sent"
+                );
                 let answer = Err(UpstreamError::NotSent {
                     detail: "the intent's commit was uncertain".to_owned(),
                 });

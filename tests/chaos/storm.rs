@@ -1,0 +1,111 @@
+//! Who is stopped when.
+
+use std::{path::PathBuf, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{daemon::Daemon, house::House};
+
+/// Daemons beside each other.
+const DAEMONS: usize = 2;
+
+/// The mean time between two stops; each is up to a quarter shorter or longer.
+const STOP_INTERVAL_MS: u64 = 1_000;
+
+/// How daemons are stopped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Manner {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM, and they may take their time.
+    Drain,
+}
+
+/// Stops a daemon every second and starts another in its place. Dropped, it ends, and all daemons with it.
+pub(crate) struct Storm {
+    calm: CancellationToken,
+    /// Answers when a daemon was stopped.
+    blowing: Option<JoinHandle<Vec<DateTime<Utc>>>>,
+}
+
+/// Where a daemon is, and how the next one there is started.
+struct Place {
+    env: Vec<(String, String)>,
+    log: PathBuf,
+}
+
+impl Place {
+    fn start(&self) -> Daemon {
+        Daemon::start(&self.env, &self.log)
+    }
+}
+
+impl Storm {
+    pub(crate) fn start(house: &House, manner: Manner, seed: u64) -> Self {
+        let places: Vec<Place> =
+            (0..DAEMONS).map(|n| Place { env: house.environment(), log: house.log(n) }).collect();
+        let calm = CancellationToken::new();
+        let blowing = tokio::spawn(blow(places, manner, Chance(seed), calm.clone()));
+        Self { calm, blowing: Some(blowing) }
+    }
+
+    /// Ends the storm and drains the daemons that are left. Answers when daemons were stopped during it.
+    pub(crate) async fn end(mut self) -> Vec<DateTime<Utc>> {
+        self.calm.cancel();
+        let blowing = self.blowing.take().expect("a storm ends once");
+        blowing.await.expect("daemons end only when they are told to")
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        if let Some(blowing) = &self.blowing {
+            blowing.abort();
+        }
+    }
+}
+
+async fn blow(
+    places: Vec<Place>,
+    manner: Manner,
+    mut chance: Chance,
+    calm: CancellationToken,
+) -> Vec<DateTime<Utc>> {
+    let mut daemons: Vec<Daemon> = places.iter().map(Place::start).collect();
+    let mut stops = Vec::new();
+    loop {
+        let jitter = chance.below(STOP_INTERVAL_MS / 2);
+        let pause = Duration::from_millis(STOP_INTERVAL_MS * 3 / 4 + jitter);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = calm.cancelled() => break,
+        }
+        let victim = usize::try_from(chance.below(DAEMONS as u64)).expect("a small number");
+        let daemon = std::mem::replace(&mut daemons[victim], places[victim].start());
+        match manner {
+            Manner::Kill => daemon.kill().await,
+            Manner::Drain => daemon.drain().await,
+        }
+        stops.push(Utc::now());
+    }
+    for daemon in daemons {
+        daemon.drain().await;
+    }
+    stops
+}
+
+/// Numbers that the seed decides (`SplitMix64`).
+struct Chance(u64);
+
+impl Chance {
+    /// From 0 to below `n`; that some are a little more likely does not matter here.
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}

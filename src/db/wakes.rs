@@ -80,6 +80,15 @@ impl Lane {
         }
     }
 
+    /// Whether its wakes are carried out by requests to an upstream, so that they wait for its budget.
+    #[must_use]
+    pub const fn goes_upstream(self) -> bool {
+        match self {
+            Self::Place | Self::Retry | Self::Poll => true,
+            Self::Email | Self::Audit => false,
+        }
+    }
+
     fn from_number(number: i16) -> Self {
         Self::ALL.into_iter().find(|lane| lane.number() == number).unwrap_or(Self::Audit)
     }
@@ -94,6 +103,24 @@ pub struct LaneDemand {
     pub max: usize,
     /// Nothing due before it is looked for; `None`: everything is.
     pub watermark: Option<DateTime<Utc>>,
+}
+
+/// A lane to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneLook {
+    /// The lane.
+    pub lane: Lane,
+    /// As of [`LaneDemand`].
+    pub watermark: Option<DateTime<Utc>>,
+}
+
+/// The first wakes of lanes.
+#[derive(Clone, Debug)]
+pub struct NextWakes {
+    /// The database's time; `None` if no lane was asked for.
+    pub now: Option<DateTime<Utc>>,
+    /// How long until the first wake of a lane is due, zero if one is. A lane that is missing has none with a time.
+    pub waits: Vec<(Lane, Duration)>,
 }
 
 /// Proof that a run still holds its wake: both columns must be as they were when it was claimed.
@@ -234,32 +261,38 @@ impl Database {
             .collect())
     }
 
-    /// The database's time, and how long until the next wake of these lanes is due; `None` when none is parked with a
-    /// time.
-    pub async fn next_due(
-        &self,
-        lanes: &[Lane],
-    ) -> Result<(DateTime<Utc>, Option<Duration>), DbError> {
-        let lanes: Vec<i16> = lanes.iter().map(|lane| lane.number()).collect();
-        let row = self
-            .call("looking for the next wake", async |connection| {
+    /// Looks for the first wake of each of these lanes that nobody holds, from the lane's watermark on.
+    pub async fn next_wakes(&self, lanes: &[LaneLook]) -> Result<NextWakes, DbError> {
+        let numbers: Vec<i16> = lanes.iter().map(|look| look.lane.number()).collect();
+        let watermarks: Vec<DateTime<Utc>> =
+            lanes.iter().map(|look| look.watermark.unwrap_or(DateTime::UNIX_EPOCH)).collect();
+        let rows = self
+            .call("looking for the next wakes", async |connection| {
                 sqlx::query!(
-                    r#"SELECT now() AS "now!",
-                              (extract(epoch FROM min(w.due_at) - clock_timestamp()) * 1000000)::bigint
-                                  AS wait
-                       FROM unnest($1::smallint[]) AS l (lane)
-                       CROSS JOIN LATERAL (
+                    r#"SELECT now() AS "now!", l.lane AS "lane!",
+                              (extract(epoch FROM w.due_at - now()) * 1000000)::bigint AS "wait?"
+                       FROM unnest($1::smallint[], $2::timestamptz[]) AS l (lane, watermark)
+                       LEFT JOIN LATERAL (
                            SELECT due_at FROM provisor.wakes
-                           WHERE lane = l.lane AND due_at > now() AND due_at < 'infinity'
-                           ORDER BY due_at LIMIT 1) w"#,
-                    &lanes,
+                           WHERE lane = l.lane AND due_at >= l.watermark AND due_at < 'infinity'
+                             AND lease_until <= now()
+                           ORDER BY due_at LIMIT 1) w ON true"#,
+                    &numbers,
+                    &watermarks,
                 )
-                .fetch_one(connection)
+                .fetch_all(connection)
                 .await
             })
             .await?;
-        let wait = row.wait.map(|wait| Duration::from_micros(u64::try_from(wait).unwrap_or(0)));
-        Ok((row.now, wait))
+        let now = rows.first().map(|row| row.now);
+        let waits = rows
+            .into_iter()
+            .filter_map(|row| Some((row.lane, row.wait?)))
+            .map(|(lane, wait)| {
+                (Lane::from_number(lane), Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
+            })
+            .collect();
+        Ok(NextWakes { now, waits })
     }
 
     /// Parks wakes whose subjects have not changed. Answers for each whether the fence still held.
@@ -321,7 +354,8 @@ pub(super) async fn park(
              due_at = CASE WHEN w.kicks <> p.kicks THEN clock_timestamp()
                            WHEN p.after IS NOT NULL
                                THEN clock_timestamp() + p.after * interval '1 microsecond'
-                           ELSE coalesce(p.at, 'infinity') END
+                           -- The watermarks have gone by what is older than now.
+                           ELSE greatest(coalesce(p.at, 'infinity'), clock_timestamp()) END
          FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::integer[], $5::smallint[],
                      $6::timestamptz[], $7::bigint[], $8::integer[])
                   AS p (id, run_token, owner, kicks, lane, at, after, tries)

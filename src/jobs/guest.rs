@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    db::{Database, wakes::Lane},
+    db::Database,
     queue::{Alarm, Budget, Gate},
     upstream::{
         Scope, UpstreamError,
@@ -229,17 +229,18 @@ impl Guest {
 }
 
 impl Gate for Guest {
-    fn admit(&self, lane: Lane, max: usize) -> usize {
-        match lane {
-            Lane::Place | Lane::Retry | Lane::Poll if self.wait_of("").is_some() => 0,
-            Lane::Place | Lane::Retry | Lane::Poll => self.budget.take(max),
-            Lane::Email | Lane::Audit => max,
-        }
+    fn admit(&self, max: usize) -> usize {
+        if self.wait_of("").is_some() { 0 } else { self.budget.take(max) }
     }
 
-    fn give_back(&self, lane: Lane, n: usize) {
-        if matches!(lane, Lane::Place | Lane::Retry | Lane::Poll) {
-            self.budget.give_back(n);
+    fn give_back(&self, n: usize) {
+        self.budget.give_back(n);
+    }
+
+    fn lack(&self) {
+        // A circuit rings the alarm itself when it closes.
+        if self.wait_of("").is_none() {
+            self.budget.want();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The fetcher: claims what is due, hands it to its handler, and sleeps until something may be due again.
+//! The engine: hands what the fetcher claims to its handler, and parks what comes to nothing.
 
 use std::{
     collections::HashMap,
@@ -8,27 +8,23 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     alarm::Alarm,
     batch::Batcher,
+    fetcher::{AFTER_FAILURE, Fetcher},
     presence::Presence,
-    share::{Running, free_slots},
-    watermark::{FullScan, Watermark},
+    share::Running,
 };
 use crate::{
     clock::Deadline,
     db::{
         Database, DbError,
-        wakes::{ClaimedWake, Due, Lane, LaneDemand, Park},
+        wakes::{ClaimedWake, Due, Lane, Park},
     },
 };
-
-/// How long the fetcher waits after the database has failed it.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// The most parks of one group.
 const PARKS_MAX: usize = 500;
@@ -82,12 +78,15 @@ pub trait Handler: Send + Sync {
     async fn panicked(&self, claim: Claim) -> Ran;
 }
 
-/// What limits the lanes that go to an upstream.
+/// What limits the lanes that go to an upstream ([`Lane::goes_upstream`]).
 pub trait Gate: Send + Sync {
-    /// How many of up to `max` wakes of this lane may be claimed now. What is not claimed is given back.
-    fn admit(&self, lane: Lane, max: usize) -> usize;
+    /// How many of up to `max` wakes of these lanes, taken together, may be claimed now. What is not claimed is given
+    /// back.
+    fn admit(&self, max: usize) -> usize;
     /// Gives back what was admitted for nothing.
-    fn give_back(&self, lane: Lane, n: usize);
+    fn give_back(&self, n: usize);
+    /// Something is due, and nothing was admitted: the alarm is to be rung as soon as something can be.
+    fn lack(&self);
 }
 
 /// What is told of the engine's work.
@@ -104,13 +103,13 @@ pub struct Engine {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    settings: EngineSettings,
-    claims: Database,
-    presence: Presence,
+pub(super) struct Inner {
+    pub(super) settings: EngineSettings,
+    pub(super) claims: Database,
+    pub(super) presence: Presence,
     alarm: Alarm,
     handlers: HashMap<u8, Arc<dyn Handler>>,
-    gate: Arc<dyn Gate>,
+    pub(super) gate: Arc<dyn Gate>,
     observer: Arc<dyn Observer>,
     parks: Batcher<Park, Result<bool, DbError>>,
     running: Mutex<Running>,
@@ -170,7 +169,7 @@ impl Engine {
     /// Claims and runs until `stop`; then claims nothing more. The runs under way go on: see [`Self::drained`].
     pub async fn run(&self, stop: CancellationToken) {
         let mut fetcher = Fetcher::new(Arc::clone(&self.inner));
-        loop {
+        while !stop.is_cancelled() {
             self.inner.alarm.clear_rung();
             let sleep = match fetcher.fetch().await {
                 Ok(sleep) => sleep,
@@ -182,10 +181,13 @@ impl Engine {
                     AFTER_FAILURE
                 }
             };
+            if sleep.is_zero() {
+                continue;
+            }
             tokio::select! {
-                () = self.inner.alarm.rung(), if sleep > Duration::ZERO => {}
+                () = self.inner.alarm.rung() => {}
                 () = tokio::time::sleep(sleep) => {}
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
             }
         }
     }
@@ -198,7 +200,7 @@ impl Engine {
 }
 
 impl Inner {
-    fn running(&self) -> MutexGuard<'_, Running> {
+    pub(super) fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -249,10 +251,8 @@ impl Inner {
     }
 
     fn ended(&self, lane: Lane) {
-        let concurrency = self.settings.concurrency;
         let mut running = self.running();
-        let was_full = running.total() >= concurrency
-            || free_slots(&running, concurrency).0.iter().any(|(_, room)| *room == 0);
+        let was_full = running.is_full_somewhere(self.settings.concurrency);
         running.ended(lane);
         drop(running);
         // A slot is free that the last claim may have lacked.
@@ -260,113 +260,14 @@ impl Inner {
             self.alarm.ring();
         }
     }
-}
 
-/// The fetcher's memory.
-struct Fetcher {
-    inner: Arc<Inner>,
-    marks: HashMap<Lane, Watermark>,
-    scan: FullScan,
-    turn: usize,
-}
-
-impl Fetcher {
-    fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, marks: HashMap::new(), scan: FullScan::due(Instant::now()), turn: 0 }
-    }
-
-    /// Claims once. Answers how long to sleep if nothing rings.
-    async fn fetch(&mut self) -> Result<Duration, DbError> {
-        let settings = self.inner.settings;
-        if !self.inner.presence.is_known() {
-            return Ok(AFTER_FAILURE);
-        }
-        let began = Instant::now();
-        let full_scan = self.scan.is_due(began);
-        let (demands, total) = self.demands(full_scan);
-        if demands.is_empty() {
-            return Ok(settings.poll_interval);
-        }
-        let lease = Deadline::after(settings.lease);
-        let owner = self.inner.presence.owner();
-        let claimed = self.inner.claims.claim_wakes(&demands, total, settings.lease, owner).await;
-        let claimed = match claimed {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                for demand in &demands {
-                    self.inner.gate.give_back(demand.lane, demand.max);
-                }
-                return Err(error);
-            }
-        };
-        if full_scan {
-            self.scan.made(Instant::now(), began.elapsed());
-        }
-        let mut filled = claimed.len() >= total;
-        let mut drained = Vec::new();
-        for demand in &demands {
-            let of_lane: Vec<&ClaimedWake> =
-                claimed.iter().filter(|wake| wake.lane == demand.lane).collect();
-            self.inner.gate.give_back(demand.lane, demand.max.saturating_sub(of_lane.len()));
-            let last = of_lane.iter().max_by_key(|wake| wake.due_at);
-            match last {
-                Some(last) if of_lane.len() >= demand.max => {
-                    filled = true;
-                    let mark = self.marks.entry(demand.lane).or_default();
-                    mark.filled(last.due_at, last.claimed_at);
-                }
-                _ => drained.push(demand.lane),
-            }
-        }
-        let took_all = claimed.len() < total;
-        for wake in claimed {
-            self.start(wake, lease);
-        }
-        if filled {
-            return Ok(Duration::ZERO);
-        }
-        let lanes: Vec<Lane> = demands.iter().map(|demand| demand.lane).collect();
-        let (now, next) = self.inner.claims.next_due(&lanes).await?;
-        if took_all {
-            self.drained(&drained, now, began.elapsed());
-        }
-        Ok(next.map_or(settings.poll_interval, |next| next.min(settings.poll_interval)))
-    }
-
-    /// Nothing was left in these lanes when the claim was made, `ago` before the database's `now`.
-    fn drained(&mut self, lanes: &[Lane], now: DateTime<Utc>, ago: Duration) {
-        let then = chrono::TimeDelta::from_std(ago).map_or(now, |ago| now - ago);
-        for lane in lanes {
-            self.marks.entry(*lane).or_default().drained(then);
-        }
-    }
-
-    /// What to claim of which lane: new orders first, the others in turn.
-    fn demands(&mut self, full_scan: bool) -> (Vec<LaneDemand>, usize) {
-        let (mut lanes, total) = free_slots(&self.inner.running(), self.inner.settings.concurrency);
-        if let Some((_, others)) = lanes.split_first_mut() {
-            others.rotate_left(self.turn % others.len().max(1));
-        }
-        self.turn = self.turn.wrapping_add(1);
-        let demands = lanes
-            .into_iter()
-            .filter_map(|(lane, room)| {
-                let max = if room == 0 { 0 } else { self.inner.gate.admit(lane, room) };
-                let mark = self.marks.get(&lane).copied().unwrap_or_default().get();
-                let watermark = if full_scan { None } else { mark };
-                (max > 0).then_some(LaneDemand { lane, max, watermark })
-            })
-            .collect();
-        (demands, total)
-    }
-
-    fn start(&self, wake: ClaimedWake, lease: Deadline) {
+    /// Starts the run of a wake that was just claimed.
+    pub(super) fn start(self: &Arc<Self>, wake: ClaimedWake, lease: Deadline) {
         if wake.fence.run_token == 1 && wake.lane == Lane::Place {
             let waited = wake.claimed_at - wake.due_at;
-            self.inner.observer.picked_up(waited.to_std().unwrap_or_default());
+            self.observer.picked_up(waited.to_std().unwrap_or_default());
         }
-        self.inner.running().started(wake.lane);
-        let inner = Arc::clone(&self.inner);
-        self.inner.runs.spawn(inner.run_one(Claim { wake, lease }));
+        self.running().started(wake.lane);
+        self.runs.spawn(Arc::clone(self).run_one(Claim { wake, lease }));
     }
 }

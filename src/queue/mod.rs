@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod batch;
 pub mod budget;
 pub mod engine;
+mod fetcher;
 pub mod listen;
 pub mod presence;
 mod share;

@@ -50,21 +50,72 @@ const fn lane_max(lane: Lane, concurrency: usize) -> usize {
     if share == 0 { 1 } else { share }
 }
 
-/// How many more of a lane may be claimed, and how many in all.
-#[must_use]
-pub(super) fn free_slots(running: &Running, concurrency: usize) -> (Vec<(Lane, usize)>, usize) {
-    let free = concurrency.saturating_sub(running.total());
-    let others = running.total() - running.of(Lane::Place);
-    let free_of_others = (concurrency - concurrency / 4).max(1).saturating_sub(others).min(free);
-    let lanes = Lane::ALL
-        .into_iter()
-        .map(|lane| {
-            let room = lane_max(lane, concurrency).saturating_sub(running.of(lane));
-            let room = if lane == Lane::Place { room.min(free) } else { room.min(free_of_others) };
-            (lane, room)
-        })
-        .collect();
-    (lanes, free)
+/// Lanes that are claimed together, as they share a limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Group {
+    /// New orders. A quarter of the slots is theirs alone.
+    New,
+    /// What else goes upstream.
+    Underway,
+    /// What does not.
+    Inward,
+}
+
+impl Group {
+    /// Its lanes.
+    #[must_use]
+    pub(super) const fn lanes(self) -> &'static [Lane] {
+        match self {
+            Self::New => &[Lane::Place],
+            Self::Underway => &[Lane::Retry, Lane::Poll],
+            Self::Inward => &[Lane::Email, Lane::Audit],
+        }
+    }
+
+    /// Whether its wakes are claimed only when the gate admits them.
+    #[must_use]
+    pub(super) fn is_gated(self) -> bool {
+        self.lanes().iter().any(|lane| lane.goes_upstream())
+    }
+}
+
+/// How many more may be claimed of a group.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    /// Of each lane, without those that are full.
+    pub(super) lanes: Vec<(Lane, usize)>,
+    /// Of all its lanes together.
+    pub(super) total: usize,
+}
+
+impl Running {
+    /// How many more of a group may be claimed.
+    #[must_use]
+    pub(super) fn room(&self, group: Group, concurrency: usize) -> Room {
+        let free = concurrency.saturating_sub(self.total());
+        let free = if group == Group::New {
+            free
+        } else {
+            let others = self.total() - self.of(Lane::Place);
+            (concurrency - concurrency / 4).max(1).saturating_sub(others).min(free)
+        };
+        let lanes: Vec<(Lane, usize)> = group
+            .lanes()
+            .iter()
+            .map(|&lane| (lane, lane_max(lane, concurrency).saturating_sub(self.of(lane)).min(free)))
+            .filter(|(_, room)| *room > 0)
+            .collect();
+        let total = lanes.iter().map(|(_, room)| room).sum::<usize>().min(free);
+        Room { lanes, total }
+    }
+
+    /// Whether a lane could not be claimed from for want of slots.
+    #[must_use]
+    pub(super) fn is_full_somewhere(&self, concurrency: usize) -> bool {
+        [Group::New, Group::Underway, Group::Inward]
+            .into_iter()
+            .any(|group| self.room(group, concurrency).lanes.len() < group.lanes().len())
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +123,11 @@ mod tests {
     use super::*;
 
     fn room(running: &Running, lane: Lane, concurrency: usize) -> usize {
-        free_slots(running, concurrency).0.into_iter().find(|(l, _)| *l == lane).unwrap().1
+        [Group::New, Group::Underway, Group::Inward]
+            .into_iter()
+            .flat_map(|group| running.room(group, concurrency).lanes)
+            .find(|(of, _)| *of == lane)
+            .map_or(0, |(_, room)| room)
     }
 
     #[test]
@@ -86,6 +141,19 @@ mod tests {
         }
         assert_eq!(room(&running, Lane::Email, 32), 0);
         assert_eq!(room(&running, Lane::Place, 32), 8);
+        assert!(running.is_full_somewhere(32));
+    }
+
+    #[test]
+    fn lanes_that_are_claimed_together_have_no_more_together() {
+        assert_eq!(Running::default().room(Group::Underway, 32).total, 24);
+        let mut running = Running::default();
+        for _ in 0..8 {
+            running.started(Lane::Email);
+        }
+        let underway = running.room(Group::Underway, 32);
+        assert_eq!((underway.lanes, underway.total), (vec![(Lane::Retry, 8), (Lane::Poll, 16)], 16));
+        assert!(!Running::default().is_full_somewhere(32));
     }
 
     #[test]

@@ -31,7 +31,13 @@ impl Watermark {
 
     /// A claim at `now` took all that it asked for: there may be more, from the last claimed due time on. But not from later
     /// than a commit may lag behind.
-    pub(super) fn filled(&mut self, last_due_at: DateTime<Utc>, now: DateTime<Utc>) {
+    ///
+    /// A full scan goes on from there even backwards: else what it found below the mark would wait for one scan after the
+    /// other, each of which takes no more than one claim does.
+    pub(super) fn filled(&mut self, last_due_at: DateTime<Utc>, now: DateTime<Utc>, full_scan: bool) {
+        if full_scan {
+            self.0 = None;
+        }
         self.rise(last_due_at.min(now - COMMIT_SLACK));
     }
 
@@ -79,20 +85,30 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_only_rises() {
+    fn the_mark_rises() {
         let mut mark = Watermark::default();
         assert_eq!(mark.get(), None);
         mark.drained(at(100));
         assert_eq!(mark.get(), Some(at(98)));
-        mark.filled(at(50), at(101));
+        mark.filled(at(50), at(101), false);
         assert_eq!(mark.get(), Some(at(98)));
         // Never within the slack, where an earlier row may still be uncommitted.
-        mark.filled(at(110), at(111));
+        mark.filled(at(110), at(111), false);
         assert_eq!(mark.get(), Some(at(109)));
-        mark.filled(at(120), at(500));
+        mark.filled(at(120), at(500), false);
         assert_eq!(mark.get(), Some(at(120)));
         mark.drained(at(90));
         assert_eq!(mark.get(), Some(at(120)));
+    }
+
+    #[test]
+    fn a_full_scan_that_found_much_goes_on_where_it_was() {
+        let mut mark = Watermark::default();
+        mark.drained(at(1000));
+        mark.filled(at(50), at(1001), true);
+        assert_eq!(mark.get(), Some(at(50)));
+        mark.drained(at(1001));
+        assert_eq!(mark.get(), Some(at(999)));
     }
 
     #[test]

@@ -1,0 +1,219 @@
+//! The fetcher: claims what is due, and knows how long there is nothing more to claim.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    engine::Inner,
+    share::{Group, Room},
+    watermark::{FullScan, Watermark},
+};
+use crate::{
+    clock::Deadline,
+    db::{
+        DbError,
+        wakes::{ClaimedWake, Lane, LaneDemand, LaneLook},
+    },
+};
+
+/// How long the fetcher waits after the database has failed it.
+pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// What is due and could not be claimed is locked by somebody: so long it is left alone.
+const LOCKED_WAIT: Duration = Duration::from_millis(20);
+
+/// Of so many claims that the gate limits, one begins with what is under way already.
+const UNDERWAY_TURN: usize = 4;
+
+/// What the fetcher remembers of a lane.
+#[derive(Clone, Copy, Debug)]
+struct LaneMemory {
+    mark: Watermark,
+    scan: FullScan,
+}
+
+/// What the claims of one fetch have shown.
+#[derive(Debug, Default)]
+struct Round {
+    /// Lanes of which all that was due was claimed.
+    drained: Vec<Lane>,
+    /// Lanes with a free slot of which the gate admitted nothing.
+    shut: Vec<Lane>,
+    /// As many were claimed as were asked for: there may be more.
+    filled: bool,
+}
+
+/// The fetcher's memory.
+pub(super) struct Fetcher {
+    inner: Arc<Inner>,
+    lanes: HashMap<Lane, LaneMemory>,
+    /// Counts the fetches that claimed something the gate limits.
+    gated_turn: usize,
+    /// Counts the fetches that claimed anything but new orders.
+    other_turn: usize,
+}
+
+impl Fetcher {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let memory = LaneMemory { mark: Watermark::default(), scan: FullScan::due(Instant::now()) };
+        let lanes = Lane::ALL.into_iter().map(|lane| (lane, memory)).collect();
+        Self { inner, lanes, gated_turn: 0, other_turn: 0 }
+    }
+
+    /// Claims what can be run now. Answers how long to sleep if nothing rings; zero if there may be more.
+    pub(super) async fn fetch(&mut self) -> Result<Duration, DbError> {
+        if !self.inner.presence.is_known() {
+            return Ok(AFTER_FAILURE);
+        }
+        let began = Instant::now();
+        let mut round = Round::default();
+        let (mut gated, mut others) = (false, false);
+        for group in self.order() {
+            let claimed = self.claim(group, &mut round).await?;
+            gated |= claimed > 0 && group.is_gated();
+            others |= claimed > 0 && group != Group::New;
+        }
+        // Turns that got nothing are not counted: a rhythm of full and empty fetches would pass a group over for ever.
+        self.gated_turn = self.gated_turn.wrapping_add(usize::from(gated));
+        self.other_turn = self.other_turn.wrapping_add(usize::from(others));
+        self.look(&round, began).await
+    }
+
+    /// New orders come first, but for a turn now and then: where the upstream's budget is the limit, they would leave
+    /// nothing to the polls. The others take turns.
+    fn order(&self) -> [Group; 3] {
+        let inward_first = self.other_turn % 2 == 1;
+        if self.gated_turn % UNDERWAY_TURN == UNDERWAY_TURN - 1 {
+            [Group::Underway, Group::New, Group::Inward]
+        } else if inward_first {
+            [Group::New, Group::Inward, Group::Underway]
+        } else {
+            [Group::New, Group::Underway, Group::Inward]
+        }
+    }
+
+    /// Claims of one group, and starts what was claimed. Answers how many that were.
+    async fn claim(&mut self, group: Group, round: &mut Round) -> Result<usize, DbError> {
+        let settings = self.inner.settings;
+        let Room { mut lanes, total } = self.inner.running().room(group, settings.concurrency);
+        if total == 0 {
+            return Ok(0);
+        }
+        let admitted = if group.is_gated() { self.inner.gate.admit(total) } else { total };
+        if admitted == 0 {
+            round.shut.extend(lanes.into_iter().map(|(lane, _)| lane));
+            return Ok(0);
+        }
+        let turns = lanes.len().max(1);
+        lanes.rotate_left((self.other_turn / 2) % turns);
+        let began = Instant::now();
+        let demands = self.demands(&lanes, admitted, began);
+        let lease = Deadline::after(settings.lease);
+        let owner = self.inner.presence.owner();
+        let result =
+            self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
+        let unused = admitted.saturating_sub(result.as_ref().map_or(0, Vec::len));
+        if group.is_gated() {
+            self.inner.gate.give_back(unused);
+        }
+        let claimed = result?;
+        self.learn(&demands, &claimed, admitted, began, round);
+        let count = claimed.len();
+        for wake in claimed {
+            self.inner.start(wake, lease);
+        }
+        Ok(count)
+    }
+
+    fn demands(&self, lanes: &[(Lane, usize)], total: usize, now: Instant) -> Vec<LaneDemand> {
+        lanes
+            .iter()
+            .map(|&(lane, room)| {
+                let memory = self.lanes.get(&lane).filter(|memory| !memory.scan.is_due(now));
+                let watermark = memory.and_then(|memory| memory.mark.get());
+                LaneDemand { lane, max: room.min(total), watermark }
+            })
+            .collect()
+    }
+
+    /// Moves the watermarks by what a claim has shown.
+    fn learn(
+        &mut self,
+        demands: &[LaneDemand],
+        claimed: &[ClaimedWake],
+        total: usize,
+        began: Instant,
+        round: &mut Round,
+    ) {
+        let cut = claimed.len() >= total;
+        round.filled |= cut;
+        let cost = began.elapsed();
+        for demand in demands {
+            let Some(memory) = self.lanes.get_mut(&demand.lane) else { continue };
+            let of_lane = || claimed.iter().filter(|wake| wake.lane == demand.lane);
+            let full_scan = memory.scan.is_due(began);
+            let last = of_lane().max_by_key(|wake| wake.due_at);
+            match last {
+                Some(last) if cut || of_lane().count() >= demand.max => {
+                    round.filled = true;
+                    memory.mark.filled(last.due_at, last.claimed_at, full_scan);
+                }
+                // The total was reached before this lane: nothing is known of it.
+                None if cut => continue,
+                _ => round.drained.push(demand.lane),
+            }
+            if full_scan {
+                memory.scan.made(Instant::now(), cost);
+            }
+        }
+    }
+
+    /// Looks when the next wake is due: of the lanes that were drained, and of those that the gate has shut, which it is
+    /// told if something waits there.
+    async fn look(&mut self, round: &Round, began: Instant) -> Result<Duration, DbError> {
+        let poll_interval = self.inner.settings.poll_interval;
+        // A stream of other work must not keep the gate from learning what it lacks.
+        let drained = if round.filled { &[] } else { round.drained.as_slice() };
+        let looks: Vec<LaneLook> = drained
+            .iter()
+            .chain(&round.shut)
+            .map(|&lane| LaneLook {
+                lane,
+                watermark: self.lanes.get(&lane).and_then(|memory| memory.mark.get()),
+            })
+            .collect();
+        let mut sleep = if round.filled { Duration::ZERO } else { poll_interval };
+        if looks.is_empty() {
+            return Ok(sleep);
+        }
+        let next = self.inner.claims.next_wakes(&looks).await?;
+        if let Some(now) = next.now {
+            self.drained(drained, now, began.elapsed());
+        }
+        for (lane, wait) in next.waits {
+            if !round.shut.contains(&lane) {
+                sleep = sleep.min(if wait.is_zero() { LOCKED_WAIT } else { wait });
+            } else if wait.is_zero() {
+                self.inner.gate.lack();
+            } else {
+                sleep = sleep.min(wait);
+            }
+        }
+        Ok(sleep)
+    }
+
+    /// Nothing was left in these lanes when they were claimed from, which was not before `ago` before the database's `now`.
+    fn drained(&mut self, lanes: &[Lane], now: DateTime<Utc>, ago: Duration) {
+        let then = TimeDelta::from_std(ago).map_or(now, |ago| now - ago);
+        for lane in lanes {
+            if let Some(memory) = self.lanes.get_mut(lane) {
+                memory.mark.drained(then);
+            }
+        }
+    }
+}

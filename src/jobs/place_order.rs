@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// How long two placements for one name keep out of each other's way.
+/// How long a placement waits for another one of its name before it looks by itself. Usually it is poked sooner.
 const NAME_BUSY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl CarryOutLine {
@@ -136,12 +136,14 @@ impl CarryOutLine {
             Ok(Recorded::Conflict) => {
                 let reason = "waits: the line was changed meanwhile, or hosting for its name is being \
                               placed by another line";
-                let change = Change::to(
+                let mut change = Change::to(
                     facts,
                     LineStatus::Pending,
                     Some(reason.to_owned()),
                     Then::After(NAME_BUSY_FOR),
                 );
+                // The other line pokes this one by the name when it has ended.
+                change.progress.domain = Some(order.domain.as_str().to_owned());
                 self.record_change(claim, loaded, change).await?;
                 Err(Stop::Stale)
             }

@@ -168,7 +168,7 @@ async fn write_statuses(
     Ok((ended, owed))
 }
 
-/// Pokes the lines that may have waited for one that has ended, and sets the alarm for the end of a doubt's grace and for
+/// Pokes the lines that may have waited for one that has ended, of its order or of its name, and sets the alarm for the end of a doubt's grace and for
 /// the email that tells of progress.
 pub(super) async fn wake_waiting(
     connection: &mut PgConnection,
@@ -186,7 +186,13 @@ pub(super) async fn wake_waiting(
     let ended = orders_where(LineStatus::is_ended);
     let doubtful = orders_where(|status| status == LineStatus::InDoubt);
     if !ended.is_empty() {
-        // Kind 1 is a line's wake, kind 3 an order's, whose lane is audit: jobs/mod.rs.
+        let names: Vec<String> = changed
+            .iter()
+            .filter(|(_, change)| change.progress.status.is_ended())
+            .filter_map(|(_, change)| change.progress.domain.clone())
+            .collect();
+        // Kind 1 is a line's wake, kind 3 an order's, whose lane is audit: jobs/mod.rs. Other orders' lines are not under
+        // the locks held here, so a wake that is locked is left alone: it looks again by itself.
         sqlx::query!(
             "WITH poked AS (
                  UPDATE provisor.wakes SET due_at = least(due_at, clock_timestamp()), kicks = kicks + 1
@@ -194,7 +200,17 @@ pub(super) async fn wake_waiting(
                      SELECT w.id FROM provisor.wakes w
                      WHERE w.id = ANY (ARRAY (SELECT l.id * 16 + 1 FROM provisor.order_lines l
                                               WHERE l.order_id = ANY ($1) AND l.status = 'pending'))
-                     ORDER BY w.id FOR UPDATE)))
+                     ORDER BY w.id FOR UPDATE))),
+             of_the_name AS MATERIALIZED (
+                 SELECT id FROM provisor.wakes
+                 WHERE id = ANY (ARRAY (SELECT l.id * 16 + 1 FROM provisor.order_lines l
+                                        WHERE l.domain = ANY ($3) AND l.status = 'pending'
+                                          AND l.order_id <> ALL ($1)
+                                        ORDER BY 1 LIMIT 1000))
+                 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED),
+             poked_too AS (
+                 UPDATE provisor.wakes SET due_at = least(due_at, clock_timestamp()), kicks = kicks + 1
+                 WHERE id = ANY (ARRAY (SELECT id FROM of_the_name)))
              INSERT INTO provisor.wakes (id, lane, due_at)
              SELECT o.id * 16 + 3, 4,
                     greatest(clock_timestamp(), o.submitted_at + $2::bigint * interval '1 microsecond')
@@ -205,6 +221,7 @@ pub(super) async fn wake_waiting(
              SET due_at = least(wakes.due_at, excluded.due_at), kicks = wakes.kicks + 1",
             &ended,
             micros(waits.progress_after),
+            &names,
         )
         .execute(&mut *connection)
         .await?;

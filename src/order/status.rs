@@ -1,6 +1,6 @@
 //! An order's status, which follows from its lines and from nothing else.
 
-use super::{LineKind, LineStatus, text_enum::text_enum};
+use super::{LineKind, LineStatus, name::DomainName, text_enum::text_enum};
 
 text_enum! {
     /// Where an order stands (contract, section 2).
@@ -52,9 +52,17 @@ impl LineState {
     #[must_use]
     pub fn waits_for(&self, other: &Self) -> bool {
         self.line != other.line
-            && self.domain.is_some()
-            && self.domain == other.domain
             && kind_waits_for(self.kind, other.kind)
+            && self.has_the_name_of(other)
+    }
+
+    /// Whether both are about one name, in whatever spelling: a line's name is normalised when it is placed, so that one
+    /// of two lines may bear the A-label while the other is still as the shop wrote it.
+    fn has_the_name_of(&self, other: &Self) -> bool {
+        let (Some(own), Some(others)) = (&self.domain, &other.domain) else { return false };
+        own == others
+            || (!(own.is_ascii() && others.is_ascii())
+                && DomainName::parse(own).is_ok_and(|own| DomainName::parse(others) == Ok(own)))
     }
 
     /// A person is needed for it.
@@ -183,6 +191,27 @@ mod tests {
             status_of(&[(DomainTransfer, Held), (Hosting, Pending)]),
             OrderStatus::InProgress
         );
+    }
+
+    #[test]
+    fn a_name_is_one_name_in_whatever_spelling() {
+        let named = |kind, name: Option<&str>| LineState {
+            domain: name.map(str::to_owned),
+            ..line(if kind == LineKind::Hosting { 1 } else { 0 }, kind, LineStatus::Pending)
+        };
+        for (hosted, registered, waits) in [
+            (Some("example.nl"), Some("example.nl"), true),
+            (Some("example.nl"), Some("example.com"), false),
+            (Some("b\u{fc}cher.example"), Some("xn--bcher-kva.example"), true),
+            (Some("xn--bcher-kva.example"), Some("B\u{dc}CHER.example"), true),
+            (Some("b\u{fc}cher.example"), Some("bucher.example"), false),
+            (Some("-\u{fc}.example"), Some("-\u{f6}.example"), false),
+            (None, None, false),
+        ] {
+            let hosting = named(LineKind::Hosting, hosted);
+            let register = named(LineKind::DomainRegister, registered);
+            assert_eq!(hosting.waits_for(&register), waits, "{hosted:?} {registered:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
 use super::{
@@ -192,7 +193,11 @@ impl CarryOutLine {
                 site_id: detail.lines.first().and_then(|line| line.site_id),
             }),
             Err(UpstreamError::Rejected { status, .. }) => Ok(Reading::Unreadable { status }),
-            Err(error) => Err(stop_for(&error)),
+            // An outage fails nobody, yet a line can be overdue by it.
+            Err(error) => match stop_for(&error) {
+                Stop::Retry => Ok(Reading::Unanswered),
+                stop => Err(stop),
+            },
         }
     }
 
@@ -221,7 +226,7 @@ impl CarryOutLine {
             line_id: loaded.line_id,
             intent: None,
             truth: None,
-            park: Some(self.park_of(claim, change.then)),
+            park: Some(self.park_of(claim, change.then, facts.now)),
             change: (!same).then_some(LineChange {
                 expected: facts.progress.status,
                 progress: change.progress,
@@ -232,7 +237,7 @@ impl CarryOutLine {
         }
     }
 
-    fn park_of(&self, claim: Claim, then: Then) -> (Lane, Due, i32) {
+    fn park_of(&self, claim: Claim, then: Then, now: DateTime<Utc>) -> (Lane, Due, i32) {
         let tries = claim.wake.tries;
         let next = tries.saturating_add(1);
         match then {
@@ -241,7 +246,11 @@ impl CarryOutLine {
             Then::Poll(false) => (Lane::Poll, Due::In(self.waiting.polls.interval(tries)), next),
             Then::Retry => (Lane::Retry, Due::In(self.waiting.retries.interval(tries)), next),
             Then::After(after) => (Lane::Retry, Due::In(after), tries),
-            Then::At(at) => (Lane::Poll, Due::At(at), next),
+            // What it waits for may come before then, so the schedule of polls goes on.
+            Then::At(at) => {
+                let left = (at - now).to_std().unwrap_or_default();
+                (Lane::Poll, Due::In(left.min(self.waiting.polls.interval(tries))), next)
+            }
         }
     }
 

@@ -100,7 +100,7 @@ pub enum Then {
     Retry,
     /// After this time, in the lane of retries.
     After(Duration),
-    /// Not later than then, in the lane of polls.
+    /// By the schedule of polls, but not later than then.
     At(DateTime<Utc>),
 }
 

@@ -142,6 +142,8 @@ pub enum Reading {
         /// The HTTP status.
         status: u16,
     },
+    /// No answer that can be used: an outage. It says nothing of the order, but time passes all the same.
+    Unanswered,
 }
 
 /// What a run has read upstream so far.

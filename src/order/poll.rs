@@ -23,6 +23,7 @@ pub fn decide_reading(facts: &Facts, reading: &Reading, patience: &Patience) -> 
             change.progress.reason = Some(reason);
             change
         }
+        Reading::Unanswered => Change::unchanged(facts, Then::Poll(false)),
         Reading::Order { simple_status, site_id } => {
             let mut change = match (simple_status, site_id) {
                 (SimpleStatus::Completed, Some(site)) => completed(facts, *site),

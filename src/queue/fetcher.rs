@@ -115,8 +115,7 @@ impl Fetcher {
         let demands = self.demands(&lanes, admitted, began);
         let lease = Deadline::after(settings.lease);
         let owner = self.inner.presence.owner();
-        let result =
-            self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
+        let result = self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
         let unused = admitted.saturating_sub(result.as_ref().map_or(0, Vec::len));
         if group.is_gated() {
             self.inner.gate.give_back(unused);

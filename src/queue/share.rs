@@ -102,7 +102,9 @@ impl Running {
         let lanes: Vec<(Lane, usize)> = group
             .lanes()
             .iter()
-            .map(|&lane| (lane, lane_max(lane, concurrency).saturating_sub(self.of(lane)).min(free)))
+            .map(|&lane| {
+                (lane, lane_max(lane, concurrency).saturating_sub(self.of(lane)).min(free))
+            })
             .filter(|(_, room)| *room > 0)
             .collect();
         let total = lanes.iter().map(|(_, room)| room).sum::<usize>().min(free);
@@ -152,7 +154,10 @@ mod tests {
             running.started(Lane::Email);
         }
         let underway = running.room(Group::Underway, 32);
-        assert_eq!((underway.lanes, underway.total), (vec![(Lane::Retry, 8), (Lane::Poll, 16)], 16));
+        assert_eq!(
+            (underway.lanes, underway.total),
+            (vec![(Lane::Retry, 8), (Lane::Poll, 16)], 16)
+        );
         assert!(!Running::default().is_full_somewhere(32));
     }
 

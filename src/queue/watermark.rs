@@ -34,7 +34,12 @@ impl Watermark {
     ///
     /// A full scan goes on from there even backwards: else what it found below the mark would wait for one scan after the
     /// other, each of which takes no more than one claim does.
-    pub(super) fn filled(&mut self, last_due_at: DateTime<Utc>, now: DateTime<Utc>, full_scan: bool) {
+    pub(super) fn filled(
+        &mut self,
+        last_due_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        full_scan: bool,
+    ) {
         if full_scan {
             self.0 = None;
         }

@@ -13,6 +13,12 @@ mod intake;
 #[cfg(test)]
 mod lines;
 #[cfg(test)]
+mod look;
+#[cfg(test)]
+mod placement;
+#[cfg(test)]
+mod polling;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod world;

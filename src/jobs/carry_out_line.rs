@@ -196,7 +196,7 @@ impl CarryOutLine {
             // An outage fails nobody, yet a line can be overdue by it.
             Err(error) => match stop_for(&error) {
                 Stop::Retry => Ok(Reading::Unanswered),
-                stop => Err(stop),
+                stop @ (Stop::Stale | Stop::Later(_)) => Err(stop),
             },
         }
     }

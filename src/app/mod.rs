@@ -5,9 +5,9 @@ mod told;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use anyhow::{Context as _, bail};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use build::{connect, connect_ljpc, email_sender};
 
@@ -22,6 +22,9 @@ use crate::{
 
 /// How often the schema is looked at, before the start and while running.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long taking leave may take.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
 
 /// The process is taken for stuck when its runtime has not turned over for so long.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -64,8 +67,9 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
     }
     lifecycle.stopped.cancel();
     tasks.close();
-    tasks.wait().await;
-    db.close().await;
+    // A run that did not end within the grace keeps its group commit alive; the process ends without it.
+    let _ = tokio::time::timeout(LEAVE_MAX, tasks.wait()).await;
+    let _ = tokio::time::timeout(LEAVE_MAX, db.close()).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -111,22 +115,26 @@ async fn work(
     db.ensure_schedules(&[jobs::HOUSE_WAKE.0]).await.context("setting up the schedules")?;
     let alarm = Alarm::default();
     let parts = build::parts(settings, lifecycle, db, &metrics, &presence, &alarm, tasks)?;
-    let (engine, guest) = (parts.engine, parts.guest);
-    spawn_watchers(settings, lifecycle, db, &presence, &alarm, &guest, tasks);
+    let engine = parts.engine;
+    let mut vital = spawn_vital(settings, lifecycle, db, &presence, &alarm, &parts.guest, &engine);
     ready.send_replace(Readiness::Ready);
     tracing::info!(owner = %presence.owner(), "ready");
-
-    let fetching = tokio::spawn({
-        let (engine, stop) = (engine.clone(), lifecycle.stop.clone());
-        async move { engine.run(stop).await }
-    });
-    watch_database(db, ready, lifecycle).await;
+    tokio::select! {
+        () = watch_database(db, ready, lifecycle) => {}
+        Some(ended) = vital.join_next() => if !lifecycle.stop.is_cancelled() {
+            // Better ended, and started anew by whoever watches, than alive and idle.
+            ended.context("a part that the daemon can't do without has panicked")?;
+            bail!("a part that the daemon can't do without has ended");
+        }
+    }
     ready.send_replace(Readiness::Draining);
     tracing::info!("draining: nothing more is claimed");
-    // A fetcher that died is an error of the whole process.
-    fetching.await.context("the fetcher has died")?;
     drain(&engine, settings.queue.shutdown_grace).await;
     parts.mailer.close().await;
+    lifecycle.stopped.cancel();
+    while let Some(ended) = vital.join_next().await {
+        ended.context("a part of the daemon has panicked")?;
+    }
     Ok(())
 }
 
@@ -151,8 +159,8 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
 }
 
 async fn drain(engine: &Engine, grace: Duration) {
-    // A little is kept for recording and taking leave.
-    let patience = grace.mul_f32(0.9);
+    // What is left of the grace is for taking leave. Longer than ljpc.timeout all the same: config checks that.
+    let patience = grace.saturating_sub(LEAVE_MAX).max(grace / 2);
     if tokio::time::timeout(patience, engine.drained()).await.is_err() {
         tracing::warn!(
             "not everything ended within queue.shutdown_grace; what is left is released"
@@ -160,33 +168,37 @@ async fn drain(engine: &Engine, grace: Duration) {
     }
 }
 
-fn spawn_watchers(
+/// Starts what the daemon can't do without. None of it ends before it is told to.
+fn spawn_vital(
     settings: &Settings,
     lifecycle: &Lifecycle,
     db: &Database,
     presence: &Presence,
     alarm: &Alarm,
     guest: &Arc<Guest>,
-    tasks: &TaskTracker,
-) {
+    engine: &Engine,
+) -> JoinSet<()> {
+    let mut vital = JoinSet::new();
     // The heartbeat goes on through the drain: a process that still works still lives.
     let (telling, told_db, rung) = (presence.clone(), db.clone(), alarm.clone());
     let stopped = lifecycle.stopped.clone();
-    tasks.spawn(async move { telling.keep_telling(&told_db, jobs::LINE, &rung, stopped).await });
+    vital.spawn(async move { telling.keep_telling(&told_db, jobs::LINE, &rung, stopped).await });
+    let (fetching, stop) = (engine.clone(), lifecycle.stop.clone());
+    vital.spawn(async move { fetching.run(stop).await });
     if settings.queue.listen {
-        let (listening, rung, stop) = (db.clone(), alarm.clone(), lifecycle.stop.clone());
-        tasks.spawn(async move {
-            tokio::select! {
-                () = queue::listen::listen(&listening, &rung) => {}
-                () = stop.cancelled() => {}
-            }
-        });
+        let (listening, rung) = (db.clone(), alarm.clone());
+        let listen = async move { queue::listen::listen(&listening, &rung).await };
+        vital.spawn(until(lifecycle.stop.clone(), listen));
     }
-    let (watching, stop) = (Arc::clone(guest), lifecycle.stopped.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = watching.watch() => {}
-            () = stop.cancelled() => {}
-        }
-    });
+    let watching = Arc::clone(guest);
+    vital.spawn(until(lifecycle.stopped.clone(), async move { watching.watch().await }));
+    vital
+}
+
+/// Runs an endless task until it is told to stop.
+async fn until(stop: CancellationToken, endless: impl Future<Output = ()>) {
+    tokio::select! {
+        () = endless => {}
+        () = stop.cancelled() => {}
+    }
 }

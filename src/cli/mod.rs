@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod order;
 mod output;
+mod queue;
 mod report;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
@@ -50,6 +51,9 @@ enum Command {
     /// Submits, lists, shows and cancels orders.
     #[command(subcommand)]
     Order(order::OrderCommand),
+    /// Lets the queue go on after a failover or a mended key.
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
     /// Stands in for the upstream and the mail server, so that a shop can be tried out without buying anything.
     Sandbox(SandboxArgs),
     /// Shows the main job from SQL to delivered, with a private PostgreSQL, the sandbox and a daemon of its own.
@@ -107,6 +111,7 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
         Command::Migrate => migrate(&load(&[Need::Database])?).await,
         Command::Check { json } => check::check(&Sources::from_process(cli.config), json).await,
         Command::Order(command) => order::order(command, &load(&[Need::Database])?).await,
+        Command::Queue(command) => queue::queue(command, &load(&[Need::Database])?).await,
         Command::Sandbox(args) => serve_sandbox(args).await,
         Command::Demo(args) => demo::demo(args).await,
     }

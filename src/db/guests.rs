@@ -137,4 +137,22 @@ impl Database {
         .await
         .map(|done| done.rows_affected() == 1)
     }
+
+    /// An operator has looked after a failover, or has mended the key: irreversible requests may be made on the WAL timeline
+    /// of now, and every circuit is tried anew. Answers the timeline, and how many circuits were open.
+    pub async fn resume(&self) -> Result<(String, u64), DbError> {
+        self.call("resuming", async |connection| {
+            let timeline = sqlx::query_scalar!(
+                "UPDATE provisor.timeline
+                 SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
+                     confirmed_at = clock_timestamp()
+                 RETURNING confirmed"
+            )
+            .fetch_one(&mut *connection)
+            .await?;
+            let closed = sqlx::query!("DELETE FROM provisor.circuits").execute(connection).await?;
+            Ok((timeline, closed.rows_affected()))
+        })
+        .await
+    }
 }

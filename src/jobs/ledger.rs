@@ -12,7 +12,7 @@ use crate::{
         wakes::Due,
     },
     order::LineId,
-    queue::{Alarm, Batcher, Stopped},
+    queue::{Alarm, Batcher, Unanswered},
 };
 
 /// The most lines of one group.
@@ -36,9 +36,19 @@ pub enum LedgerError {
     /// The database did not do it.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The process is stopping.
+    /// The group commit gave no answer.
     #[error(transparent)]
-    Stopped(#[from] Stopped),
+    Unanswered(#[from] Unanswered),
+}
+
+impl LedgerError {
+    /// Whether another try may succeed, which is harmless: what was recorded is not recorded twice.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Db(error) => !error.is_data_error(),
+            Self::Unanswered(_) => true,
+        }
+    }
 }
 
 /// The doors to both group commits. Clones share them.
@@ -96,7 +106,7 @@ impl Ledger {
         let mut tries = 0;
         loop {
             match self.record(record.clone()).await {
-                Err(LedgerError::Db(error)) if !error.is_data_error() && tries < TRIES_MAX => {
+                Err(error) if error.may_pass() && tries < TRIES_MAX => {
                     tries += 1;
                     tracing::error!(
                         error = %crate::causes::causes(&error),

@@ -57,7 +57,7 @@ impl CarryOutLine {
         let answer = if !confirmed {
             Err(UpstreamError::NotSent {
                 detail:
-                    "the database was failed over: nothing is sent before an operator confirms it"
+                    "the database was failed over: nothing is sent before `provisor queue resume`"
                         .to_owned(),
             })
         } else if self.may_send(claim) {

@@ -17,7 +17,7 @@ use crate::{
         Order, Rendered, TemplateName, Templates, compose,
     },
     order::EmailId,
-    queue::{Batcher, Claim, Handler, Ran, Schedule, Stopped},
+    queue::{Batcher, Claim, Handler, Ran, Schedule, Unanswered},
 };
 
 /// The most emails of one group commit.
@@ -59,7 +59,7 @@ enum Failure {
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(transparent)]
-    Stopped(#[from] Stopped),
+    Unanswered(#[from] Unanswered),
 }
 
 #[async_trait]

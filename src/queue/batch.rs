@@ -1,18 +1,19 @@
 //! Group commit: the requests of many tasks go down together, at once when idle and in larger groups when busy, since
 //! while one group is under way the next one gathers.
 
-use std::future::Future;
+use std::{future::Future, panic::AssertUnwindSafe};
 
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 /// Requests that may wait for the group under way; more make their callers wait.
 const WAITING_MAX: usize = 4096;
 
-/// The groups' task has ended: the process is stopping, or the task panicked.
+/// The request got no answer: its group panicked, or the process is stopping. Whether it was carried out is unknown.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the group commit has stopped")]
-pub struct Stopped;
+#[error("the group commit gave no answer")]
+pub struct Unanswered;
 
 /// A door to a task that handles requests in groups.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     pub fn start<F>(
         tasks: &TaskTracker,
         group_max: usize,
-        flush: impl Fn(Vec<Q>) -> F + Send + 'static,
+        flush: impl Fn(Vec<Q>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Vec<A>> + Send,
@@ -41,7 +42,9 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
             let mut group = Vec::with_capacity(group_max);
             while receiver.recv_many(&mut group, group_max).await > 0 {
                 let (requests, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
-                for (answer, caller) in flush(requests).await.into_iter().zip(callers) {
+                // A panic, which its hook has logged, costs this group its answers and no other.
+                let flushed = AssertUnwindSafe(async { flush(requests).await }).catch_unwind();
+                for (answer, caller) in flushed.await.into_iter().flatten().zip(callers) {
                     // A caller that has gone needs no answer.
                     let _ = caller.send(answer);
                 }
@@ -51,10 +54,10 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 
     /// Hands a request in and waits for its answer.
-    pub async fn submit(&self, request: Q) -> Result<A, Stopped> {
+    pub async fn submit(&self, request: Q) -> Result<A, Unanswered> {
         let (sender, receiver) = oneshot::channel();
-        self.waiting.send((request, sender)).await.map_err(|_| Stopped)?;
-        receiver.await.map_err(|_| Stopped)
+        self.waiting.send((request, sender)).await.map_err(|_| Unanswered)?;
+        receiver.await.map_err(|_| Unanswered)
     }
 }
 
@@ -99,9 +102,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flush_that_panics_is_told_and_hangs_nobody() {
-        let batcher: Batcher<u32, u32> =
-            Batcher::start(&TaskTracker::new(), 3, |_| async { panic!("on purpose") });
-        assert!(batcher.submit(1).await.is_err());
+    async fn a_group_that_panics_hangs_nobody_and_harms_no_other() {
+        let tasks = TaskTracker::new();
+        let batcher = Batcher::start(&tasks, 3, |requests: Vec<u32>| async move {
+            assert!(!requests.contains(&13), "on purpose");
+            requests
+        });
+        assert!(batcher.submit(13).await.is_err());
+        assert_eq!(batcher.submit(1).await.unwrap(), 1);
     }
 }

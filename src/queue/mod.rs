@@ -16,7 +16,7 @@ mod watermark;
 
 pub use alarm::Alarm;
 pub use backoff::Schedule;
-pub use batch::{Batcher, Stopped};
+pub use batch::{Batcher, Unanswered};
 pub use budget::Budget;
 pub use engine::{Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Ran};
 pub use presence::Presence;

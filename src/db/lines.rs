@@ -25,6 +25,8 @@ pub struct LoadedLine {
     pub facts: Facts,
     /// When the order was submitted.
     pub submitted_at: DateTime<Utc>,
+    /// Whether anything but a GET may have gone upstream for it.
+    pub sent: bool,
 }
 
 /// A row of the first query, before its order's other lines are known.
@@ -51,6 +53,7 @@ struct LineRow {
     in_doubt_at: Option<DateTime<Utc>>,
     overdue_told_at: Option<DateTime<Utc>>,
     panics: i32,
+    sent: bool,
     effect_n: Option<i32>,
     effect_state: Option<String>,
     effect_live: Option<bool>,
@@ -101,6 +104,7 @@ async fn select_lines(
                   o.submitted_at AS "submitted_at!", clock_timestamp() AS "now!", l.domain, l.status AS "status!", l.reason,
                   l.upstream_order_id, l.site_id, l.cost, l.simple_status, l.accepted_at,
                   l.failed_seen_at, l.completed_seen_at, l.in_doubt_at, l.overdue_told_at, l.panics AS "panics!",
+                  l.sent AS "sent!",
                   e.n AS "effect_n?", e.state AS "effect_state?", e.live AS "effect_live?",
                   e.upstream_order_id AS "effect_order?", a.detail AS "effect_detail?"
            FROM unnest($1::bigint[]) AS wanted (id)
@@ -173,6 +177,7 @@ fn into_loaded(row: LineRow, lines: Vec<LineState>) -> Result<LoadedLine, DbErro
         line_id: LineId(row.line_id),
         order_id: OrderId(row.order_id),
         submitted_at: row.submitted_at,
+        sent: row.sent,
         facts: Facts {
             reference: Reference(row.reference),
             line: row.line,

@@ -178,10 +178,10 @@ impl CarryOutLine {
         let mut record = self.record_of(claim, &placing, change);
         record.truth = Some(to_truth(attempt, answer));
         if let Some(change) = &mut record.change {
-            // Only a request that provably was never written leaves the line as if nothing had been sent.
+            // A request that provably was never written leaves the line as it was before: cancellable, if nothing was
+            // sent earlier either.
             let never_sent = matches!(answer, Err(UpstreamError::NotSent { .. }));
-            change.sent =
-                (never_sent && order.n == 1 && loaded.facts.placement.is_none()).then_some(false);
+            change.sent = never_sent.then_some(loaded.sent);
         }
         match self.ledger.record_truth(record).await? {
             Recorded::Done { .. } => Ok(()),

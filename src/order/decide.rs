@@ -254,12 +254,10 @@ fn given_up(facts: &Facts, panics: i32) -> Change {
         // What the ledger knows of the interrupted placement says more than the panic does. A line that goes back to
         // `pending` by it is held when it panics there.
         LineStatus::Placing => decide_interrupted(facts),
-        LineStatus::InDoubt
-        | LineStatus::Provisioning
-        | LineStatus::Held
-        | LineStatus::Completed
-        | LineStatus::Failed
-        | LineStatus::Cancelled => Change::unchanged(facts, Then::Retry),
+        LineStatus::InDoubt | LineStatus::Provisioning => Change::unchanged(facts, Then::Retry),
+        LineStatus::Held | LineStatus::Completed | LineStatus::Failed | LineStatus::Cancelled => {
+            Change::unchanged(facts, Then::Rest)
+        }
     }
 }
 

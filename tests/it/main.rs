@@ -7,6 +7,8 @@ mod after_intake;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod doubt;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod intake;
@@ -18,6 +20,8 @@ mod look;
 mod placement;
 #[cfg(test)]
 mod polling;
+#[cfg(test)]
+mod recording;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]

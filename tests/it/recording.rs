@@ -1,0 +1,235 @@
+//! What a run leaves behind, committed twice: as after a connection that was lost in the moment of the commit.
+
+use std::{collections::HashMap, time::Duration};
+
+use provisor::{
+    db::{
+        Database,
+        lines::LoadedLine,
+        records::{Intent, LineChange, Record, Recorded, Timeline, Truth},
+        wakes::{ClaimedWake, Due, Lane, LaneDemand},
+    },
+    jobs,
+    order::{
+        LineId, LineStatus, SiteId, UpstreamOrderId,
+        decide::{Change, Step, Then, accepted, decide, in_doubt, panicked, rejected},
+        facts::{Known, Patience, Reading, SimpleStatus},
+        ledger::Outcome,
+    },
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    doubt::{WAITS, database},
+    house::{House, hosting},
+};
+
+/// A run of a line by hand.
+struct Run {
+    wake: ClaimedWake,
+    loaded: LoadedLine,
+}
+
+/// Claims the one line that is due and loads it.
+async fn begin(db: &Database, owner: Uuid) -> Run {
+    let demands = Lane::ALL.map(|lane| LaneDemand { lane, max: 10, watermark: None });
+    let lease = Duration::from_mins(1);
+    let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim");
+    let mut lines = claimed.into_iter().filter(|wake| wake.fence.wake.kind() == jobs::LINE);
+    let wake = lines.next().expect("a line is due");
+    let id = LineId(wake.fence.wake.subject());
+    let mut loaded: HashMap<LineId, LoadedLine> =
+        db.load_lines(&[id], WAITS.grace).await.expect("lines can be loaded");
+    Run { wake, loaded: loaded.remove(&id).expect("the line is there") }
+}
+
+impl Run {
+    /// A record of this change, which lets go of the line.
+    fn record(&self, change: Change) -> Record {
+        Record {
+            fence: self.wake.fence,
+            order_id: self.loaded.order_id,
+            line_id: self.loaded.line_id,
+            intent: None,
+            truth: None,
+            park: Some((Lane::Retry, Due::In(Duration::ZERO), 0)),
+            change: Some(LineChange {
+                expected: self.loaded.facts.progress.status,
+                progress: change.progress,
+                sent: None,
+                events: change.events,
+                overdue: change.overdue,
+            }),
+        }
+    }
+
+    /// The record of an intent, after which the run goes on as one of a line that is being placed.
+    fn intend(&mut self) -> (Record, Uuid) {
+        let attempt = Uuid::new_v4();
+        let (n, tag) = self.loaded.facts.next_placement().expect("nothing was placed yet");
+        let change = Change::to(&self.loaded.facts, LineStatus::Placing, None, Then::Rest);
+        let mut record = self.record(change);
+        let domain = "example.nl".to_owned();
+        record.intent = Some(Intent { attempt, n, tag, domain, request_hash: [7; 32] });
+        record.park = None;
+        self.loaded.facts.progress.status = LineStatus::Placing;
+        (record, attempt)
+    }
+
+    /// The record of an answer.
+    fn answer(&self, attempt: Uuid, outcome: Outcome, change: Change) -> Record {
+        let upstream_order_id = (outcome == Outcome::Accepted).then_some(UpstreamOrderId(110));
+        let mut record = self.record(change);
+        record.truth = Some(Truth {
+            attempt,
+            outcome,
+            upstream_order_id,
+            http_status: None,
+            jti: None,
+            detail: None,
+        });
+        record
+    }
+}
+
+/// All that is known of the house's orders, but for times.
+async fn everything(house: &House) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in ["orders", "order_lines", "effects", "attempts", "email_outbox", "sites"] {
+        let rows: String = house
+            .world
+            .value(&format!(
+                "SELECT coalesce(string_agg((to_jsonb(t) - '{{updated_at,settled_at,ended_at,message_id}}'::text[])::text,
+                                            chr(10) ORDER BY t::text), '') FROM provisor.{table} t"
+            ))
+            .await;
+        all.push(rows);
+    }
+    let events: String = house
+        .world
+        .value("SELECT coalesce(string_agg(event || detail, chr(10) ORDER BY id), '') FROM provisor.events")
+        .await;
+    all.push(events);
+    all
+}
+
+/// Commits a record: it is done. Commits it again: nothing changes, and it is told so.
+async fn commit_twice(house: &House, db: &Database, record: &Record, again: Recorded) -> Recorded {
+    let mut once = db.commit_records(std::slice::from_ref(record), WAITS).await;
+    let first = once.results.pop().expect("an answer").expect("it can be committed");
+    assert!(matches!(first, Recorded::Done { .. }), "{first:?}");
+    let before = everything(house).await;
+    let mut twice = db.commit_records(std::slice::from_ref(record), WAITS).await;
+    let second = twice.results.pop().expect("an answer").expect("it can be committed");
+    assert_eq!(second, again);
+    assert!(twice.ended.is_empty(), "an order ends once");
+    assert_eq!(everything(house).await, before);
+    first
+}
+
+const PATIENCE: Patience = Patience {
+    failed_recheck: Duration::from_hours(1),
+    site_id_wait: Duration::from_hours(1),
+    overdue_after: Duration::from_hours(1),
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_record_of_an_order_that_goes_well_counts_once() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, owner).await;
+    let (intent, attempt) = run.intend();
+    let done = commit_twice(&house, &db, &intent, Recorded::Conflict).await;
+    assert_eq!(done, Recorded::Done { timeline: Some(Timeline { confirmed: true }) });
+    let change = accepted(&run.loaded.facts, UpstreamOrderId(110), None);
+    let answer = run.answer(attempt, Outcome::Accepted, change);
+    commit_twice(&house, &db, &answer, Recorded::Stale).await;
+
+    let run = begin(&db, owner).await;
+    let reading =
+        Reading::Order { simple_status: SimpleStatus::Completed, site_id: Some(SiteId(2019)) };
+    let known = Known { catalogue: None, reading: Some(&reading) };
+    let Step::Record(change) = decide(&run.loaded.facts, known, &PATIENCE) else {
+        panic!("a completed order is recorded");
+    };
+    commit_twice(&house, &db, &run.record(*change), Recorded::Stale).await;
+    assert_eq!(house.order("SHOP-1").await.0, "completed");
+    assert_eq!(house.count_emails("SHOP-1", "order_completed").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_record_of_an_order_that_goes_wrong_counts_once() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    for (n, outcome, status) in [
+        (0, Outcome::Rejected, "failed"),
+        (1, Outcome::InDoubt, "in_doubt"),
+        (2, Outcome::NotSent, "pending"),
+    ] {
+        let reference = format!("SHOP-{n}");
+        house.submit(&reference, json!([hosting("example.nl")])).await;
+        let mut run = begin(&db, owner).await;
+        let (intent, attempt) = run.intend();
+        commit_twice(&house, &db, &intent, Recorded::Conflict).await;
+        let facts = &run.loaded.facts;
+        let change = match outcome {
+            Outcome::Rejected => rejected(facts, Some("no")),
+            Outcome::InDoubt => in_doubt(facts, "no answer".to_owned()),
+            _ => Change::to(facts, LineStatus::Pending, None, Then::Retry),
+        };
+        let mut answer = run.answer(attempt, outcome, change);
+        answer.park = Some((Lane::Retry, Due::Never, 0));
+        commit_twice(&house, &db, &answer, Recorded::Stale).await;
+        assert_eq!(house.line_status(&reference, 0).await, status);
+        // The next one's name must be free.
+        house.world.run("UPDATE provisor.effects SET live = false").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_and_a_panic_count_once() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    for panics in 1..=3 {
+        let run = begin(&db, owner).await;
+        let change = panicked(&run.loaded.facts);
+        commit_twice(&house, &db, &run.record(change), Recorded::Stale).await;
+        let counted: i32 = house.world.value("SELECT panics FROM provisor.order_lines").await;
+        assert_eq!(counted, panics);
+    }
+    assert_eq!(house.line_status("SHOP-1", 0).await, "held");
+    assert_eq!(house.told_operator("SHOP-1", "held").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_can_not_be_stored_harms_no_other() {
+    let house = House::new().await;
+    let db = database(&house);
+    let mut records = Vec::new();
+    for n in 0..3 {
+        house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("{n}.example"))])).await;
+        let run = begin(&db, Uuid::new_v4()).await;
+        // No text of PostgreSQL's holds a NUL.
+        let reason = if n == 1 { "\0" } else { "fine" };
+        let change =
+            Change::to(&run.loaded.facts, LineStatus::Held, Some(reason.to_owned()), Then::Rest);
+        let mut record = run.record(change);
+        if let Some(change) = &mut record.change {
+            change.events.clear();
+        }
+        records.push(record);
+    }
+    let committed = db.commit_records(&records, WAITS).await;
+    for n in [0, 2] {
+        let done = committed.results[n].as_ref().expect("a good row");
+        assert_eq!(*done, Recorded::Done { timeline: None });
+    }
+    let error = committed.results[1].as_ref().expect_err("a NUL can't be stored");
+    assert!(error.is_data_error(), "{error}");
+    for (n, status) in ["held", "pending", "held"].iter().enumerate() {
+        assert_eq!(house.line_status(&format!("SHOP-{n}"), 0).await, *status);
+    }
+}

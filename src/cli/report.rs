@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::db::reports::{EmailReport, EventReport, LineReport, OrderReport};
+use crate::db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport};
 
 /// Renders an order.
 pub(super) fn render_order(order: &OrderReport) -> String {
     let mut text = String::new();
-    let reason = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    push(&mut text, &format!("Order {}  {}{reason}", order.reference, order.status.to_uppercase()));
+    push(&mut text, &format!("Order {}  {}", order.reference, order.status.to_uppercase()));
+    // The reason of an order is the one of a line: where there is one line, it stands there.
+    if let (Some(reason), 2..) = (&order.reason, order.lines.len()) {
+        push(&mut text, reason);
+    }
     let customer = order.customer_reference.as_deref().unwrap_or("known by this order alone");
     let ended = order
         .finished_at
@@ -22,7 +25,8 @@ pub(super) fn render_order(order: &OrderReport) -> String {
         push_line(&mut text, line, order);
     }
     push(&mut text, "\nWhat happened");
-    for event in &order.events {
+    // What became of emails stands below, once.
+    for event in order.events.iter().filter(|event| !event.event.starts_with("email_")) {
         push(&mut text, &format!("  {}", render_event(event)));
     }
     if !order.emails.is_empty() {
@@ -31,7 +35,7 @@ pub(super) fn render_order(order: &OrderReport) -> String {
             push(&mut text, &format!("  {}", render_email(email, order.read_at)));
         }
     }
-    let commands = what_to_type(order);
+    let commands = what_to_do(order);
     if !commands.is_empty() {
         push(&mut text, "\nWhat to do");
         for command in commands {
@@ -48,32 +52,52 @@ fn push(text: &mut String, line: &str) {
 
 fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
     let domain = line.domain.as_deref().unwrap_or("-");
-    let status = line.status.to_uppercase().replace('_', " ");
+    let status = spaced(&line.status).to_uppercase();
     push(text, &format!("\nLine {}  {}  {domain}  {status}", line.line, line.kind));
     if let Some(reason) = &line.reason {
         push(text, &format!("  why       {reason}"));
     }
+    if let Some(since) = line.in_doubt_at {
+        push(text, &format!("  since     {} ({})", time(since), duration(since, order.read_at)));
+    }
     let mut facts = Vec::new();
-    facts.extend(line.upstream_order_id.map(|id| format!("LJPc order {id}")));
+    facts.extend(line.upstream_order_id.map(|id| format!("order {id}")));
     facts.extend(line.site_id.map(|id| format!("site {id}")));
     facts.extend(line.cost.map(|cost| format!("{cost} EUR without VAT")));
+    if line.status != "completed" {
+        facts.extend(line.simple_status.as_ref().map(|word| format!("it says {word}")));
+    }
     if !facts.is_empty() {
-        push(text, &format!("  bought    {}", facts.join(", ")));
+        push(text, &format!("  LJPc      {}", facts.join(", ")));
     }
     for placement in &line.placements {
-        push(text, &format!("  ledger    {}  {}", placement.tag, placement.state));
+        push(text, &format!("  ledger    {}  {}", placement.tag, spaced(&placement.state)));
         for attempt in &placement.attempts {
-            let mut words = vec![
-                time(attempt.started_at),
-                attempt.outcome.clone().unwrap_or_else(|| "no answer known".to_owned()),
-            ];
-            words.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
-            words.extend(attempt.jti.as_ref().map(|jti| format!("jti {jti}")));
-            words.extend(attempt.detail.clone());
-            push(text, &format!("            sent {}", words.join("  ")));
+            push(text, &format!("            {}", render_attempt(attempt, line)));
         }
     }
     push(text, &format!("  next      {}", next(line, order)));
+}
+
+/// A try, which may or may not have got as far as to send something.
+fn render_attempt(attempt: &AttemptReport, line: &LineReport) -> String {
+    let outcome = attempt.outcome.as_deref().map_or("no answer known".to_owned(), spaced);
+    let mut words = vec![format!("tried {}", time(attempt.started_at)), outcome];
+    words.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
+    words.extend(attempt.jti.as_ref().map(|jti| format!("jti {jti}")));
+    // What the line gives as its reason is not said twice.
+    let reason = line.reason.as_deref().unwrap_or_default();
+    let news = |detail: &&String| {
+        let gist = detail.split_once(": ").map_or(detail.as_str(), |(_, gist)| gist);
+        !reason.contains(detail.as_str()) && !reason.contains(gist)
+    };
+    words.extend(attempt.detail.as_ref().filter(news).cloned());
+    words.join("  ")
+}
+
+/// A name of the database's as people read it.
+fn spaced(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// What comes next for a line, and when.
@@ -94,6 +118,9 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
         }
         "held" => "nothing; it waits for a person".to_owned(),
         "completed" => "nothing; it is delivered".to_owned(),
+        "failed" if line.upstream_order_id.is_some() => {
+            "nothing; it was ordered, and was not delivered".to_owned()
+        }
         "failed" => "nothing; it bought nothing and will not".to_owned(),
         "cancelled" => "nothing; it was withdrawn".to_owned(),
         other => format!("unknown status {other}: is a newer version running?"),
@@ -103,23 +130,43 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
 fn render_event(event: &EventReport) -> String {
     let line = event.line.map_or_else(String::new, |line| format!("line {line}"));
     let detail = match &event.detail {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| {
-                format!(
-                    "{key}: {}",
-                    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-                )
-            })
-            .collect::<Vec<_>>()
-            .join("; "),
+        Value::Object(fields) => render_fields(fields),
         Value::Null => String::new(),
         other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
             other.to_string()
         }
     };
-    format!("{}  {line:<8}{:<18}{detail}", time(event.at), event.event)
+    format!("{}  {line:<8}{:<18}{detail}", time(event.at), spaced(&event.event))
+}
+
+/// The fields of an event that are told in words of their own, in this order: what stands before and behind the value.
+const WORDED: [(&str, &str, &str); 8] = [
+    ("tag", "", ""),
+    ("upstream_order_id", "LJPc order ", ""),
+    ("site_id", "site ", ""),
+    ("cost", "", " EUR without VAT"),
+    ("price", "", " EUR without VAT"),
+    ("simple_status", "LJPc says ", ""),
+    ("reason", "", ""),
+    ("outcome", "", ""),
+];
+
+fn render_fields(fields: &serde_json::Map<String, Value>) -> String {
+    let worded = WORDED.iter().filter_map(|(key, before, behind)| {
+        let value = fields.get(*key).filter(|value| !value.is_null())?;
+        Some(format!("{before}{}{behind}", plain(value)))
+    });
+    let others = fields
+        .iter()
+        // The attempt's id is for the log; `--json` has it.
+        .filter(|(key, value)| key.as_str() != "attempt" && !value.is_null())
+        .filter(|(key, _)| WORDED.iter().all(|(known, ..)| known != key))
+        .map(|(key, value)| format!("{}: {}", spaced(key), plain(value)));
+    worded.chain(others).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn render_email(email: &EmailReport, now: DateTime<Utc>) -> String {
@@ -127,32 +174,23 @@ fn render_email(email: &EmailReport, now: DateTime<Utc>) -> String {
         ("sent", Some(at), _) => format!("sent {}", time(at)),
         ("queued", _, Some(at)) if at > now => format!("tried again in {}", duration(now, at)),
         ("queued", ..) => "about to be sent".to_owned(),
+        ("disabled", ..) => "not sent: disabled".to_owned(),
         (status, ..) => status.to_owned(),
     };
+    let tries =
+        if email.attempts > 1 { format!(", {} tries", email.attempts) } else { String::new() };
     let error = email.last_error.as_ref().map(|error| format!("  {error}")).unwrap_or_default();
-    format!("{:<18}to the {:<10}{state}{error}", email.template, email.to)
+    format!("{:<18}to the {:<10}{state}{tries}{error}", email.template, email.to)
 }
 
 /// What a person can do about the lines that wait for one.
-fn what_to_type(order: &OrderReport) -> Vec<String> {
-    let mut commands = Vec::new();
-    for line in &order.lines {
-        match line.status.as_str() {
-            "in_doubt" => {
-                let tag = line.placements.last().map_or("?", |placement| placement.tag.as_str());
-                commands.push(format!(
-                    "line {}: look in LJPc's panel for an order whose summary begins with \"{tag}:\"; \
-                     their support finds it by the jti or the time above",
-                    line.line
-                ));
-            }
-            "held" if !line.sent => commands.push(format!(
-                "line {}: nothing was sent for it; correct the order and submit it under a new reference",
-                line.line
-            )),
-            _ => {}
-        }
-    }
+fn what_to_do(order: &OrderReport) -> Vec<String> {
+    let mut commands: Vec<String> = order
+        .lines
+        .iter()
+        .flat_map(|line| [bought_twice(line, order), what_to_do_about(line)])
+        .flatten()
+        .collect();
     let cancellable = order.finished_at.is_none()
         && order
             .lines
@@ -162,6 +200,44 @@ fn what_to_type(order: &OrderReport) -> Vec<String> {
         commands.push(format!("provisor order cancel {}", order.reference));
     }
     commands
+}
+
+/// Two orders upstream for one line: somebody must have one of them ended.
+fn bought_twice(line: &LineReport, order: &OrderReport) -> Option<String> {
+    let told =
+        |event: &&EventReport| event.event == "bought_twice" && event.line == Some(line.line);
+    let event = order.events.iter().find(told)?;
+    let late = event.detail.get("upstream_order_id").map_or("?".to_owned(), plain);
+    let kept = line.upstream_order_id.map_or("another".to_owned(), |id| id.to_string());
+    let tags: Vec<&str> = line.placements.iter().map(|it| it.tag.as_str()).collect();
+    Some(format!(
+        "line {}: BOUGHT TWICE: an answer came late for LJPc order {late}, and this line bears {kept}; \
+         look for all orders of {} in LJPc's panel, and have their support end those that are too many",
+        line.line,
+        tags.join(" and ")
+    ))
+}
+
+fn what_to_do_about(line: &LineReport) -> Option<String> {
+    match (line.status.as_str(), line.upstream_order_id) {
+        ("in_doubt", _) => {
+            let tag = line.placements.last().map_or("?", |placement| placement.tag.as_str());
+            Some(format!(
+                "line {}: look in LJPc's panel for an order whose summary begins with \"{tag}:\"; \
+                 their support finds it by the jti or the time above",
+                line.line
+            ))
+        }
+        ("held", _) if !line.sent => Some(format!(
+            "line {}: nothing was sent for it; correct the order and submit it under a new reference",
+            line.line
+        )),
+        ("failed", Some(id)) => Some(format!(
+            "line {}: ask LJPc's support about order {id}, which they report as failed: whether it is charged",
+            line.line
+        )),
+        _ => None,
+    }
 }
 
 fn time(at: DateTime<Utc>) -> String {

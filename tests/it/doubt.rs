@@ -94,7 +94,7 @@ async fn late_record(
 }
 
 /// Records a late answer, and once more: its run has lost the line, yet the truth enters, once.
-async fn answer_late(house: &House, tag: &str, truth: (Outcome, Option<i64>)) {
+pub(crate) async fn answer_late(house: &House, tag: &str, truth: (Outcome, Option<i64>)) {
     let db = database(house);
     let record = late_record(house, &db, tag, truth).await;
     for _ in 0..2 {
@@ -106,7 +106,7 @@ async fn answer_late(house: &House, tag: &str, truth: (Outcome, Option<i64>)) {
 }
 
 /// What a person does who says that a placement does not exist upstream.
-async fn declare_absent(house: &House, reference: &str) {
+pub(crate) async fn declare_absent(house: &House, reference: &str) {
     let line = house.line(reference, 0).await;
     let id = line.id;
     assert_eq!(line.status, "in_doubt");

@@ -9,6 +9,8 @@ mod documents;
 #[cfg(test)]
 mod doubt;
 #[cfg(test)]
+mod emails_owed;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod intake;
@@ -16,6 +18,8 @@ mod intake;
 mod lines;
 #[cfg(test)]
 mod look;
+#[cfg(test)]
+mod order_show;
 #[cfg(test)]
 mod placement;
 #[cfg(test)]

@@ -48,6 +48,13 @@ pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
     Ok(Database::new(database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?)
 }
 
+/// The same for a command that a person waits for: it tells at once why the database can't be reached.
+pub async fn connect_now(settings: &Settings) -> anyhow::Result<Database> {
+    let db = connect(settings)?;
+    db.probe().await?;
+    Ok(db)
+}
+
 fn database_url(settings: &Settings) -> anyhow::Result<&str> {
     settings
         .database

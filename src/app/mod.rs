@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use build::{connect, connect_ljpc, email_sender};
+pub use build::{connect, connect_ljpc, connect_now, email_sender};
 
 use crate::{
     config::Settings,
@@ -23,8 +23,11 @@ use crate::{
 /// How often the schema is looked at, before the start and while running.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long taking leave may take.
-const LEAVE_MAX: Duration = Duration::from_secs(1);
+/// How long a look may take: readiness is asked for every few seconds, and must not be old.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+
+/// The part of the shutdown grace that is kept for taking leave: a tenth.
+const LEAVE_PART: u32 = 10;
 
 /// The process is taken for stuck when its runtime has not turned over for so long.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -40,6 +43,8 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
     let listener = TcpListener::bind(settings.http.listen)
         .await
         .with_context(|| format!("http.listen: can't listen on {}", settings.http.listen))?;
+    let listen = listener.local_addr().context("http.listen")?;
+    tracing::info!(%listen, version = env!("CARGO_PKG_VERSION"), "started");
     let gauges = told::Gauges { db: db.clone(), metrics: Arc::clone(&metrics) };
     let health = HealthState {
         heartbeat: heartbeat.clone(),
@@ -61,34 +66,44 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
             }
         }
     });
-    tracing::info!(listen = %settings.http.listen, version = env!("CARGO_PKG_VERSION"), "started");
     if wait_for_schema(&db, &ready, lifecycle).await {
         work(settings, lifecycle, &db, metrics, &ready, &tasks).await?;
     }
     lifecycle.stopped.cancel();
     tasks.close();
-    // A run that did not end within the grace keeps its group commit alive; the process ends without it.
-    let _ = tokio::time::timeout(LEAVE_MAX, tasks.wait()).await;
-    let _ = tokio::time::timeout(LEAVE_MAX, db.close()).await;
+    let leaving = async {
+        tasks.wait().await;
+        db.close().await;
+    };
+    if tokio::time::timeout(settings.queue.shutdown_grace / LEAVE_PART, leaving).await.is_err() {
+        tracing::warn!("took no leave within queue.shutdown_grace; leases run out by themselves");
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Looks whether the database answers and its schema serves this binary.
+async fn look(db: &Database) -> Readiness {
+    match tokio::time::timeout(LOOK_MAX, db.schema_state()).await {
+        Ok(Ok(SchemaState::Serves)) => Readiness::Ready,
+        Ok(Ok(SchemaState::Lacking(reason))) => Readiness::NotReady(reason),
+        Ok(Err(error)) => {
+            tracing::debug!(error = %crate::causes::causes(&error), "the database does not answer");
+            Readiness::NotReady("the database does not answer".to_owned())
+        }
+        Err(_) => Readiness::NotReady("the database does not answer in time".to_owned()),
+    }
 }
 
 /// Waits for a schema that serves this binary. `false`: told to stop first.
 async fn wait_for_schema(db: &Database, ready: &ReadinessSender, lifecycle: &Lifecycle) -> bool {
     let mut told = None;
     loop {
-        let reason = match db.schema_state().await {
-            Ok(SchemaState::Serves) => return true,
-            Ok(SchemaState::Lacking(reason)) => reason,
-            Err(error) => {
-                tracing::debug!(
-                    error = %crate::causes::causes(&error),
-                    "waiting for the database"
-                );
-                "the database does not answer".to_owned()
-            }
+        let looked = tokio::select! {
+            looked = look(db) => looked,
+            () = lifecycle.stop.cancelled() => return false,
         };
+        let Readiness::NotReady(reason) = looked else { return true };
         if told.as_ref() != Some(&reason) {
             tracing::warn!(reason, "waiting");
             ready.send_replace(Readiness::NotReady(reason.clone()));
@@ -141,14 +156,13 @@ async fn work(
 /// Tells whether the database answers, until told to stop.
 async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Lifecycle) {
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        let looking = async {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            look(db).await
+        };
+        let now = tokio::select! {
+            now = looking => now,
             () = lifecycle.stop.cancelled() => return,
-        }
-        let now = match db.schema_state().await {
-            Ok(SchemaState::Serves) => Readiness::Ready,
-            Ok(SchemaState::Lacking(reason)) => Readiness::NotReady(reason),
-            Err(_) => Readiness::NotReady("the database does not answer".to_owned()),
         };
         ready.send_if_modified(|before| {
             let changed = *before != now;
@@ -159,8 +173,7 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
 }
 
 async fn drain(engine: &Engine, grace: Duration) {
-    // What is left of the grace is for taking leave. Longer than ljpc.timeout all the same: config checks that.
-    let patience = grace.saturating_sub(LEAVE_MAX).max(grace / 2);
+    let patience = grace - grace / LEAVE_PART;
     if tokio::time::timeout(patience, engine.drained()).await.is_err() {
         tracing::warn!(
             "not everything ended within queue.shutdown_grace; what is left is released"

@@ -1,12 +1,13 @@
 //! `provisor check`: on one screen, what is well and what is not.
 
+use anyhow::bail;
 use serde::Serialize;
 
 use super::{Failed, output, unobserved};
 use crate::{
     app,
     config::{self, Need, Settings, Sources},
-    db::schema::SchemaState,
+    db::{Database, schema::SchemaState},
     mail::Templates,
 };
 
@@ -21,10 +22,11 @@ struct Finding {
 pub(super) async fn check(sources: &Sources, json: bool) -> Result<(), Failed> {
     let settings = config::load(sources, &[Need::Database, Need::Ljpc, Need::Email])
         .map_err(Failed::Configuration)?;
+    let database = app::connect_now(&settings).await;
     let findings = [
         Finding { what: "configuration", ok: true, detail: "complete and consistent".to_owned() },
-        finding("database", database(&settings).await),
-        finding("schema", schema(&settings).await),
+        finding("database", version(&database).await),
+        finding("schema", schema(&database).await),
         finding("LJPc", ljpc(&settings).await),
         finding("email templates", templates(&settings)),
         finding("mail server", mail_server(&settings).await),
@@ -47,14 +49,16 @@ fn finding(what: &'static str, result: anyhow::Result<String>) -> Finding {
     }
 }
 
-async fn database(settings: &Settings) -> anyhow::Result<String> {
-    let db = app::connect(settings)?;
-    let version = db.server_version().await?;
-    Ok(format!("PostgreSQL {version} answers"))
+async fn version(database: &anyhow::Result<Database>) -> anyhow::Result<String> {
+    match database {
+        Ok(db) => Ok(format!("PostgreSQL {} answers", db.server_version().await?)),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    }
 }
 
-async fn schema(settings: &Settings) -> anyhow::Result<String> {
-    match app::connect(settings)?.schema_state().await? {
+async fn schema(database: &anyhow::Result<Database>) -> anyhow::Result<String> {
+    let Ok(db) = database else { bail!("not looked at, since the database does not answer") };
+    match db.schema_state().await? {
         SchemaState::Serves => Ok("serves this version".to_owned()),
         SchemaState::Lacking(reason) => Err(anyhow::anyhow!(reason)),
     }

@@ -54,9 +54,8 @@ enum Command {
     /// Lets the queue go on after a failover or a mended key.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
-    /// Stands in for the upstream and the mail server, so that a shop can be tried out without buying anything.
+    // No comment for help here: it would take the place of the longer one at the arguments.
     Sandbox(SandboxArgs),
-    /// Shows the main job from SQL to delivered, with a private PostgreSQL, the sandbox and a daemon of its own.
     Demo(demo::DemoArgs),
 }
 
@@ -133,7 +132,7 @@ fn init_logs(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn migrate(settings: &Settings) -> Result<(), Failed> {
-    let db = app::connect(settings)?;
+    let db = app::connect_now(settings).await?;
     db.migrate().await.map_err(anyhow::Error::from)?;
     output::line("The schema `provisor` is up to date.");
     Ok(())

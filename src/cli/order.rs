@@ -3,7 +3,10 @@
 use std::{io::Read as _, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use serde_json::{Value, json};
 
 use super::{Failed, output, report::render_order};
@@ -24,8 +27,8 @@ pub(super) enum OrderCommand {
     },
     /// Lists orders, the newest first.
     List {
-        /// Only those with this status: accepted, `in_progress`, completed, partial, failed, cancelled, attention.
-        #[arg(long)]
+        /// Only those with this status.
+        #[arg(long, value_parser = statuses())]
         status: Option<OrderStatus>,
         /// At most so many.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
@@ -52,8 +55,14 @@ pub(super) enum OrderCommand {
     },
 }
 
+/// The statuses by name, so that help and errors list them.
+fn statuses() -> impl TypedValueParser<Value = OrderStatus> {
+    PossibleValuesParser::new(OrderStatus::ALL.iter().map(|status| status.as_str()))
+        .try_map(|name| name.parse::<OrderStatus>())
+}
+
 pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<(), Failed> {
-    let db = app::connect(settings)?;
+    let db = app::connect_now(settings).await?;
     match command {
         OrderCommand::Submit { file, json } => {
             let document = read_document(&file)?;
@@ -115,8 +124,14 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
     Ok(())
 }
 
-/// The server's own words where it refused the content, the whole chain else.
+/// The server's own words where it refused the content, the cure where the schema is missing, the whole chain else.
 fn explain(error: &DbError) -> anyhow::Error {
+    // An unknown schema, table or function.
+    if error.sqlstate().is_some_and(|code| ["3F000", "42P01", "42883"].contains(&code.as_str())) {
+        return anyhow::anyhow!(
+            "the database has no schema `provisor` that this version knows: run `provisor migrate`"
+        );
+    }
     let refusal = error
         .sqlstate()
         .filter(|code| ["22023", "23505", "P0002", "22P02"].contains(&code.as_str()))

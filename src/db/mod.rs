@@ -6,7 +6,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    PgConnection, PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -27,6 +27,9 @@ pub use error::DbError;
 
 /// How long one call may take, connecting included.
 const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// How long it may take to tell whether the database can be connected to.
+const PROBE_MAX: Duration = Duration::from_secs(5);
 
 /// A pool of connections, every call on which has a deadline.
 #[derive(Clone, Debug)]
@@ -58,6 +61,21 @@ impl Database {
             .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
         Ok(Self { pool })
+    }
+
+    /// Connects once, outside the pool, and so tells why that can't be done: the pool tries on until its time is up, and
+    /// then knows only that.
+    pub async fn probe(&self) -> Result<(), DbError> {
+        let what = "connecting";
+        let options = self.pool.connect_options();
+        let connecting = PgConnection::connect_with(&options);
+        match tokio::time::timeout(PROBE_MAX, connecting).await {
+            Ok(connected) => {
+                let connection = connected.map_err(|error| DbError::sql(what, error))?;
+                connection.close().await.map_err(|error| DbError::sql(what, error))
+            }
+            Err(_) => Err(DbError::Deadline { what, limit: PROBE_MAX }),
+        }
     }
 
     /// The pool itself, for what brings its own deadline: migrations, LISTEN.

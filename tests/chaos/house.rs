@@ -45,7 +45,7 @@ impl House {
             format!("provisor_chaos_{id}"),
             std::env::temp_dir().join(format!("provisor-chaos-{id}")),
         );
-        std::fs::create_dir(&folder).expect("a folder for logs and mails");
+        std::fs::create_dir_all(folder.join("logs")).expect("a folder for logs and mails");
         let sandbox = sandbox::start(SandboxOptions {
             listen: ([127, 0, 0, 1], 0).into(),
             smtp_listen: ([127, 0, 0, 1], 0).into(),
@@ -105,17 +105,15 @@ impl House {
         .collect()
     }
 
-    /// The log of the daemons that run in this place, one after the other.
-    pub(crate) fn log(&self, place: usize) -> PathBuf {
-        self.folder.join(format!("daemon-{place}.log"))
+    /// The folder of the daemons' logs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
     }
 
     /// All that daemons have logged.
     pub(crate) fn logged(&self) -> String {
-        (0..)
-            .map(|place| self.log(place))
-            .take_while(|log| log.exists())
-            .map(|log| std::fs::read_to_string(log).expect("logs are text"))
+        let logs = std::fs::read_dir(self.logs()).expect("the folder is there");
+        logs.map(|log| std::fs::read_to_string(log.expect("listed").path()).expect("logs are text"))
             .collect()
     }
 

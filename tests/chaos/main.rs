@@ -29,11 +29,12 @@ async fn killed_daemons_buy_nothing_twice_and_lose_nothing() {
     let verdict = weather("killed", Manner::Kill, orders(2_000)).await;
     verdict.assert_exactly_once();
     assert!(verdict.stops > 0, "nothing was killed: the orders were too few");
+    assert!(verdict.completed > verdict.orders / 2, "so many doubts prove nothing: {verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drained_daemons_leave_no_doubt() {
-    let verdict = weather("drained", Manner::Drain, orders(2_000)).await;
+    let verdict = weather("drained", Manner::Drain, orders(1_000)).await;
     verdict.assert_exactly_once();
     assert!(verdict.stops > 0, "nothing was stopped: the orders were too few");
     assert_eq!(verdict.in_doubt, 0, "a daemon that drains waits for its answers");

@@ -1,6 +1,6 @@
 //! Who is stopped when.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
@@ -30,24 +30,13 @@ pub(crate) struct Storm {
     blowing: Option<JoinHandle<Vec<DateTime<Utc>>>>,
 }
 
-/// Where a daemon is, and how the next one there is started.
-struct Place {
-    env: Vec<(String, String)>,
-    log: PathBuf,
-}
-
-impl Place {
-    fn start(&self) -> Daemon {
-        Daemon::start(&self.env, &self.log)
-    }
-}
-
 impl Storm {
     pub(crate) fn start(house: &House, manner: Manner, seed: u64) -> Self {
-        let places: Vec<Place> =
-            (0..DAEMONS).map(|n| Place { env: house.environment(), log: house.log(n) }).collect();
+        let (env, logs) = (house.environment(), house.logs());
+        let lives =
+            (1..).map(move |life: u32| Daemon::start(&env, logs.join(format!("{life}.log"))));
         let calm = CancellationToken::new();
-        let blowing = tokio::spawn(blow(places, manner, Chance(seed), calm.clone()));
+        let blowing = tokio::spawn(blow(lives, manner, Chance(seed), calm.clone()));
         Self { calm, blowing: Some(blowing) }
     }
 
@@ -68,12 +57,12 @@ impl Drop for Storm {
 }
 
 async fn blow(
-    places: Vec<Place>,
+    mut lives: impl Iterator<Item = Daemon>,
     manner: Manner,
     mut chance: Chance,
     calm: CancellationToken,
 ) -> Vec<DateTime<Utc>> {
-    let mut daemons: Vec<Daemon> = places.iter().map(Place::start).collect();
+    let mut daemons: Vec<Daemon> = lives.by_ref().take(DAEMONS).collect();
     let mut stops = Vec::new();
     loop {
         let jitter = chance.below(STOP_INTERVAL_MS / 2);
@@ -83,7 +72,8 @@ async fn blow(
             () = calm.cancelled() => break,
         }
         let victim = usize::try_from(chance.below(DAEMONS as u64)).expect("a small number");
-        let daemon = std::mem::replace(&mut daemons[victim], places[victim].start());
+        let another = lives.next().expect("there are always more");
+        let daemon = std::mem::replace(&mut daemons[victim], another);
         match manner {
             Manner::Kill => daemon.kill().await,
             Manner::Drain => daemon.drain().await,

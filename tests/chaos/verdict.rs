@@ -11,6 +11,9 @@ use provisor::sandbox::{Mail, OrderSeen, SandboxOptions, Stage};
 
 use crate::house::{CUSTOMER_DOMAIN, CUSTOMER_NAME, House};
 
+/// A quarter of `queue.concurrency` sends emails, and only what is being sent may be sent again after a kill.
+const EMAILS_AT_A_TIME: usize = 16;
+
 /// What a run came to.
 pub(crate) struct Verdict {
     pub(crate) orders: usize,
@@ -204,6 +207,9 @@ impl Verdict {
                     ));
                 }
             }
+        }
+        if self.duplicate_mails > self.stops * EMAILS_AT_A_TIME {
+            self.wrong(format!("{} mails came twice", self.duplicate_mails));
         }
         for (id, copies) in arrived {
             self.wrong(format!("{} mails {id:?}, which were not in the outbox", copies.len()));

@@ -56,8 +56,8 @@ impl House {
         Self { world: World::new().await, sandbox, mails }
     }
 
-    /// The settings of a daemon of this house: quick, and with `changes` such as `("LJPC__TIMEOUT", "2s")`.
-    pub(crate) fn settings(&self, changes: &[(&str, &str)]) -> Settings {
+    /// The environment of a daemon of this house: quick, and with `changes` such as `("LJPC__TIMEOUT", "2s")`.
+    pub(crate) fn environment(&self, changes: &[(&str, &str)]) -> BTreeMap<String, String> {
         let mut env: BTreeMap<String, String> = [
             ("LJPC__BASE_URL", format!("http://{}", self.sandbox.ljpc_addr())),
             ("LJPC__API_KEY", SandboxOptions::default().api_key),
@@ -83,6 +83,12 @@ impl House {
         for (key, value) in changes {
             env.insert(format!("PROVISOR_{key}"), (*value).to_owned());
         }
+        env
+    }
+
+    /// The settings of such a daemon.
+    pub(crate) fn settings(&self, changes: &[(&str, &str)]) -> Settings {
+        let env = self.environment(changes);
         let needs = [Need::Database, Need::Ljpc, Need::Email];
         config::load(&Sources { env, config_file: None }, &needs).expect("the settings are good")
     }

@@ -5,6 +5,10 @@
 #[cfg(test)]
 mod after_intake;
 #[cfg(test)]
+mod binary;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod doubt;
@@ -14,6 +18,8 @@ mod emails_owed;
 mod house;
 #[cfg(test)]
 mod intake;
+#[cfg(test)]
+mod lifecycle;
 #[cfg(test)]
 mod lines;
 #[cfg(test)]

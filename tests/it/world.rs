@@ -132,11 +132,15 @@ fn server_url() -> String {
     })
 }
 
-/// Runs one statement in the database of `DATABASE_URL`.
+/// A connection to the database of `DATABASE_URL`, from which a test's own is managed.
+pub(crate) async fn administrator() -> PgConnection {
+    PgConnection::connect_with(&server()).await.expect("the server of DATABASE_URL answers")
+}
+
+/// Runs one statement there.
 async fn administer(sql: &str) {
-    let mut connection =
-        PgConnection::connect_with(&server()).await.expect("the server of DATABASE_URL answers");
-    connection
+    administrator()
+        .await
         .execute(AssertSqlSafe(sql.to_owned()))
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -1,0 +1,247 @@
+//! The daemon's life, from outside: it waits, works, tells how it is, and ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::{
+    binary::{Environment, Process, get, provisor},
+    house::{House, eventually, hosting},
+    world::World,
+};
+
+/// A house whose database may be taken away and brought back, without harm to any other test.
+async fn allow_connections(world: &World, allowed: bool) {
+    // A database can't be closed from within.
+    let name = &world.name;
+    let mut other = crate::world::administrator().await;
+    let sql = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}");
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut other).await.expect("the owner may do it");
+    if !allowed {
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(name)
+            .execute(&mut other)
+            .await
+            .expect("its connections can be ended");
+    }
+}
+
+async fn until_answer(address: std::net::SocketAddr, path: &str, status: u16, body: &str) {
+    eventually(&format!("{path} is {status} {body:?}"), async || {
+        let (now, text) = get(address, path).await;
+        now == status && text.contains(body)
+    })
+    .await;
+}
+
+/// The value of a series, as /metrics shows it.
+async fn metric(address: std::net::SocketAddr, series: &str) -> Option<f64> {
+    let (status, text) = get(address, "/metrics").await;
+    assert_eq!(status, 200);
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|value| value.parse().expect("a number"))
+}
+
+#[tokio::test]
+async fn a_daemon_waits_for_its_schema_and_then_works() {
+    let mut house = House::new().await;
+    house.world = World::empty().await;
+    let env = house.environment(&[]);
+    let mut daemon = Process::start(&["run"], &env);
+    let address = daemon.address().await;
+    until_answer(address, "/readyz", 503, "run `provisor migrate`").await;
+    assert_eq!(get(address, "/livez").await, (200, "alive\n".to_owned()));
+
+    assert_eq!(provisor(&["migrate"], &env).await.code, Some(0));
+    until_answer(address, "/readyz", 200, "ready").await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_daemon_that_waits_can_be_stopped() {
+    let mut house = House::new().await;
+    house.world = World::empty().await;
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    daemon.until_logged("waiting").await;
+    daemon.signal("INT").await;
+    assert!(daemon.ended().await.success());
+}
+
+/// The contract's metrics, section 5, each with its type.
+const METRICS: &[(&str, &str)] = &[
+    ("provisor_build_info", "gauge"),
+    ("provisor_orders_total", "counter"),
+    ("provisor_lines", "gauge"),
+    ("provisor_order_duration_seconds", "histogram"),
+    ("provisor_pickup_seconds", "histogram"),
+    ("provisor_jobs_total", "counter"),
+    ("provisor_job_duration_seconds", "histogram"),
+    ("provisor_queue_depth", "gauge"),
+    ("provisor_queue_oldest_due_seconds", "gauge"),
+    ("provisor_upstream_requests_total", "counter"),
+    ("provisor_upstream_request_duration_seconds", "histogram"),
+    ("provisor_upstream_circuit_open", "gauge"),
+    ("provisor_emails_total", "counter"),
+    ("provisor_outbox_oldest_seconds", "gauge"),
+    ("provisor_in_doubt_lines", "gauge"),
+    ("provisor_audit_last_success_timestamp_seconds", "gauge"),
+];
+
+#[tokio::test]
+async fn metrics_have_the_contracts_names_and_move() {
+    let house = House::new().await;
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    let address = daemon.until_ready().await;
+    let (_, text) = get(address, "/metrics").await;
+    for (name, kind) in METRICS {
+        let line = format!("# TYPE {name} {kind}");
+        assert!(text.lines().any(|is| is == line), "{line} is missing in\n{text}");
+    }
+    let counted = [
+        ("provisor_orders_total{status=\"completed\"}", 1.0),
+        ("provisor_order_duration_seconds_count", 1.0),
+        ("provisor_pickup_seconds_count", 1.0),
+        (
+            "provisor_upstream_requests_total{endpoint=\"POST /api/v1/orders\",outcome=\"ok\",\
+             provider=\"ljpc\"}",
+            1.0,
+        ),
+        ("provisor_emails_total{outcome=\"sent\",template=\"order_completed\"}", 1.0),
+    ];
+    for (series, _) in counted {
+        assert_eq!(metric(address, series).await, Some(0.0), "{series} exists from the start");
+    }
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    house.until_emailed().await;
+    for (series, value) in counted {
+        eventually(&format!("{series} is {value}"), async || {
+            metric(address, series).await == Some(value)
+        })
+        .await;
+    }
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
+async fn readiness_follows_the_database_and_liveness_does_not() {
+    let house = House::new().await;
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    let address = daemon.until_ready().await;
+    until_answer(address, "/readyz", 200, "ready").await;
+
+    allow_connections(&house.world, false).await;
+    until_answer(address, "/readyz", 503, "the database does not answer").await;
+    assert_eq!(get(address, "/livez").await.0, 200);
+    assert_eq!(get(address, "/metrics").await.0, 200);
+
+    allow_connections(&house.world, true).await;
+    until_answer(address, "/readyz", 200, "ready").await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_daemon_without_its_database_ends_within_its_grace() {
+    let house = House::new().await;
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    let address = daemon.until_ready().await;
+    allow_connections(&house.world, false).await;
+    until_answer(address, "/readyz", 503, "").await;
+    let began = Instant::now();
+    daemon.signal("TERM").await;
+    let status = daemon.ended().await;
+    let took = began.elapsed();
+    allow_connections(&house.world, true).await;
+    assert!(status.success(), "{status}");
+    // The grace of five seconds, and a busy machine.
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_the_answer_under_way_and_claims_nothing_more() {
+    let house = House::new().await;
+    let slow = json!({ "endpoint": "POST /api/v1/orders", "fault": "slow", "delay_ms": 1000 });
+    house.sandbox.state().add_fault(&slow).unwrap();
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    daemon.until_ready().await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    eventually("the order is under way", async || house.sandbox.state().orders().len() == 1).await;
+    assert_eq!(house.line_status("SHOP-1", 0).await, "placing", "the answer takes its time");
+
+    daemon.signal("TERM").await;
+    daemon.until_logged("draining: nothing more is claimed").await;
+    house.submit("SHOP-2", json!([hosting("example.org")])).await;
+    assert!(daemon.ended().await.success());
+    assert_eq!(house.line_status("SHOP-1", 0).await, "provisioning", "the answer is recorded");
+    assert_eq!(house.line_status("SHOP-2", 0).await, "pending");
+    assert_eq!(house.sandbox.state().summary().orders, 1);
+    let held: i64 = house
+        .world
+        .value("SELECT count(*) FROM provisor.wakes WHERE owner IS NOT NULL OR lease_until > now()")
+        .await;
+    let processes: i64 = house.world.value("SELECT count(*) FROM provisor.processes").await;
+    assert_eq!((held, processes), (0, 0), "it has taken its leave");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let house = House::new().await;
+    let slow = json!({ "endpoint": "POST /api/v1/orders", "fault": "slow", "delay_ms": 20_000 });
+    house.sandbox.state().add_fault(&slow).unwrap();
+    let changes =
+        [("LJPC__TIMEOUT", "25s"), ("QUEUE__LEASE", "30s"), ("QUEUE__SHUTDOWN_GRACE", "30s")];
+    let mut daemon = Process::start(&["run"], &house.environment(&changes));
+    daemon.until_ready().await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    eventually("the order is under way", async || house.sandbox.state().orders().len() == 1).await;
+    let began = Instant::now();
+    daemon.signal("TERM").await;
+    daemon.until_logged("draining: nothing more is claimed").await;
+    daemon.signal("TERM").await;
+    assert_eq!(daemon.ended().await.code(), Some(130));
+    assert!(began.elapsed() < Duration::from_secs(10), "it did not wait for the answer");
+    assert_eq!(house.line_status("SHOP-1", 0).await, "placing", "who comes next finds the doubt");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_clear_error() {
+    let house = House::new().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = provisor(&["run"], &house.environment(&[("HTTP__LISTEN", &address)])).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    let message =
+        format!("provisor: http.listen: can't listen on {address}: Address already in use");
+    assert!(ended.stderr.contains(&message), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_demo_shows_the_main_job_with_a_database_of_its_own() {
+    demo(&Environment::new()).await;
+}
+
+#[tokio::test]
+async fn the_demo_uses_the_database_that_is_named() {
+    let world = World::empty().await;
+    demo(&Environment::from([("DATABASE_URL".to_owned(), world.url())])).await;
+    let orders: i64 = world.value("SELECT count(*) FROM provisor.orders").await;
+    assert_eq!(orders, 6);
+}
+
+/// The demo ends by itself; the limit on commands bounds it.
+async fn demo(env: &Environment) {
+    let folder = std::env::temp_dir().join(format!("provisor-it-{}", uuid::Uuid::new_v4()));
+    let args = ["demo", "--delay", "500ms", "--dir", folder.to_str().unwrap()];
+    let ended = provisor(&args, env).await;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("Everything ended as expected."), "{}", ended.stdout);
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -23,6 +23,8 @@ mod lifecycle;
 #[cfg(test)]
 mod lines;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod look;
 #[cfg(test)]
 mod order_show;

@@ -1,0 +1,174 @@
+//! What the daemon logs: one JSON object a line, with the order's reference and line, and nothing of anybody's.
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    binary::{Process, get},
+    house::{House, hosting},
+};
+
+const KEY: &str = "marker-key-0b5e";
+const USER: &str = "marker-user-77aa";
+const PASSWORD: &str = "marker-password-93cd";
+const DATABASE_PASSWORD: &str = "marker-database-51fe";
+
+/// A customer of whom every value can be recognised.
+fn customer() -> Value {
+    json!({
+        "reference": "C-77",
+        "first_name": "Marker-Zaphod",
+        "last_name": "Marker-Beeblebrox",
+        "organization": "Marker-Heart-of-Gold",
+        "email": "marker.mailbox@example.com",
+        "phone": "+31698765432",
+        "address": "Marker-Street 42",
+        "postal_code": "9876ZX",
+        "city": "Marker-City",
+        "country": "NL",
+    })
+}
+
+/// What must not stand in any line, as it is or as it is written to the wire.
+fn private() -> Vec<String> {
+    let mut private: Vec<String> =
+        [KEY, USER, PASSWORD, DATABASE_PASSWORD].map(str::to_owned).into();
+    let customer = customer();
+    let fields = ["first_name", "last_name", "organization", "email", "phone", "address", "city"];
+    private.extend(fields.iter().map(|field| customer[field].as_str().unwrap().to_owned()));
+    private.push("98765432".to_owned());
+    private.push("9876ZX".to_owned());
+    // AUTH PLAIN sends NUL user NUL password in base64; AUTH LOGIN each by itself.
+    private.push("AG1hcmtlci11c2VyLTc3YWEAbWFya2VyLXBhc3N3b3JkLTkzY2Q=".to_owned());
+    private.push("bWFya2VyLXBhc3N3b3JkLTkzY2Q=".to_owned());
+    private
+}
+
+/// A mail server that takes every login and every mail.
+async fn mail_server() -> (std::net::SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, mails) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let sender = sender.clone();
+            tokio::spawn(async move { take_mail(stream, &sender).await });
+        }
+    });
+    (address, mails)
+}
+
+async fn take_mail(
+    stream: TcpStream,
+    mails: &tokio::sync::mpsc::UnboundedSender<String>,
+) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let mut login = false;
+    write.write_all(b"220 mail.example.com ready\r\n").await?;
+    while let Some(line) = lines.next_line().await? {
+        let answer = match line.split(' ').next().unwrap_or_default() {
+            "EHLO" => "250-mail.example.com\r\n250 AUTH PLAIN\r\n",
+            "AUTH" => {
+                login = true;
+                "235 welcome\r\n"
+            }
+            "MAIL" | "RCPT" | "RSET" | "NOOP" if login => "250 well\r\n",
+            "DATA" => {
+                write.write_all(b"354 go on\r\n").await?;
+                let mut mail = String::new();
+                while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
+                    mail.push_str(&line);
+                    mail.push('\n');
+                }
+                let _ = mails.send(mail);
+                "250 taken\r\n"
+            }
+            "QUIT" => return write.write_all(b"221 bye\r\n").await,
+            _ => "503 log in first\r\n",
+        };
+        write.write_all(answer.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn logs_at_their_most_talkative_hold_nothing_private() {
+    let house = House::with(|options| KEY.clone_into(&mut options.api_key)).await;
+    let (smtp, mut mails) = mail_server().await;
+    let smtp = format!("smtp://{USER}:{PASSWORD}@{smtp}");
+    // The server trusts whoever comes by its socket, and asks for no password; it is in the settings all the same.
+    let mut database = url::Url::parse(&house.world.url()).unwrap();
+    database.query_pairs_mut().append_pair("password", DATABASE_PASSWORD);
+    let changes = [
+        ("DATABASE__URL", database.as_str()),
+        ("LJPC__API_KEY", KEY),
+        ("EMAIL__SMTP_URL", &smtp),
+        ("EMAIL__DISABLED", ""),
+        ("LOG__FILTER", "trace"),
+    ];
+    let mut daemon = Process::start(&["run"], &house.environment(&changes));
+    let address = daemon.until_ready().await;
+    // Delivered, refused, in doubt, failed: each has its own words.
+    for (reference, fault) in [
+        ("SHOP-2", json!({ "fault": "status", "status": 422, "message": "no" })),
+        ("SHOP-3", json!({ "fault": "process_then_drop" })),
+        ("SHOP-4", json!({ "fault": "html" })),
+    ] {
+        let mut fault = fault;
+        fault["endpoint"] = json!("POST /api/v1/orders");
+        fault["match"] = json!({ "reference": reference });
+        house.sandbox.state().add_fault(&fault).unwrap();
+    }
+    for n in 1..=4 {
+        let document = json!({ "reference": format!("SHOP-{n}"), "customer": customer(),
+                               "lines": [hosting(&format!("example-{n}.nl"))] });
+        house.world.submit(&document).await.unwrap();
+    }
+    for (n, status) in [(1, "completed"), (2, "failed"), (3, "attention"), (4, "attention")] {
+        house.until_order(&format!("SHOP-{n}"), status).await;
+    }
+    house.until_emailed().await;
+    get(address, "/metrics").await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+
+    // It was really there to be logged: the mails hold it, and the server has taken the login.
+    let mail = mails.recv().await.unwrap();
+    assert!(
+        mail.contains("Marker-Zaphod") && mail.contains("marker.mailbox@example.com"),
+        "{mail}"
+    );
+    let lines = daemon.printed();
+    assert!(lines.len() > 100, "that was not all: {} lines", lines.len());
+    for line in &lines {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(event["timestamp"].is_string() && event["level"].is_string(), "{line}");
+    }
+    let mut told: Vec<String> = Vec::new();
+    for private in private() {
+        let in_line = lines.iter().find(|line| line.contains(&private));
+        told.extend(in_line.map(|line| format!("{private}: {line}")));
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[tokio::test]
+async fn what_happens_to_a_line_is_logged_with_its_reference() {
+    let house = House::new().await;
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    daemon.until_ready().await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    for message in ["sending", "accepted"] {
+        let event = daemon.until_logged(message).await;
+        assert_eq!(event["spans"][0]["reference"], "SHOP-1", "{event}");
+        assert_eq!(event["spans"][0]["line"], 0, "{event}");
+        assert_eq!(event["tag"], "SHOP-1/0", "{event}");
+    }
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}

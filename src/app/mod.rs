@@ -173,7 +173,7 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
 }
 
 async fn drain(engine: &Engine, grace: Duration) {
-    let patience = grace - grace / LEAVE_PART;
+    let patience = grace.saturating_sub(grace / LEAVE_PART);
     if tokio::time::timeout(patience, engine.drained()).await.is_err() {
         tracing::warn!(
             "not everything ended within queue.shutdown_grace; what is left is released"

@@ -17,13 +17,16 @@ use sqlx::{
 };
 
 /// Shops that submit at the same time.
-const SHOPS: u32 = 4;
+const SHOPS: usize = 4;
+
+/// One for each shop, and one that looks.
+const CONNECTIONS_MAX: u32 = 5;
 
 /// How long the orders may take to settle. A rate of ten a second would be a defect even on a busy machine.
 const PATIENCE_PER_ORDER: Duration = Duration::from_millis(100);
 
 /// What the orders that a kill holds up may take beyond that: leases, graces, retries.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What each customer is called: whoever logs it logs personal data.
 pub(crate) const CUSTOMER_NAME: &str = "Quetzalcoatl";
@@ -60,7 +63,7 @@ impl House {
         administer(&format!("CREATE DATABASE {name}")).await;
         let options = server().database(&name);
         let pool = PgPoolOptions::new()
-            .max_connections(SHOPS + 1)
+            .max_connections(CONNECTIONS_MAX)
             .connect_with(options)
             .await
             .expect("the new database can be connected to");
@@ -119,8 +122,8 @@ impl House {
 
     /// Submits so many orders, as several shops would, each order for a customer and a name of its own.
     pub(crate) async fn submit_orders(&self, orders: u32) {
-        let shops = (0..SHOPS).map(async |shop| {
-            for n in (shop..orders).step_by(SHOPS as usize) {
+        let shops = (0..orders).take(SHOPS).map(async |first| {
+            for n in (first..orders).step_by(SHOPS) {
                 self.submit(n).await;
             }
         });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use provisor::clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -71,14 +72,14 @@ async fn blow(
             () = tokio::time::sleep(pause) => {}
             () = calm.cancelled() => break,
         }
-        let victim = usize::try_from(chance.below(DAEMONS as u64)).expect("a small number");
+        let victim = usize::try_from(chance.below(2)).expect("a small number") % DAEMONS;
         let another = lives.next().expect("there are always more");
         let daemon = std::mem::replace(&mut daemons[victim], another);
         match manner {
             Manner::Kill => daemon.kill().await,
             Manner::Drain => daemon.drain().await,
         }
-        stops.push(Utc::now());
+        stops.push(clock::now());
     }
     for daemon in daemons {
         daemon.drain().await;

@@ -19,7 +19,7 @@ use tokio::{
 use crate::house::eventually;
 
 /// How long any command may take.
-const COMMAND_MAX: Duration = Duration::from_secs(60);
+const COMMAND_MAX: Duration = Duration::from_mins(1);
 
 /// Environment variables of a process.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -135,8 +135,13 @@ impl Process {
 
     /// Waits for its end, and for the last of what it has printed.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let ended = tokio::time::timeout(COMMAND_MAX, self.child.wait()).await;
-        let status = ended.expect("it ends in time").expect("it can be waited for");
+        let Ok(ended) = tokio::time::timeout(COMMAND_MAX, self.child.wait()).await else {
+            // Killed at once it would leave behind what it has started itself, such as a PostgreSQL.
+            self.signal("TERM").await;
+            let _ = tokio::time::timeout(COMMAND_MAX, self.child.wait()).await;
+            panic!("it goes on and on:\n{}", self.printed().join("\n"));
+        };
+        let status = ended.expect("it can be waited for");
         for reading in &mut self.reading {
             reading.await.expect("nothing but reading");
         }

@@ -11,7 +11,7 @@ use crate::{
     world::World,
 };
 
-/// A house whose database may be taken away and brought back, without harm to any other test.
+/// Takes a test's database away, or brings it back, without harm to any other test.
 async fn allow_connections(world: &World, allowed: bool) {
     // A database can't be closed from within.
     let name = &world.name;
@@ -236,12 +236,14 @@ async fn the_demo_uses_the_database_that_is_named() {
     assert_eq!(orders, 6);
 }
 
-/// The demo ends by itself; the limit on commands bounds it.
+/// The demo ends by itself, and well.
 async fn demo(env: &Environment) {
     let folder = std::env::temp_dir().join(format!("provisor-it-{}", uuid::Uuid::new_v4()));
     let args = ["demo", "--delay", "500ms", "--dir", folder.to_str().unwrap()];
-    let ended = provisor(&args, env).await;
-    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    assert!(ended.stdout.contains("Everything ended as expected."), "{}", ended.stdout);
+    let mut demo = Process::start(&args, env);
+    let status = demo.ended().await;
+    let printed = demo.printed();
+    assert!(status.success(), "{status}\n{}", printed.join("\n"));
+    assert!(printed.contains(&"Everything ended as expected.".to_owned()), "{printed:?}");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -72,7 +72,8 @@ async fn blow(
             () = tokio::time::sleep(pause) => {}
             () = calm.cancelled() => break,
         }
-        let victim = usize::try_from(chance.below(2)).expect("a small number") % DAEMONS;
+        // One of the two.
+        let victim = usize::from(chance.below(2) == 1);
         let another = lives.next().expect("there are always more");
         let daemon = std::mem::replace(&mut daemons[victim], another);
         match manner {

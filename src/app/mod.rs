@@ -131,7 +131,11 @@ async fn work(
     let alarm = Alarm::default();
     let parts = build::parts(settings, lifecycle, db, &metrics, &presence, &alarm, tasks)?;
     let engine = parts.engine;
-    let mut vital = spawn_vital(settings, lifecycle, db, &presence, &alarm, &parts.guest, &engine);
+    let fetching = TaskTracker::new();
+    let mut vital = spawn_vital(settings, lifecycle, db, &presence, &alarm, &parts.guest);
+    let (fetcher, stop) = (engine.clone(), lifecycle.stop.clone());
+    vital.spawn(fetching.track_future(async move { fetcher.run(stop).await }));
+    fetching.close();
     ready.send_replace(Readiness::Ready);
     tracing::info!(owner = %presence.owner(), "ready");
     tokio::select! {
@@ -144,12 +148,12 @@ async fn work(
     }
     ready.send_replace(Readiness::Draining);
     tracing::info!("draining: nothing more is claimed");
-    drain(&engine, settings.queue.shutdown_grace).await;
+    drain(&engine, &fetching, settings.queue.shutdown_grace).await;
     parts.mailer.close().await;
     lifecycle.stopped.cancel();
-    while let Some(ended) = vital.join_next().await {
-        ended.context("a part of the daemon has panicked")?;
-    }
+    // The heartbeat's last act is to take leave; the rest is waited for by the caller.
+    let left = async { while vital.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(settings.queue.shutdown_grace / LEAVE_PART, left).await;
     Ok(())
 }
 
@@ -172,9 +176,16 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
     }
 }
 
-async fn drain(engine: &Engine, grace: Duration) {
-    let patience = grace.saturating_sub(grace / LEAVE_PART);
-    if tokio::time::timeout(patience, engine.drained()).await.is_err() {
+/// Waits until all that was claimed has ended, within the grace. The fetcher may be waiting for a database that is away,
+/// so it counts as well; that it died is an error of the whole process.
+/// Waits for the fetcher, which claims nothing more, and then for what runs.
+async fn drain(engine: &Engine, fetching: &TaskTracker, grace: Duration) {
+    let patience = grace - grace / LEAVE_PART;
+    let drained = async {
+        fetching.wait().await;
+        engine.drained().await;
+    };
+    if tokio::time::timeout(patience, drained).await.is_err() {
         tracing::warn!(
             "not everything ended within queue.shutdown_grace; what is left is released"
         );
@@ -189,15 +200,12 @@ fn spawn_vital(
     presence: &Presence,
     alarm: &Alarm,
     guest: &Arc<Guest>,
-    engine: &Engine,
 ) -> JoinSet<()> {
     let mut vital = JoinSet::new();
     // The heartbeat goes on through the drain: a process that still works still lives.
     let (telling, told_db, rung) = (presence.clone(), db.clone(), alarm.clone());
     let stopped = lifecycle.stopped.clone();
     vital.spawn(async move { telling.keep_telling(&told_db, jobs::LINE, &rung, stopped).await });
-    let (fetching, stop) = (engine.clone(), lifecycle.stop.clone());
-    vital.spawn(async move { fetching.run(stop).await });
     if settings.queue.listen {
         let (listening, rung) = (db.clone(), alarm.clone());
         let listen = async move { queue::listen::listen(&listening, &rung).await };

@@ -180,7 +180,7 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
 /// so it counts as well; that it died is an error of the whole process.
 /// Waits for the fetcher, which claims nothing more, and then for what runs.
 async fn drain(engine: &Engine, fetching: &TaskTracker, grace: Duration) {
-    let patience = grace - grace / LEAVE_PART;
+    let patience = grace.saturating_sub(grace / LEAVE_PART);
     let drained = async {
         fetching.wait().await;
         engine.drained().await;

@@ -197,7 +197,7 @@ mod tests {
     fn a_name_is_one_name_in_whatever_spelling() {
         let named = |kind, name: Option<&str>| LineState {
             domain: name.map(str::to_owned),
-            ..line(if kind == LineKind::Hosting { 1 } else { 0 }, kind, LineStatus::Pending)
+            ..line(i32::from(kind == LineKind::Hosting), kind, LineStatus::Pending)
         };
         for (hosted, registered, waits) in [
             (Some("example.nl"), Some("example.nl"), true),

@@ -37,7 +37,7 @@ use crate::house::{House, eventually, hosting};
 const POST: &str = "POST /api/v1/orders";
 
 pub(crate) const WAITS: Waits =
-    Waits { grace: Duration::from_secs(1), progress_after: Duration::from_secs(3600) };
+    Waits { grace: Duration::from_secs(1), progress_after: Duration::from_hours(1) };
 
 /// A pool of its own, as another process would have it.
 pub(crate) fn database(house: &House) -> Database {

@@ -374,7 +374,8 @@ async fn clumsy_engine(
     let ledger = Ledger::start(&tasks, &db, WAITS, alarm.clone(), observer.clone());
     let lines = CarryOutLine::new(ledger, Arc::clone(&guest), presence.clone(), waiting);
     let clumsy = Clumsy { house: Arc::clone(house), lines, harm: Mutex::new(harm) };
-    let handlers = HashMap::from([(jobs::LINE, Arc::new(clumsy) as Arc<dyn Handler>)]);
+    let clumsy: Arc<dyn Handler> = Arc::new(clumsy);
+    let handlers = HashMap::from([(jobs::LINE, clumsy)]);
     let claims = Database::new(&house.world.url(), 1, Durability::ClaimsOnly).expect("a URL");
     let engine = Engine::new(
         Parts {

@@ -1,6 +1,6 @@
 //! Lines on their way, beside the sandbox: what is ordered, what is held, what waits for what, what can be cancelled.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use provisor::sandbox::Stage;
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ async fn each_kind_is_one_upstream_order_of_one_line_that_bears_its_tag() {
         assert!(line.site_id.is_some() && line.upstream_order_id.is_some(), "{line:?}");
         assert_eq!((line.status.as_str(), line.why()), ("completed", ""));
         let (domain, cost) = (line.domain.unwrap_or_default(), line.cost.unwrap_or_default());
-        seen.push_str(&format!("{domain} {cost}\n"));
+        writeln!(seen, "{domain} {cost}").expect("a string takes all");
     }
     insta::assert_snapshot!("domains_and_costs_of_lines", seen);
     daemon.stop().await;

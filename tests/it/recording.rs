@@ -177,7 +177,10 @@ async fn each_record_of_an_order_that_goes_wrong_counts_once() {
         let change = match outcome {
             Outcome::Rejected => rejected(facts, Some("no")),
             Outcome::InDoubt => in_doubt(facts, "no answer".to_owned()),
-            _ => Change::to(facts, LineStatus::Pending, None, Then::Retry),
+            Outcome::Accepted
+            | Outcome::RateLimited
+            | Outcome::Unauthorized
+            | Outcome::NotSent => Change::to(facts, LineStatus::Pending, None, Then::Retry),
         };
         let mut answer = run.answer(attempt, outcome, change);
         answer.park = Some((Lane::Retry, Due::Never, 0));

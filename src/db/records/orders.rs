@@ -168,8 +168,8 @@ async fn write_statuses(
     Ok((ended, owed))
 }
 
-/// Pokes the lines that may have waited for one that has ended, of its order or of its name, and sets the alarm for the end of a doubt's grace and for
-/// the email that tells of progress.
+/// Pokes the lines that may have waited for one that has ended, of its order or of its name, and sets the alarm for the end
+/// of a doubt's grace and for the email that tells of progress.
 pub(super) async fn wake_waiting(
     connection: &mut PgConnection,
     changed: &[(&Record, &LineChange)],

@@ -1,6 +1,6 @@
 //! Lines on their way, beside the sandbox: what is ordered, what is held, what waits for what, what can be cancelled.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use provisor::sandbox::Stage;
 use serde_json::{Value, json};
@@ -57,15 +57,15 @@ async fn each_kind_is_one_upstream_order_of_one_line_that_bears_its_tag() {
 
     let summary = house.sandbox.state().summary();
     assert_eq!((summary.orders, summary.untagged, summary.most_per_tag), (count, 0, 1));
-    let mut seen = String::new();
+    let mut seen = Vec::new();
     for line in (0..).take(count) {
         let line = house.line("SHOP-1", line).await;
         assert!(line.site_id.is_some() && line.upstream_order_id.is_some(), "{line:?}");
         assert_eq!((line.status.as_str(), line.why()), ("completed", ""));
         let (domain, cost) = (line.domain.unwrap_or_default(), line.cost.unwrap_or_default());
-        writeln!(seen, "{domain} {cost}").expect("a string takes all");
+        seen.push(format!("{domain} {cost}"));
     }
-    insta::assert_snapshot!("domains_and_costs_of_lines", seen);
+    insta::assert_snapshot!("domains_and_costs_of_lines", seen.join("\n"));
     daemon.stop().await;
 }
 

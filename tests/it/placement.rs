@@ -124,7 +124,8 @@ async fn a_refusal_fails_the_line_for_good_with_the_upstreams_words() {
     for (reference, fault) in references.iter().zip(&faults) {
         house.until_order(reference, "failed").await;
         let line = house.line(reference, 0).await;
-        let message = fault["message"].as_str().unwrap_or("You can only create orders for yourself");
+        let foreign = "You can only create orders for yourself";
+        let message = fault["message"].as_str().unwrap_or(foreign);
         let reason = format!("LJPc refused the order: {message}");
         assert_eq!((line.status.as_str(), line.why()), ("failed", reason.as_str()), "{fault}");
         let (_, told) = house.order(reference).await;

@@ -61,7 +61,7 @@ async fn an_order_is_polled_from_pending_over_processing_to_its_site() {
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_that_show_nothing_new_write_nothing_and_stop_with_the_line() {
     let house = slow_house().await;
-    let daemon = house.daemon(&[]);
+    let daemon = house.daemon(&[("POLL__MAX_INTERVAL", "100ms")]);
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
     eventually("it is polled", async || !words(&house, "SHOP-1").await.is_empty()).await;
     let events = house.events("SHOP-1").await;
@@ -246,7 +246,7 @@ async fn assert_told_of_the_delay_once(house: &House, reference: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_wait_is_told_once_to_the_operator_and_to_the_customer() {
     let house = slow_house().await;
-    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "500ms")]);
+    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "500ms"), ("POLL__MAX_INTERVAL", "100ms")]);
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
     assert_told_of_the_delay_once(&house, "SHOP-1").await;
     house.drive("SHOP-1/0", Stage::Completed);
@@ -259,7 +259,7 @@ async fn a_long_wait_is_told_once_to_the_operator_and_to_the_customer() {
 async fn a_long_wait_is_told_also_while_the_upstream_gives_no_answer() {
     let house = slow_house().await;
     house.fault(&json!({ "endpoint": GET, "fault": "status", "status": 500, "times": 10_000 }));
-    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "500ms")]);
+    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "500ms"), ("POLL__MAX_INTERVAL", "100ms")]);
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
     assert_told_of_the_delay_once(&house, "SHOP-1").await;
     daemon.stop().await;

@@ -1,8 +1,9 @@
 //! The commands, from outside: what they print, and how they exit.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 use crate::{
     binary::{Environment, Process, get, provisor, provisor_reading},
@@ -111,7 +112,15 @@ async fn migrations_run_again_and_at_once_from_everywhere() {
     }
 }
 
-/// What `check` prints, without what differs from machine to machine.
+/// An address on which nobody listens, and nobody else can while the socket is kept.
+fn closed_port() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// What `check` has found: what, whether it is well, and more of it. Both forms must tell the same.
 async fn checked(env: &Environment) -> (Option<i32>, Vec<(String, bool, String)>) {
     let (text, data) = (provisor(&["check"], env).await, provisor(&["check", "--json"], env).await);
     assert_eq!(text.code, data.code, "{text:?} {data:?}");
@@ -152,8 +161,7 @@ async fn check_names_each_broken_thing_and_why() {
     let house = House::new().await;
     let empty = World::empty().await;
     let missing = house.world.url().replace(&house.world.name, "provisor_it_missing");
-    // Nothing listens there: it was free a moment ago.
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_kept, closed) = closed_port();
     let (closed_http, closed_smtp) = (format!("http://{closed}"), format!("smtp://{closed}"));
     let (closed_database, empty_url) = (format!("postgres://x@{closed}/x"), empty.url());
     for (key, value, expected) in [
@@ -291,7 +299,7 @@ async fn without_a_database_or_a_schema_a_command_says_so_at_once() {
     let bare = provisor(&["order", "list"], &database(&world.url())).await;
     assert_eq!(bare.code, Some(1), "{bare:?}");
     assert!(bare.stderr.contains("run `provisor migrate`"), "{bare:?}");
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_kept, closed) = closed_port();
     for args in [&["order", "list"][..], &["migrate"]] {
         let secret = format!("postgres://x:marker-of-the-password@{closed}/x");
         let away = provisor(args, &database(&secret)).await;

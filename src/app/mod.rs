@@ -176,9 +176,8 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
     }
 }
 
-/// Waits until all that was claimed has ended, within the grace. The fetcher may be waiting for a database that is away,
-/// so it counts as well; that it died is an error of the whole process.
-/// Waits for the fetcher, which claims nothing more, and then for what runs.
+/// Waits for the fetcher, which claims nothing more but may be waiting for a database that is away, and then for what
+/// runs; for both within the grace.
 async fn drain(engine: &Engine, fetching: &TaskTracker, grace: Duration) {
     let patience = grace.saturating_sub(grace / LEAVE_PART);
     let drained = async {

@@ -137,7 +137,7 @@ GRANT SELECT (id, template, order_id, line, status, attempts, created_at, settle
 -- Where the migrations' own record stands in this schema, the worker may see which of them have run.
 DO $$
 BEGIN
-    IF to_regclass('provisor._sqlx_migrations') IS NOT NULL THEN
-        GRANT SELECT ON provisor._sqlx_migrations TO provisor_worker, provisor_readonly;
+    IF to_regclass('provisor.schema_migrations') IS NOT NULL THEN
+        GRANT SELECT ON provisor.schema_migrations TO provisor_worker, provisor_readonly;
     END IF;
 END $$;

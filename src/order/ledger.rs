@@ -1,7 +1,7 @@
 //! The rules of the effect ledger: what may be learnt about a placement, and when there may be another.
 //!
 //! A *placement* is one row of `effects`: one thing that a line may have bought. Each time that its request may have been
-//! written to the wire is an *attempt*. The rules are pure, and `tests/model.rs` searches their interleavings.
+//! written to the wire is an *attempt*. The rules are pure, and `tests/model` searches their interleavings.
 
 use super::text_enum::text_enum;
 

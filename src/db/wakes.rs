@@ -5,7 +5,7 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -348,7 +348,7 @@ pub(super) async fn park(
     let (at, after): (Vec<Option<DateTime<Utc>>>, Vec<Option<i64>>) =
         parks.iter().map(|park| due_columns(park.due)).unzip();
     let tries: Vec<i32> = parks.iter().map(|park| park.tries).collect();
-    let held = sqlx::query_scalar!(
+    let held = sqlx::query!(
         "UPDATE provisor.wakes w
          SET lane = p.lane, tries = p.tries, owner = NULL, lease_until = '-infinity',
              due_at = CASE WHEN w.kicks <> p.kicks THEN clock_timestamp()
@@ -362,7 +362,7 @@ pub(super) async fn park(
          WHERE w.id = p.id AND w.run_token = p.run_token AND w.owner = p.owner
            AND p.id = ANY (ARRAY (SELECT q.id FROM provisor.wakes q WHERE q.id = ANY ($1)
                                   ORDER BY q.id FOR UPDATE))
-         RETURNING w.id",
+         RETURNING w.id, w.run_token",
         &ids,
         &tokens,
         &owners,
@@ -374,6 +374,7 @@ pub(super) async fn park(
     )
     .fetch_all(connection)
     .await?;
-    let held: std::collections::HashSet<i64> = held.into_iter().collect();
-    Ok(parks.iter().map(|park| held.contains(&park.fence.wake.0)).collect())
+    // By the token too: a group may hold a park of an earlier run of the same wake.
+    let held: HashSet<(i64, i64)> = held.into_iter().map(|row| (row.id, row.run_token)).collect();
+    Ok(parks.iter().map(|park| held.contains(&(park.fence.wake.0, park.fence.run_token))).collect())
 }

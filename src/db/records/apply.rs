@@ -5,7 +5,7 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{
-    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, orders,
+    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, orders, wakes,
 };
 use crate::db::wakes::{Park, park};
 use crate::order::{LineId, LineStatus};
@@ -33,21 +33,24 @@ pub(super) async fn apply(
     locking: Locking,
 ) -> Result<Batch, sqlx::Error> {
     let mut batch = Batch::default();
+    // Nobody's lock is waited for without end: the next group waits for this one.
+    sqlx::query!("SET LOCAL lock_timeout = '5s'").execute(&mut *connection).await?;
     let locked = orders::lock(connection, records, locking).await?;
-    let taken: Vec<(usize, &Record)> = records
+    let mut taken: Vec<(usize, &Record)> = records
         .iter()
         .enumerate()
         .filter(|(_, record)| !record.touches_order() || locked.contains(&record.order_id.0))
         .map(|(index, record)| (index, *record))
         .collect();
-    let held = held_wakes(connection, &taken).await?;
+    let wakes = wakes::lock(connection, &taken, locking).await?;
+    taken.retain(|(_, record)| !wakes.are_busy_for(record));
     let stood = line_statuses(connection, &taken).await?;
-    effects::learn(connection, &taken, &held).await?;
+    effects::learn(connection, &taken, &wakes).await?;
 
     let mut going = Vec::new();
     for (index, record) in taken {
         let expected = record.change.as_ref().map(|change| change.expected);
-        if !held.contains(&record.fence.wake.0) {
+        if !wakes.are_held_by(&record.fence) {
             batch.done.insert(index, Recorded::Stale);
         } else if expected.is_some() && stood.get(&record.line_id) != expected.as_ref() {
             batch.done.insert(index, Recorded::Conflict);
@@ -97,29 +100,6 @@ impl Record {
     pub(super) const fn touches_order(&self) -> bool {
         self.intent.is_some() || self.truth.is_some() || self.change.is_some()
     }
-}
-
-/// The wakes of these records that their runs still hold, locked.
-async fn held_wakes(
-    connection: &mut PgConnection,
-    taken: &[(usize, &Record)],
-) -> Result<HashSet<i64>, sqlx::Error> {
-    let ids: Vec<i64> = taken.iter().map(|(_, record)| record.fence.wake.0).collect();
-    let tokens: Vec<i64> = taken.iter().map(|(_, record)| record.fence.run_token).collect();
-    let owners: Vec<uuid::Uuid> = taken.iter().map(|(_, record)| record.fence.owner).collect();
-    let held = sqlx::query_scalar!(
-        "SELECT w.id FROM provisor.wakes w
-         JOIN unnest($1::bigint[], $2::bigint[], $3::uuid[]) AS f (id, run_token, owner)
-           ON w.id = f.id AND w.run_token = f.run_token AND w.owner = f.owner
-         WHERE w.id = ANY ($1)
-         ORDER BY w.id FOR NO KEY UPDATE OF w",
-        &ids,
-        &tokens,
-        &owners,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(held.into_iter().collect())
 }
 
 /// Where the lines stand now, under their orders' locks.

@@ -5,7 +5,7 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::json;
 use sqlx::PgConnection;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     Intent, LineChange, PLACE_ORDER, Record, Timeline, Truth,
     emails::{self, Owed},
+    wakes::LockedWakes,
 };
 use crate::order::{LineId, LineStatus, UpstreamOrderId, ledger::EffectState};
 
@@ -21,7 +22,7 @@ use crate::order::{LineId, LineStatus, UpstreamOrderId, ledger::EffectState};
 pub(super) async fn learn(
     connection: &mut PgConnection,
     taken: &[(usize, &Record)],
-    held: &HashSet<i64>,
+    wakes: &LockedWakes,
 ) -> Result<(), sqlx::Error> {
     let truths: Vec<(&Record, &Truth)> = taken
         .iter()
@@ -51,7 +52,7 @@ pub(super) async fn learn(
         };
         let after = before.learn(truth.outcome);
         states.push((row.id, after, truth.upstream_order_id));
-        if !held.contains(&record.fence.wake.0) {
+        if !wakes.are_held_by(&record.fence) {
             note_late_answer(connection, record, truth).await?;
         }
         if after == EffectState::Accepted && before != after && row.others_bought {

@@ -7,6 +7,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
@@ -23,6 +24,7 @@ mod effects;
 mod emails;
 mod orders;
 mod review;
+mod wakes;
 
 pub use emails::{EmailRecord, EmailResult};
 
@@ -143,6 +145,10 @@ pub struct Committed {
     pub ended: Vec<EndedOrder>,
 }
 
+/// How many records are committed by themselves at a time: one that waits for a lock does not hold up the others, and a
+/// few connections are left to the rest of the process.
+const SINGLES_MAX: usize = 4;
+
 /// How a transaction waits for locks that others hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Locking {
@@ -170,19 +176,26 @@ impl Database {
                 return committed;
             }
         }
-        for (index, record) in records.iter().enumerate() {
-            let result = match results.remove(&index) {
-                Some(result) => result,
-                None => match self.commit_together(&[record], waits, Locking::Wait).await {
-                    Ok(mut batch) => {
-                        committed.ended.extend(batch.ended);
-                        Ok(batch.done.remove(&0).unwrap_or(Recorded::Stale))
-                    }
-                    Err(error) => Err(error),
-                },
-            };
-            committed.results.push(result);
+        let left: Vec<usize> =
+            (0..records.len()).filter(|index| !results.contains_key(index)).collect();
+        for some in left.chunks(SINGLES_MAX) {
+            let singles =
+                some.iter().filter_map(|&index| {
+                    let record = records.get(index)?;
+                    Some(async move {
+                        (index, self.commit_together(&[record], waits, Locking::Wait).await)
+                    })
+                });
+            for (index, result) in join_all(singles).await {
+                let result = result.map(|mut batch| {
+                    committed.ended.append(&mut batch.ended);
+                    batch.done.remove(&0).unwrap_or(Recorded::Stale)
+                });
+                results.insert(index, result);
+            }
         }
+        // Each index has its result by now.
+        committed.results = (0..records.len()).filter_map(|index| results.remove(&index)).collect();
         committed
     }
 

@@ -34,26 +34,24 @@ pub(super) async fn lock(
         return Ok(HashSet::new());
     }
     let ids: Vec<i64> = ids.into_iter().collect();
-    let locked = match locking {
-        Locking::Skip => {
-            sqlx::query_scalar!(
-                "SELECT id FROM provisor.orders WHERE id = ANY ($1) ORDER BY id
+    let locked =
+        match locking {
+            Locking::Skip => {
+                sqlx::query_scalar!(
+                    "SELECT id FROM provisor.orders WHERE id = ANY ($1) ORDER BY id
                  FOR NO KEY UPDATE SKIP LOCKED",
-                &ids,
-            )
-            .fetch_all(connection)
-            .await?
-        }
-        Locking::Wait => {
-            sqlx::query!("SET LOCAL lock_timeout = '5s'").execute(&mut *connection).await?;
-            sqlx::query_scalar!(
+                    &ids,
+                )
+                .fetch_all(connection)
+                .await?
+            }
+            Locking::Wait => sqlx::query_scalar!(
                 "SELECT id FROM provisor.orders WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
                 &ids,
             )
             .fetch_all(connection)
-            .await?
-        }
-    };
+            .await?,
+        };
     Ok(locked.into_iter().collect())
 }
 

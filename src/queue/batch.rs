@@ -111,4 +111,31 @@ mod tests {
         assert!(batcher.submit(13).await.is_err());
         assert_eq!(batcher.submit(1).await.unwrap(), 1);
     }
+    #[tokio::test]
+    async fn a_full_queue_makes_its_callers_wait_and_forgets_none() {
+        let gate = Arc::new(Semaphore::new(0));
+        let opened = Arc::clone(&gate);
+        let batcher = Batcher::start(&TaskTracker::new(), 10, move |requests: Vec<usize>| {
+            let opened = Arc::clone(&opened);
+            async move {
+                let _ = opened.acquire().await.unwrap();
+                requests
+            }
+        });
+        let calls: Vec<_> = (0..WAITING_MAX + 500)
+            .map(|n| {
+                let batcher = batcher.clone();
+                tokio::spawn(async move { batcher.submit(n).await.unwrap() })
+            })
+            .collect();
+        while batcher.waiting.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(batcher.waiting.try_reserve().is_err());
+        gate.add_permits(1);
+        for (n, call) in calls.into_iter().enumerate() {
+            assert_eq!(call.await.unwrap(), n);
+        }
+        assert_eq!(batcher.waiting.capacity(), WAITING_MAX);
+    }
 }

@@ -34,6 +34,7 @@ mod placement;
 mod polling;
 #[cfg(test)]
 mod recording;
+mod queue;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]

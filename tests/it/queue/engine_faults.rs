@@ -1,0 +1,161 @@
+//! The engine while its connections fail, and what it finds again.
+
+use std::time::{Duration, Instant};
+
+use provisor::db::wakes::{Lane, WakeId};
+use provisor::queue::{EngineSettings, listen::listen};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::engine::{QUICK, SETTINGS, Works};
+use super::runs::submit_lines;
+use super::{database, insert_wakes, of_wake};
+use crate::house::{eventually, hosting, order};
+use crate::world::World;
+
+/// No test waits for a poll at this pace.
+const SLOW: EngineSettings = EngineSettings { poll_interval: Duration::from_hours(1), ..SETTINGS };
+
+/// Whether a connection of this database listens for new wakes.
+async fn is_listening(world: &World) -> bool {
+    world
+        .value(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity
+                            WHERE datname = current_database() AND query ILIKE 'LISTEN%')",
+        )
+        .await
+}
+
+fn start_listening(world: &World, works: &Works) -> JoinHandle<()> {
+    let (db, alarm) = (database(world, 2), works.alarm.clone());
+    tokio::spawn(async move { listen(&db, &alarm).await })
+}
+
+/// Ends connections of this database from the server's side, as a restart does.
+async fn terminate(world: &World, which: &str) -> i64 {
+    world
+        .value(&format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()
+               AND application_name = 'provisor' AND {which}"
+        ))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committed_order_is_heard_of_at_once() {
+    let world = World::new().await;
+    let works = Works::start(&world, SLOW).await;
+    let listening = start_listening(&world, &works);
+    eventually("it listens", async || is_listening(&world).await).await;
+    let mut quickest = Duration::MAX;
+    for n in 0..5 {
+        let line = submit_lines(&world, &format!("SHOP-{n}"), 1).await[0].1;
+        let committed = Instant::now();
+        eventually("the line is run", async || works.seen.runs_of(QUICK, line.0) > 0).await;
+        quickest = quickest.min(committed.elapsed());
+    }
+    // The quickest: the others may have met a machine that is busy with other tests.
+    assert!(quickest < Duration::from_millis(500), "{quickest:?}");
+    listening.abort();
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_listener_is_made_anew_and_what_it_missed_is_found() {
+    let world = World::new().await;
+    let works = Works::start(&world, SLOW).await;
+    let listening = start_listening(&world, &works);
+    eventually("it listens", async || is_listening(&world).await).await;
+    for n in 0..3 {
+        let mut shop = world.pool.begin().await.unwrap();
+        sqlx::query("SELECT provisor.submit_order($1)")
+            .bind(order(&format!("SHOP-{n}"), json!([hosting(&format!("shop-{n}.example.nl"))])))
+            .execute(&mut *shop)
+            .await
+            .unwrap();
+        assert_eq!(terminate(&world, "query ILIKE 'LISTEN%'").await, 1);
+        // Committed while nobody listens.
+        shop.commit().await.unwrap();
+        eventually("it is run", async || works.seen.runs() > n).await;
+        eventually("it listens again", async || is_listening(&world).await).await;
+    }
+    listening.abort();
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_notifications_the_poll_finds_what_came() {
+    let world = World::new().await;
+    let works = Works::start(&world, SETTINGS).await;
+    for subject in 1..=3 {
+        insert_wakes(&world, QUICK, Lane::Place, (subject, subject), "clock_timestamp()").await;
+        let committed = Instant::now();
+        eventually("it is run", async || works.seen.runs_of(QUICK, subject) == 1).await;
+        assert!(committed.elapsed() < 25 * SETTINGS.poll_interval, "{:?}", committed.elapsed());
+    }
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_outlives_the_servers_restart() {
+    let world = World::new().await;
+    let works = Works::start(&world, SETTINGS).await;
+    insert_wakes(&world, QUICK, Lane::Email, (1, 800), "clock_timestamp()").await;
+    works.alarm.ring();
+    for least in [50, 200, 400] {
+        eventually("it is busy", async || works.seen.wakes() > least).await;
+        assert!(terminate(&world, "true").await > 0);
+    }
+    insert_wakes(&world, QUICK, Lane::Place, (5001, 5001), "clock_timestamp()").await;
+    eventually("a new order is run", async || works.seen.runs_of(QUICK, 5001) == 1).await;
+    // What was claimed or to be parked when the connection was lost waits for its lease: give it back.
+    eventually("all else is run, or waits for its lease", async || {
+        let open =
+            "SELECT count(*) FROM provisor.wakes WHERE due_at <= now() AND lease_until <= now()";
+        world.value::<i64>(open).await == 0
+    })
+    .await;
+    world
+        .run(
+            "UPDATE provisor.wakes SET lease_until = '-infinity', due_at = clock_timestamp()
+             WHERE lease_until > now()",
+        )
+        .await;
+    eventually("all have run", async || works.seen.wakes() == 801).await;
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_below_the_watermark_is_found_all_the_same() {
+    let world = World::new().await;
+    let works = Works::start(&world, SETTINGS).await;
+    insert_wakes(&world, QUICK, Lane::Email, (1, 1), "clock_timestamp()").await;
+    eventually("the mark has risen", async || works.seen.wakes() == 1).await;
+
+    // Committed late, but within the slack: by the next look.
+    insert_wakes(&world, QUICK, Lane::Email, (2, 2), "clock_timestamp() - interval '1500 ms'")
+        .await;
+    let began = Instant::now();
+    eventually("it is run", async || works.seen.runs_of(QUICK, 2) == 1).await;
+    let within_the_slack = began.elapsed();
+    assert!(within_the_slack < Duration::from_secs(8), "{within_the_slack:?}");
+
+    // Far below the mark: a lease that has run out, and many that were committed far too late. The full scan finds them,
+    // within ten seconds, and all of them, not one claim's worth for each scan.
+    insert_wakes(&world, QUICK, Lane::Email, (11, 310), "now() - interval '1 hour'").await;
+    insert_wakes(&world, QUICK, Lane::Poll, (3, 3), "now() - interval '1 hour'").await;
+    world
+        .run(
+            "UPDATE provisor.wakes SET lease_until = clock_timestamp() + interval '1 s', run_token = 5,
+                    owner = gen_random_uuid()
+             WHERE id = 3 * 16 + 1",
+        )
+        .await;
+    let began = Instant::now();
+    eventually("all are run", async || works.seen.wakes() == 303).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert_eq!(of_wake::<i64>(&world, WakeId::new(QUICK, 3), "run_token").await, 6);
+    works.end().await;
+}

@@ -1,0 +1,147 @@
+//! The engine under load, and with nothing to do.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use provisor::db::wakes::Lane;
+use provisor::queue::{Alarm, Budget, EngineSettings, Gate};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::engine::{QUICK, SETTINGS, Works};
+use super::{database, insert_wakes};
+use crate::house::eventually;
+use crate::world::World;
+
+const BUSY: EngineSettings = EngineSettings { concurrency: 32, ..SETTINGS };
+
+/// A gate as the guest is one.
+struct Metered(Budget);
+
+impl Gate for Metered {
+    fn admit(&self, max: usize) -> usize {
+        self.0.take(max)
+    }
+    fn give_back(&self, n: usize) {
+        self.0.give_back(n);
+    }
+    fn lack(&self) {
+        self.0.want();
+    }
+}
+
+fn metered(world: &World, alarm: &Alarm, requests_per_second: u32) -> Arc<dyn Gate> {
+    Arc::new(Metered(Budget::start(
+        &TaskTracker::new(),
+        CancellationToken::new(),
+        database(world, 1),
+        "ljpc",
+        requests_per_second,
+        alarm.clone(),
+    )))
+}
+
+async fn insert_in_all_lanes(world: &World, each: i64) {
+    for (n, lane) in (0..).zip(Lane::ALL) {
+        insert_wakes(world, QUICK, lane, (n * each + 1, (n + 1) * each), "clock_timestamp()").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_engine_runs_each_wake_once() {
+    let world = World::new().await;
+    insert_in_all_lanes(&world, 1000).await;
+    let works = Works::start(&world, BUSY).await;
+    eventually("all have run", async || works.seen.wakes() == 5000).await;
+    assert!(works.seen.most_in_all.load(Ordering::Relaxed) <= 32);
+    let seen = Arc::clone(&works.seen);
+    works.end().await;
+    assert_eq!(seen.runs(), 5000);
+    let left = "SELECT count(*) FROM provisor.wakes
+                WHERE run_token <> 1 OR owner IS NOT NULL OR due_at <= now()";
+    assert_eq!(world.value::<i64>(left).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_engines_run_each_wake_once() {
+    let world = World::new().await;
+    insert_in_all_lanes(&world, 1000).await;
+    let works = [Works::start(&world, BUSY).await, Works::start(&world, BUSY).await];
+    let all = || works.iter().map(|works| works.seen.wakes()).sum::<usize>();
+    eventually("all have run", async || all() >= 5000).await;
+    let seen = [Arc::clone(&works[0].seen), Arc::clone(&works[1].seen)];
+    for works in works {
+        works.end().await;
+    }
+    assert_eq!(seen[0].runs() + seen[1].runs(), 5000);
+    assert!(seen.iter().all(|seen| seen.wakes() > 0), "both had their part");
+    let tokens = "SELECT count(*) FROM provisor.wakes WHERE run_token = 1";
+    assert_eq!(world.value::<i64>(tokens).await, 5000);
+}
+
+/// What a database has committed, by its own count, which lags by up to a second.
+async fn commits(world: &World) -> i64 {
+    world.value("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_engine_asks_little_and_reserves_nothing() {
+    let world = World::new().await;
+    let alarm = Alarm::default();
+    let gate = metered(&world, &alarm, 50);
+    let settings = EngineSettings { poll_interval: Duration::from_secs(1), ..BUSY };
+    let works = Works::with(&world, settings, gate, alarm).await;
+
+    // A rate can be seen in time alone.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let (before, began) = (commits(&world).await, Instant::now());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (after, seconds) = (commits(&world).await, began.elapsed().as_secs_f64());
+    let rate = f64::from(i32::try_from(after - before).unwrap()) / seconds;
+    assert!(rate <= 4.0, "{rate} statements a second");
+    assert!(rate >= 1.0, "it has stopped looking: {rate} statements a second");
+    let reserved = "SELECT count(*) FROM provisor.upstream_budgets WHERE tat > '-infinity'";
+    assert_eq!(world.value::<i64>(reserved).await, 0);
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scarce_budget_is_kept_and_shared_by_all_lanes() {
+    let world = World::new().await;
+    let alarm = Alarm::default();
+    insert_in_all_lanes(&world, 400).await;
+    let began = Instant::now();
+    let works = Works::with(&world, BUSY, metered(&world, &alarm, 100), alarm).await;
+    let of = |n: i64| {
+        (n * 400 + 1..=(n + 1) * 400).filter(|id| works.seen.runs_of(QUICK, *id) > 0).count()
+    };
+    eventually("each lane gets on beside a backlog of new orders", async || {
+        of(1) >= 10 && of(2) >= 10 && of(3) == 400 && of(4) == 400
+    })
+    .await;
+    let (new, underway) = (of(0), of(1) + of(2));
+    let allowed = began.elapsed().as_secs_f64() * 100.0 + 20.0;
+    let made = f64::from(u32::try_from(new + underway).unwrap());
+    assert!(made <= allowed, "{made} of {allowed}");
+    assert!(new > underway, "new orders come first: {new} to {underway}");
+    assert!(new < 400, "the backlog lasted");
+    works.end().await;
+}
+
+/// Work that goes no way upstream, without end, keeps nothing from being noticed that does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_emails_keeps_no_order_waiting() {
+    let world = World::new().await;
+    let alarm = Alarm::default();
+    insert_wakes(&world, QUICK, Lane::Email, (1, 20_000), "now() - interval '1 minute'").await;
+    let works = Works::with(&world, BUSY, metered(&world, &alarm, 100), alarm).await;
+    eventually("it is busy", async || works.seen.wakes() > 100).await;
+    insert_wakes(&world, QUICK, Lane::Place, (30_001, 30_001), "clock_timestamp()").await;
+    eventually("the order is run", async || works.seen.runs_of(QUICK, 30_001) == 1).await;
+    let emails: HashSet<i64> =
+        (1..=20_000).filter(|id| works.seen.runs_of(QUICK, *id) > 0).collect();
+    assert!(emails.len() < 20_000, "the backlog lasted");
+    works.end().await;
+}

@@ -1,0 +1,252 @@
+//! The plans of the queue's statements beside a million rows: the product's own text, as its own connection prepared it.
+
+use provisor::db::Database;
+use provisor::db::wakes::{ClaimedWake, Due, Lane, LaneLook};
+use provisor::order::LineId;
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::{claim, database, insert_wakes, park, runs};
+use crate::house::eventually;
+use crate::world::World;
+
+/// What a claim may read beside its rows: the way down to the head of each lane.
+const HEAD_BUFFERS_MAX: i64 = 64;
+
+/// What one claimed row may cost: its page and its entries, found, locked and written.
+const ROW_BUFFERS_MAX: i64 = 25;
+
+/// The modes in which the server plans a prepared statement: by its own choice, after six executions, and forced.
+const MODES: [&str; 3] = ["auto", "force_custom_plan", "force_generic_plan"];
+
+/// A statement's plan, as it was executed.
+struct Plan(Value);
+
+impl Plan {
+    /// All buffers that it touched.
+    fn buffers(&self) -> i64 {
+        let of = |what: &str| self.0[0]["Plan"][what].as_i64().expect("EXPLAIN counts buffers");
+        of("Shared Hit Blocks") + of("Shared Read Blocks")
+    }
+
+    /// Each node's type with its table or index.
+    fn nodes(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut left = vec![&self.0[0]["Plan"]];
+        while let Some(node) = left.pop() {
+            let name = |key: &str| node[key].as_str().unwrap_or_default();
+            found.push(format!(
+                "{} {} {}",
+                name("Node Type"),
+                name("Relation Name"),
+                name("Index Name")
+            ));
+            left.extend(node["Plans"].as_array().into_iter().flatten());
+        }
+        found
+    }
+
+    #[track_caller]
+    fn assert_scans_no_table(&self, what: &str) {
+        let nodes = self.nodes();
+        assert!(!nodes.iter().any(|node| node.starts_with("Seq Scan")), "{what}: {nodes:#?}");
+    }
+}
+
+/// The name under which the pool's one connection has prepared the statement that contains `text`.
+async fn prepared(db: &Database, text: &str) -> String {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM pg_prepared_statements WHERE position($1 IN statement) > 0
+         AND position('pg_prepared_statements' IN statement) = 0",
+    )
+    .bind(text)
+    .fetch_all(db.pool())
+    .await
+    .expect("prepared statements can be listed");
+    assert_eq!(names.len(), 1, "{text}: {names:?}");
+    names[0].clone()
+}
+
+/// Executes a prepared statement once more in this mode, and takes back what it did.
+async fn explain(db: &Database, name: &str, arguments: &str, mode: &str) -> Plan {
+    let mut transaction = db.pool().begin().await.expect("a transaction");
+    for sql in [
+        format!("SET LOCAL plan_cache_mode = {mode}"),
+        // No parallel workers of a busy machine in the count of buffers.
+        "SET LOCAL max_parallel_workers_per_gather = 0".to_owned(),
+    ] {
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await.expect("a setting");
+    }
+    let sql = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {name} ({arguments})");
+    let plan = sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+        .persistent(false)
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    transaction.rollback().await.expect("a rollback");
+    Plan(plan)
+}
+
+/// Fills the queue with a million rows, quickly: the index is made afterwards, as the migration makes it.
+async fn fill(world: &World, lanes: &[Lane], due_at: &str) {
+    let index: String = world.value("SELECT pg_get_indexdef('provisor.wakes_due'::regclass)").await;
+    world.run("DROP INDEX provisor.wakes_due; TRUNCATE provisor.wakes").await;
+    let each = 1_000_000 / i64::try_from(lanes.len()).expect("a few lanes");
+    for (n, lane) in (0..).zip(lanes) {
+        insert_wakes(world, 2, *lane, (n * each + 1, (n + 1) * each), due_at).await;
+    }
+    world.run(&index).await;
+    world.run("ANALYZE provisor.wakes").await;
+    assert_eq!(world.value::<i64>("SELECT count(*) FROM provisor.wakes").await, 1_000_000);
+}
+
+/// What the claim is given: `each` of every lane, `total` in all, and nothing before `watermark`.
+fn claim_arguments(each: i64, total: i64, watermark: &str) -> String {
+    format!(
+        "'{{0,1,2,3,4}}', '{{{each},{each},{each},{each},{each}}}',
+         array_fill(({watermark})::timestamptz, ARRAY[5]), {total}, 60000000, '{}'",
+        Uuid::nil()
+    )
+}
+
+async fn assert_claims_are_cheap(db: &Database, each: i64, total: i64, rows: i64) {
+    let name = prepared(db, "SET lease_until = now() +").await;
+    for mode in MODES {
+        for watermark in ["'epoch'", "now() - interval '2 s'", "now() - interval '1 hour'"] {
+            let plan = explain(db, &name, &claim_arguments(each, total, watermark), mode).await;
+            let what = format!("claim, {mode}, from {watermark}");
+            plan.assert_scans_no_table(&what);
+            let nodes = plan.nodes();
+            assert!(nodes.iter().any(|node| node.ends_with("wakes_due")), "{what}: {nodes:#?}");
+            let claimed = plan.0[0]["Plan"]["Actual Rows"].as_f64().expect("EXPLAIN counts rows");
+            assert!(claimed <= f64::from(i32::try_from(rows).expect("small")), "{what}: {claimed}");
+            let most = HEAD_BUFFERS_MAX + rows * ROW_BUFFERS_MAX;
+            assert!(plan.buffers() <= most, "{what}: {} buffers, {nodes:#?}", plan.buffers());
+        }
+    }
+}
+
+async fn assert_looks_are_cheap(db: &Database) {
+    let name = prepared(db, "LEFT JOIN LATERAL").await;
+    for mode in MODES {
+        let arguments = "'{0,1,2,3,4}', array_fill(now() - interval '2 s', ARRAY[5])";
+        let plan = explain(db, &name, arguments, mode).await;
+        plan.assert_scans_no_table(&format!("look, {mode}"));
+        assert!(plan.buffers() <= HEAD_BUFFERS_MAX, "look, {mode}: {}", plan.buffers());
+    }
+}
+
+/// An array as SQL writes it.
+fn array<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
+    format!("'{{{}}}'", values.map(|value| value.to_string()).collect::<Vec<_>>().join(","))
+}
+
+async fn assert_parks_are_cheap(db: &Database, claimed: &[ClaimedWake]) {
+    let name = prepared(db, "SET lane = p.lane").await;
+    let n = claimed.len();
+    let arguments = format!(
+        "{}, {}, {}, {}, array_fill(2::smallint, ARRAY[{n}]), array_fill(NULL::timestamptz, ARRAY[{n}]),
+         array_fill(1000::bigint, ARRAY[{n}]), array_fill(0, ARRAY[{n}])",
+        array(claimed.iter().map(|wake| wake.fence.wake.0)),
+        array(claimed.iter().map(|wake| wake.fence.run_token)),
+        array(claimed.iter().map(|wake| wake.fence.owner)),
+        array(claimed.iter().map(|wake| wake.fence.kicks)),
+    );
+    for mode in MODES {
+        let plan = explain(db, &name, &arguments, mode).await;
+        plan.assert_scans_no_table(&format!("park, {mode}"));
+        let rows = plan.0[0]["Plan"]["Actual Rows"].as_f64();
+        assert_eq!(rows, Some(f64::from(u32::try_from(n).expect("few"))), "park, {mode}");
+        let most = HEAD_BUFFERS_MAX + i64::try_from(n).expect("few") * ROW_BUFFERS_MAX;
+        assert!(plan.buffers() <= most, "park, {mode}: {} buffers", plan.buffers());
+    }
+}
+
+/// Executes each of the queue's statements six times, after which the server may plan them once and for all.
+async fn warm_up(db: &Database) -> Vec<ClaimedWake> {
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        let claimed = claim(db, 100, Uuid::new_v4()).await;
+        let parks: Vec<_> =
+            held.iter().map(|wake: &ClaimedWake| park(wake.fence, Due::Never)).collect();
+        let parked = db.park_wakes(&parks).await.expect("wakes can be parked");
+        assert!(parked.iter().all(|held| *held));
+        let looks = Lane::ALL.map(|lane| LaneLook { lane, watermark: None });
+        db.next_wakes(&looks).await.expect("lanes can be looked at");
+        held = claimed;
+    }
+    // What the claims themselves have left dead is autovacuum's, and the watermark passes it.
+    sqlx::query("VACUUM (INDEX_CLEANUP ON) provisor.wakes")
+        .execute(db.pool())
+        .await
+        .expect("a vacuum");
+    held
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_wakes_cost_a_claim_nothing() {
+    let world = World::new().await;
+    let db = database(&world, 1);
+
+    // A million parked: nothing is due, and to see that costs the same as in an empty table.
+    let later = "now() + interval '1 hour' + n * interval '1 ms'";
+    fill(&world, &[Lane::Poll, Lane::Email], later).await;
+    warm_up(&db).await;
+    assert_claims_are_cheap(&db, 100, 100, 0).await;
+    assert_looks_are_cheap(&db).await;
+
+    // The same beside a few that are due.
+    insert_wakes(&world, 1, Lane::Place, (1, 700), "clock_timestamp()").await;
+    let held = warm_up(&db).await;
+    assert_eq!(held.len(), 100);
+    assert_parks_are_cheap(&db, &held).await;
+    assert_claims_are_cheap(&db, 20, 100, 20).await;
+
+    // A million due, as after an outage.
+    fill(&world, &Lane::ALL, "now() - interval '30 minutes' + n * interval '1 ms'").await;
+    let held = warm_up(&db).await;
+    assert_eq!(held.len(), 100);
+    assert_parks_are_cheap(&db, &held).await;
+    assert_claims_are_cheap(&db, 20, 100, 100).await;
+    assert_looks_are_cheap(&db).await;
+}
+
+/// How often these tables were read as a whole, and how many of their rows were fetched by an index.
+async fn scans(world: &World) -> (i64, i64) {
+    sqlx::query_as(
+        "SELECT sum(seq_scan)::bigint, sum(idx_tup_fetch)::bigint FROM pg_stat_user_tables
+         WHERE schemaname = 'provisor'
+           AND relname IN ('orders', 'order_lines', 'effects', 'attempts', 'wakes', 'email_outbox', 'events')",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .expect("the server counts")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_among_many_orders_scans_no_table() {
+    let world = World::new().await;
+    let orders = if std::env::var_os("PROVISOR_LONG").is_some() { 100_000 } else { 25_000 };
+    runs::fill_with_orders(&world, orders).await;
+    let mut runs = Vec::new();
+    for n in 0..12 {
+        runs.push(runs::submit_lines(&world, &format!("NEW-{n}"), 2).await);
+    }
+    world.run("ANALYZE").await;
+    let (scans_before, rows_before) = scans(&world).await;
+
+    // A connection tells what it did at its end at the latest.
+    let db = database(&world, 1);
+    let owner = Uuid::new_v4();
+    let claimed = claim(&db, 100, owner).await;
+    for lines in &runs {
+        let lines: Vec<LineId> = lines.iter().map(|(_, line)| *line).collect();
+        runs::carry_out(&db, &lines, &claimed).await;
+    }
+    db.close().await;
+    eventually("the work is counted", async || scans(&world).await.1 > rows_before + 100).await;
+    let (scans_after, rows_after) = scans(&world).await;
+    assert_eq!(scans_after, scans_before, "a table was read as a whole");
+    assert!(rows_after - rows_before < 10_000, "{} rows were read", rows_after - rows_before);
+}

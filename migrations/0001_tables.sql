@@ -1,6 +1,6 @@
 -- The tables. What a shop may use of them (functions, views, roles) follows in later migrations.
 --
--- Lock order, everywhere: orders by id, then order_lines by id, then effects, then wakes by id.
+-- Lock order, everywhere: orders by id, then wakes by id, then effects, then order_lines by id.
 
 CREATE SCHEMA IF NOT EXISTS provisor;
 REVOKE ALL ON SCHEMA provisor FROM PUBLIC;
@@ -114,8 +114,11 @@ CREATE TABLE provisor.effects (
     UNIQUE (line_id, step, n)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX effects_one_live ON provisor.effects (line_id, step) WHERE live;
-CREATE UNIQUE INDEX effects_one_site ON provisor.effects (domain) WHERE live AND claims_site AND site_id IS NULL;
-CREATE UNIQUE INDEX effects_one_name ON provisor.effects (domain) WHERE live AND claims_name;
+-- What provably was not sent keeps nobody from the name: its line may be held or cancelled by now.
+CREATE UNIQUE INDEX effects_one_site ON provisor.effects (domain)
+    WHERE live AND claims_site AND site_id IS NULL AND state <> 'not_sent';
+CREATE UNIQUE INDEX effects_one_name ON provisor.effects (domain)
+    WHERE live AND claims_name AND state <> 'not_sent';
 
 -- Each time that the request of an effect may have been written to the wire.
 CREATE TABLE provisor.attempts (

@@ -338,6 +338,8 @@ BEGIN
     SET status = 'cancelled', reason = NULL, episode = o.episode + 1,
         updated_at = clock_timestamp(), finished_at = clock_timestamp()
     WHERE o.id = its.id;
+    UPDATE provisor.effects AS e SET live = false
+    FROM provisor.order_lines AS l WHERE l.order_id = its.id AND e.line_id = l.id AND e.live;
     DELETE FROM provisor.transfer_secrets AS s
     USING provisor.order_lines AS l WHERE l.order_id = its.id AND s.line_id = l.id;
     UPDATE provisor.domains AS d

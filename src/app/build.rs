@@ -79,21 +79,25 @@ pub fn connect_ljpc(settings: &Settings, observer: Arc<dyn Observer>) -> anyhow:
     )?)
 }
 
-/// The mailer, and by whom its mails are sent. A mail's lease must outlive its sending.
+/// The mailer, and by whom its mails are sent.
 pub fn email_sender(settings: &Settings) -> anyhow::Result<(Mailer, Address)> {
     let from = settings.email.from.as_ref().context("email.from is not set")?;
     let from = to_address(from).context("email.from")?;
     let url = settings.email.smtp_url.as_ref().context("email.smtp_url is not set")?;
     let smtp: SmtpSettings = url.expose().parse().context("email.smtp_url")?;
-    let lease = settings.queue.lease;
-    let deadlines = Deadlines {
+    let deadlines = deadlines(settings.queue.lease);
+    let pool = SmtpPool::new(smtp, from.domain(), deadlines).context("email.smtp_url")?;
+    Ok((Mailer::Smtp(pool), from))
+}
+
+/// A mail's lease must outlive its sending, or a second worker would send it too.
+fn deadlines(lease: Duration) -> Deadlines {
+    Deadlines {
         connect: (lease / 6).min(Duration::from_secs(10)),
         command: (lease / 4).min(Duration::from_secs(30)),
         before_body: lease * 2 / 5,
         final_dot: lease * 2 / 5,
-    };
-    let pool = SmtpPool::new(smtp, from.domain(), deadlines).context("email.smtp_url")?;
-    Ok((Mailer::Smtp(pool), from))
+    }
 }
 
 fn to_address(mailbox: &Mailbox) -> anyhow::Result<Address> {
@@ -134,7 +138,15 @@ pub(super) fn parts(
     let mailer = Arc::new(mailer);
     let templates = Templates::load(settings.email.templates_dir.as_deref())?;
     let email = email_settings(settings, from)?;
-    let mails = SendEmail::new(email, templates, Arc::clone(&mailer), db, told.clone(), tasks);
+    let mails = SendEmail::new(
+        email,
+        templates,
+        Arc::clone(&mailer),
+        presence.clone(),
+        db,
+        told.clone(),
+        tasks,
+    );
     let orders = ReviewOrder::new(db.clone(), waits, alarm.clone(), told.clone());
     let mut handlers: HashMap<u8, Arc<dyn Handler>> = HashMap::new();
     handlers.insert(jobs::LINE, Arc::new(lines));
@@ -220,5 +232,6 @@ fn email_settings(settings: &Settings, from: Address) -> anyhow::Result<EmailSet
         disabled: email.disabled.clone(),
         retries: Schedule { initial: email.retry_initial, multiplier: 2.0, max: email.retry_max },
         give_up_after: email.give_up_after,
+        send_max: deadlines(settings.queue.lease).send_max(),
     })
 }

@@ -18,6 +18,10 @@ pub struct OwedEmail {
     pub template: String,
     /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`.
     pub about: Option<String>,
+    /// What the operator is told, where it is about no order.
+    pub reason: Option<String>,
+    /// Which of several recipients have it already, by their places in the settings.
+    pub delivered: Vec<i32>,
     /// Unchanged over all attempts: the left part of its Message-ID.
     pub message_id: String,
     /// When it was owed.
@@ -158,6 +162,9 @@ async fn select_emails(
     let rows = sqlx::query!(
         r#"SELECT m.id AS "id!", m.template AS "template!", m.message_id AS "message_id!",
                   m.created_at AS "created_at!", m.context ->> 'about' AS about,
+                  m.context ->> 'reason' AS reason,
+                  ARRAY (SELECT place::integer
+                         FROM jsonb_array_elements_text(m.context -> 'delivered') AS d (place)) AS "delivered!",
                   m.status AS "status!", m.line, m.order_id,
                   (extract(epoch FROM clock_timestamp() - m.created_at) * 1000000)::bigint AS "age!",
                   c.first_name AS "first_name?", c.last_name AS "last_name?",
@@ -180,6 +187,8 @@ async fn select_emails(
             id: EmailId(row.id),
             template: row.template,
             about: row.about,
+            reason: row.reason,
+            delivered: row.delivered,
             message_id: row.message_id,
             created_at: row.created_at,
             age: Duration::from_micros(u64::try_from(row.age).unwrap_or(0)),

@@ -26,16 +26,6 @@ pub enum DbError {
     /// A stored value that this binary does not know.
     #[error("the database holds something that this version can't read")]
     Stored(#[from] UnknownName),
-    /// A statement changed fewer or more rows than it must.
-    #[error("{what} changed {changed} rows instead of {expected}")]
-    Count {
-        /// What was asked.
-        what: &'static str,
-        /// How many rows it changed.
-        changed: u64,
-        /// How many it had to change.
-        expected: u64,
-    },
 }
 
 impl DbError {
@@ -51,7 +41,7 @@ impl DbError {
                 .as_database_error()
                 .and_then(sqlx::error::DatabaseError::code)
                 .map(Into::into),
-            Self::Deadline { .. } | Self::Stored(_) | Self::Count { .. } => None,
+            Self::Deadline { .. } | Self::Stored(_) => None,
         }
     }
 
@@ -62,7 +52,7 @@ impl DbError {
             Self::Sql { source, .. } => {
                 source.as_database_error().map(sqlx::error::DatabaseError::message)
             }
-            Self::Deadline { .. } | Self::Stored(_) | Self::Count { .. } => None,
+            Self::Deadline { .. } | Self::Stored(_) => None,
         }
     }
 
@@ -71,10 +61,17 @@ impl DbError {
     pub fn is_data_error(&self) -> bool {
         match self {
             // Class 22: data exception; 23: integrity constraint violation.
-            Self::Sql { .. } => {
-                self.sqlstate().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            Self::Sql { source, .. } => {
+                let unreadable = matches!(
+                    source.as_ref(),
+                    sqlx::Error::Decode(_)
+                        | sqlx::Error::ColumnDecode { .. }
+                        | sqlx::Error::Protocol(_)
+                );
+                let refused = |code: String| code.starts_with("22") || code.starts_with("23");
+                unreadable || self.sqlstate().is_some_and(refused)
             }
-            Self::Stored(_) | Self::Count { .. } => true,
+            Self::Stored(_) => true,
             Self::Deadline { .. } => false,
         }
     }

@@ -27,6 +27,8 @@ pub struct LoadedLine {
     pub submitted_at: DateTime<Utc>,
     /// Whether anything but a GET may have gone upstream for it.
     pub sent: bool,
+    /// Irreversible requests are confirmed for the WAL timeline of now (ARCHITECTURE.md, "The effect ledger").
+    pub timeline_confirmed: bool,
 }
 
 /// A row of the first query, before its order's other lines are known.
@@ -54,6 +56,7 @@ struct LineRow {
     overdue_told_at: Option<DateTime<Utc>>,
     panics: i32,
     sent: bool,
+    timeline_confirmed: bool,
     effect_n: Option<i32>,
     effect_state: Option<String>,
     effect_live: Option<bool>,
@@ -105,6 +108,8 @@ async fn select_lines(
                   l.upstream_order_id, l.site_id, l.cost, l.simple_status, l.accepted_at,
                   l.failed_seen_at, l.completed_seen_at, l.in_doubt_at, l.overdue_told_at, l.panics AS "panics!",
                   l.sent AS "sent!",
+                  (SELECT confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+                   FROM provisor.timeline) AS "timeline_confirmed!",
                   e.n AS "effect_n?", e.state AS "effect_state?", e.live AS "effect_live?",
                   e.upstream_order_id AS "effect_order?", a.detail AS "effect_detail?"
            FROM unnest($1::bigint[]) AS wanted (id)
@@ -178,6 +183,7 @@ fn into_loaded(row: LineRow, lines: Vec<LineState>) -> Result<LoadedLine, DbErro
         order_id: OrderId(row.order_id),
         submitted_at: row.submitted_at,
         sent: row.sent,
+        timeline_confirmed: row.timeline_confirmed,
         facts: Facts {
             reference: Reference(row.reference),
             line: row.line,

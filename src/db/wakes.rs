@@ -312,7 +312,10 @@ impl Database {
                               coalesce((extract(epoch FROM now() - min(due_at)
                                   FILTER (WHERE due_at <= now() AND lease_until <= now()))
                                   * 1000000)::bigint, 0) AS "oldest!"
-                       FROM provisor.wakes GROUP BY lane"#
+                       FROM provisor.wakes
+                       -- What rests, and nearly all that ever was does, is not even read.
+                       WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[]) AND due_at < 'infinity'
+                       GROUP BY lane"#
                 )
                 .fetch_all(connection)
                 .await

@@ -1,12 +1,13 @@
 //! Carries out a line: asks [`decide`] for the next step, takes it, records what came of it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use super::{
@@ -24,6 +25,7 @@ use crate::{
         catalogue::Product,
         decide::{Change, Step, Then, decide, panicked},
         facts::{Known, Patience, Reading, SimpleStatus},
+        poll::waiting,
     },
     queue::{Claim, Handler, Presence, Ran, Schedule},
     upstream::{UpstreamError, ljpc},
@@ -66,6 +68,31 @@ pub(super) enum Stop {
     Later(Duration),
     /// Later, by the schedule of retries.
     Retry,
+}
+
+/// Why a line can't be placed for now, as `order show` tells it, and when it is tried again.
+pub(super) struct Delay {
+    pub(super) reason: String,
+    pub(super) then: Then,
+}
+
+impl Delay {
+    /// What a request that had no effect means for the line: it waits.
+    pub(super) fn by(error: &UpstreamError) -> Self {
+        tracing::warn!(error = %crate::causes::causes(error), "LJPc can't be asked");
+        let then = match stop_for(error) {
+            Stop::Later(after) => Then::After(after),
+            Stop::Stale | Stop::Retry => Then::Retry,
+        };
+        Self { reason: format!("LJPc can't be asked ({error}); it is tried again"), then }
+    }
+}
+
+impl From<NotNow> for Delay {
+    fn from(not_now: NotNow) -> Self {
+        let reason = "waits until LJPc accepts the API key for this request again".to_owned();
+        Self { reason, then: Then::After(not_now.after) }
+    }
 }
 
 impl From<NotNow> for Stop {
@@ -132,34 +159,65 @@ impl CarryOutLine {
             line = loaded.facts.line,
             run_token = claim.wake.fence.run_token
         );
-        Box::pin(self.take_steps(claim, loaded)).instrument(span).await
+        self.take_steps(claim, loaded).instrument(span).await
     }
 
     async fn take_steps(&self, claim: Claim, loaded: LoadedLine) -> Result<(), Stop> {
+        // The run's place in the budget, which its first request uses up.
+        let mut prepaid = true;
+        let result = Box::pin(self.steps(claim, &loaded, &mut prepaid)).await;
+        if prepaid {
+            self.guest.unused();
+        }
+        result
+    }
+
+    async fn steps(
+        &self,
+        claim: Claim,
+        loaded: &LoadedLine,
+        prepaid: &mut bool,
+    ) -> Result<(), Stop> {
         let mut catalogue: Option<Arc<Vec<Product>>> = None;
         let mut reading = None;
-        for turn in 0..READINGS_MAX {
-            let prepaid = turn == 0;
+        for _ in 0..READINGS_MAX {
             let known = Known {
                 catalogue: catalogue.as_ref().map(|products| products.as_slice()),
                 reading: reading.as_ref(),
             };
             match decide(&loaded.facts, known, &self.waiting.patience) {
-                Step::ReadCatalogue => catalogue = Some(self.catalogue(prepaid).await?),
+                Step::ReadCatalogue => match self.catalogue(prepaid).await {
+                    Ok(products) => catalogue = Some(products),
+                    Err(delay) => return self.wait(claim, loaded, delay).await,
+                },
                 Step::ReadOrder(order) => reading = Some(self.read_order(order, prepaid).await?),
                 Step::Place(order) => {
-                    return self.place_order(claim, &loaded, &order, prepaid).await;
+                    return Box::pin(self.place_order(claim, loaded, &order, prepaid)).await;
                 }
-                Step::Record(change) => return self.record_change(claim, &loaded, *change).await,
+                Step::Record(change) => return self.record_change(claim, loaded, *change).await,
             }
         }
         tracing::error!("the line's next step asks for more and more readings");
         Err(Stop::Retry)
     }
 
-    /// The catalogue, at most [`CATALOGUE_AGE_MAX`] old.
-    async fn catalogue(&self, prepaid: bool) -> Result<Arc<Vec<Product>>, Stop> {
-        if let Some((read_at, products)) = self.cached().as_ref()
+    /// Records that the line waits, and for what, where only a log would say it else.
+    pub(super) async fn wait(
+        &self,
+        claim: Claim,
+        loaded: &LoadedLine,
+        delay: Delay,
+    ) -> Result<(), Stop> {
+        let Delay { reason, then } = delay;
+        let patience = &self.waiting.patience;
+        let change = waiting(&loaded.facts, loaded.submitted_at, reason, then, patience);
+        self.record_change(claim, loaded, change).await
+    }
+
+    /// The catalogue, at most [`CATALOGUE_AGE_MAX`] old. Who comes while it is being read waits for that.
+    async fn catalogue(&self, prepaid: &mut bool) -> Result<Arc<Vec<Product>>, Delay> {
+        let mut cached = self.catalogue.lock().await;
+        if let Some((read_at, products)) = cached.as_ref()
             && read_at.elapsed() < CATALOGUE_AGE_MAX
         {
             return Ok(Arc::clone(products));
@@ -169,18 +227,18 @@ impl CarryOutLine {
         let answer = self.guest.ljpc().products().await;
         drop(permit);
         self.guest.learn(endpoint, &answer).await;
-        let products: Arc<Vec<Product>> = Arc::new(
-            answer.map_err(|error| stop_for(&error))?.into_iter().filter_map(to_product).collect(),
-        );
-        *self.cached() = Some((Instant::now(), Arc::clone(&products)));
+        let products = answer.map_err(|error| Delay::by(&error))?;
+        let products: Arc<Vec<Product>> =
+            Arc::new(products.into_iter().filter_map(to_product).collect());
+        *cached = Some((Instant::now(), Arc::clone(&products)));
         Ok(products)
     }
 
-    fn cached(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Arc<Vec<Product>>)>> {
-        self.catalogue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn read_order(&self, order: UpstreamOrderId, prepaid: bool) -> Result<Reading, Stop> {
+    async fn read_order(
+        &self,
+        order: UpstreamOrderId,
+        prepaid: &mut bool,
+    ) -> Result<Reading, Stop> {
         let endpoint = ljpc::endpoints::GET_ORDER.name;
         let permit = self.guest.permit(endpoint, prepaid).await?;
         let answer = self.guest.ljpc().order(order).await;

@@ -90,7 +90,7 @@ impl Guest {
 
     /// Waits for the permission to make a request to `endpoint`. The first request of a run has its place in the budget
     /// already (`prepaid`): its wake was not claimed without.
-    pub async fn permit(&self, endpoint: &str, prepaid: bool) -> Result<Permit<'_>, NotNow> {
+    pub async fn permit(&self, endpoint: &str, prepaid: &mut bool) -> Result<Permit<'_>, NotNow> {
         if let Some(after) = self.wait_of("") {
             return Err(NotNow { after });
         }
@@ -106,10 +106,15 @@ impl Guest {
                 return Err(NotNow { after: after.max(self.probe_interval) });
             }
         }
-        if !prepaid {
+        if !std::mem::take(prepaid) {
             self.budget.one().await;
         }
         Ok(Permit { _in_flight: self.in_flight.acquire().await.ok() })
+    }
+
+    /// A run made no request after all: its place in the budget is another's.
+    pub fn unused(&self) {
+        self.budget.give_back(1);
     }
 
     /// Learns from an answer: opens the circuit that it says is shut, and closes the one that it shows to be open.
@@ -132,12 +137,17 @@ impl Guest {
     async fn open(&self, endpoint: &str, reason: &str) {
         self.set(endpoint, Some(Instant::now() + self.probe_interval));
         match self.db.open_circuit(PROVIDER, endpoint, reason, self.probe_interval).await {
-            Ok(true) => tracing::error!(
-                provider = PROVIDER,
-                endpoint,
-                reason,
-                "circuit opened: requests wait, no order fails by this; check ljpc.api_key and its permissions"
-            ),
+            Ok(true) => {
+                tracing::error!(
+                    provider = PROVIDER,
+                    endpoint,
+                    reason,
+                    "circuit opened: requests wait, no order fails by this; check ljpc.api_key and its permissions"
+                );
+                let what = if endpoint.is_empty() { "LJPc" } else { endpoint };
+                let told = format!("{what} answers {reason}; orders wait, and none fails by this");
+                self.tell_operator("circuit_open", &uuid::Uuid::now_v7().to_string(), &told).await;
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(
                 error = %crate::causes::causes(&error),
@@ -145,6 +155,14 @@ impl Guest {
                 "an open circuit was not shared"
             ),
         }
+    }
+
+    /// Owes the operator an email that is about no order. If even that fails, the log has it.
+    pub(super) async fn tell_operator(&self, about: &'static str, episode: &str, reason: &str) {
+        if let Err(error) = self.db.tell_operator(about, episode, reason).await {
+            tracing::warn!(error = %crate::causes::causes(&error), about, "the operator was not told");
+        }
+        self.alarm.ring();
     }
 
     async fn close(&self, endpoint: &str) {
@@ -230,7 +248,11 @@ impl Guest {
 
 impl Gate for Guest {
     fn admit(&self, max: usize) -> usize {
-        if self.wait_of("").is_some() { 0 } else { self.budget.take(max) }
+        if self.wait_of("").is_some() {
+            return 0;
+        }
+        // A line that would wait for its place among the requests would only use up its lease.
+        self.budget.take(max.min(self.in_flight.available_permits()))
     }
 
     fn give_back(&self, n: usize) {

@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::carry_out_line::{CarryOutLine, Stop, stop_for};
+use super::carry_out_line::{CarryOutLine, Delay, Stop};
 use crate::{
     clock::Deadline,
     db::{
@@ -27,13 +27,17 @@ use crate::{
 /// How long a placement waits for another one of its name before it looks by itself. Usually it is poked sooner.
 const NAME_BUSY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// Why nothing is sent after a failover.
+const FAILED_OVER: &str =
+    "the database was failed over: nothing is sent before `provisor queue resume`";
+
 impl CarryOutLine {
     pub(super) async fn place_order(
         &self,
         claim: Claim,
         loaded: &LoadedLine,
         order: &Order,
-        prepaid: bool,
+        prepaid: &mut bool,
     ) -> Result<(), Stop> {
         let endpoint = &endpoints::PLACE_ORDER;
         let request = PlaceOrder {
@@ -42,7 +46,13 @@ impl CarryOutLine {
             item: to_cart_item(order),
         };
         let prepared = request.prepare();
-        let permit = self.guest.permit(endpoint.name, prepaid).await?;
+        if !loaded.timeline_confirmed {
+            return self.wait_for_confirmation(claim, loaded).await;
+        }
+        let permit = match self.guest.permit(endpoint.name, prepaid).await {
+            Ok(permit) => permit,
+            Err(not_now) => return self.wait(claim, loaded, not_now.into()).await,
+        };
         if !self.may_send(claim) {
             return Err(Stop::Later(self.waiting.timeout));
         }
@@ -50,19 +60,17 @@ impl CarryOutLine {
         // Connecting comes first: what fails here was provably never sent, and needs neither intent nor doubt.
         let connected = match self.guest.ljpc().connect(endpoint, deadline).await {
             Ok(connected) => connected,
-            Err(error) => return Err(stop_for(&error)),
+            Err(error) => return self.wait(claim, loaded, Delay::by(&error)).await,
         };
         let attempt = Uuid::now_v7();
         let confirmed = self.commit_intent(claim, loaded, order, &prepared, attempt).await?;
         let answer = if !confirmed {
-            Err(UpstreamError::NotSent {
-                detail:
-                    "the database was failed over: nothing is sent before `provisor queue resume`"
-                        .to_owned(),
-            })
+            Err(UpstreamError::NotSent { detail: FAILED_OVER.to_owned() })
         } else if self.may_send(claim) {
             let tag = &order.tag;
             tracing::info!(%tag, %attempt, "sending");
+            // Connecting and the intent took their time: the request has all of its own.
+            let deadline = Deadline::after(self.waiting.timeout);
             self.guest.ljpc().place_order(connected, &prepared, tag, deadline).await
         } else {
             Err(UpstreamError::NotSent {
@@ -83,6 +91,14 @@ impl CarryOutLine {
         }
         self.guest.learn(endpoint.name, &answer).await;
         self.record_answer(claim, loaded, order, attempt, &answer).await
+    }
+
+    /// The database was failed over, which may have lost intents: the operator is told once, and nothing is sent meanwhile.
+    async fn wait_for_confirmation(&self, claim: Claim, loaded: &LoadedLine) -> Result<(), Stop> {
+        let day = loaded.facts.now.date_naive().to_string();
+        self.guest.tell_operator("failover", &day, FAILED_OVER).await;
+        let delay = Delay { reason: FAILED_OVER.to_owned(), then: Then::After(NAME_BUSY_FOR) };
+        self.wait(claim, loaded, delay).await
     }
 
     /// Whether there is time enough for the request, and the others know that this process lives.
@@ -156,7 +172,8 @@ impl CarryOutLine {
                 let answer = Err(UpstreamError::NotSent {
                     detail: "the intent's commit was uncertain".to_owned(),
                 });
-                self.record_answer(claim, loaded, order, attempt, &answer).await?;
+                // Conflict, if it was not committed: the line is still pending, and is tried again all the same.
+                let _ = self.record_answer(claim, loaded, order, attempt, &answer).await;
                 Err(Stop::Retry)
             }
         }

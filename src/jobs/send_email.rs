@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     db::{
         Database, DbError,
-        emails::{EmailLine, EmailOrder, OwedEmail},
+        emails::{EmailLine, OwedEmail},
         records::{EmailRecord, EmailResult},
         wakes::Lane,
     },
@@ -17,11 +17,18 @@ use crate::{
         Order, Rendered, TemplateName, Templates, compose,
     },
     order::EmailId,
-    queue::{Batcher, Claim, Handler, Ran, Schedule, Unanswered},
+    queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
 /// The most emails of one group commit.
 const GROUP_MAX: usize = 100;
+
+/// How often, and how soon again, recording is tried.
+const RECORD_TRIES_MAX: u32 = 20;
+const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// When an email is taken up again whose lease was too short.
+const NEXT_RUN: Duration = Duration::from_secs(1);
 
 /// Is told what became of emails.
 pub trait Observer: Send + Sync {
@@ -41,6 +48,8 @@ pub struct EmailSettings {
     pub retries: Schedule,
     /// `email.give_up_after`
     pub give_up_after: Duration,
+    /// The longest that one sending takes.
+    pub send_max: Duration,
 }
 
 /// The handler.
@@ -48,6 +57,7 @@ pub struct SendEmail {
     settings: EmailSettings,
     templates: Templates,
     mailer: Arc<Mailer>,
+    presence: Presence,
     loads: Batcher<EmailId, Result<Option<OwedEmail>, DbError>>,
     records: Batcher<EmailRecord, Result<bool, DbError>>,
     observer: Arc<dyn Observer>,
@@ -93,6 +103,7 @@ impl SendEmail {
         settings: EmailSettings,
         templates: Templates,
         mailer: Arc<Mailer>,
+        presence: Presence,
         db: &Database,
         observer: Arc<dyn Observer>,
         tasks: &TaskTracker,
@@ -120,7 +131,7 @@ impl SendEmail {
                 }
             }
         });
-        Self { settings, templates, mailer, loads, records, observer }
+        Self { settings, templates, mailer, presence, loads, records, observer }
     }
 
     async fn send(&self, claim: Claim) -> Result<Ran, Failure> {
@@ -129,8 +140,12 @@ impl SendEmail {
             tracing::error!(email_id = id.0, "a wake without its email");
             return Ok(Ran::Later { lane: Lane::Email, after: Duration::from_hours(24), tries: 0 });
         };
-        let result =
-            if email.queued { self.try_once(&email, claim).await } else { EmailResult::Disabled };
+        let mut delivered = email.delivered.clone();
+        let result = if email.queued {
+            self.try_once(&email, &mut delivered, claim).await
+        } else {
+            EmailResult::Disabled
+        };
         let outcome = match &result {
             EmailResult::Sent => "sent",
             EmailResult::Disabled => "disabled",
@@ -145,13 +160,41 @@ impl SendEmail {
             "email"
         );
         let tries = claim.wake.tries.saturating_add(1);
-        let record = EmailRecord { fence: claim.wake.fence, email: id, result, tries };
-        let held = self.records.submit(record).await??;
+        let record = EmailRecord { fence: claim.wake.fence, email: id, result, delivered, tries };
+        let held = self.record(record).await?;
         self.observer.emailed(&email.template, outcome);
         Ok(if held { Ran::Recorded } else { Ran::Stale })
     }
 
-    async fn try_once(&self, email: &OwedEmail, claim: Claim) -> EmailResult {
+    /// Records what came of it, again and again for a while: an email that was sent must not be sent a second time because
+    /// the database was away for a moment.
+    async fn record(&self, record: EmailRecord) -> Result<bool, Failure> {
+        for _ in 1..RECORD_TRIES_MAX {
+            match self.records.submit(record.clone()).await {
+                Ok(Ok(held)) => return Ok(held),
+                Ok(Err(error)) => tracing::warn!(
+                    email_id = record.email.0,
+                    error = %crate::causes::causes(&error),
+                    "what came of an email could not be recorded; it is tried again"
+                ),
+                Err(unanswered) => tracing::warn!(email_id = record.email.0, %unanswered, "again"),
+            }
+            tokio::time::sleep(RECORD_AGAIN_AFTER).await;
+        }
+        Ok(self.records.submit(record).await??)
+    }
+
+    /// Whether there is time enough to send, and the others know that this process lives: a second one must not send it too.
+    fn may_send(&self, claim: Claim) -> bool {
+        self.presence.is_known() && claim.lease.left() >= self.settings.send_max
+    }
+
+    async fn try_once(
+        &self,
+        email: &OwedEmail,
+        delivered: &mut Vec<i32>,
+        claim: Claim,
+    ) -> EmailResult {
         if self.settings.disabled.contains(&email.template) {
             return EmailResult::Disabled;
         }
@@ -162,23 +205,36 @@ impl SendEmail {
         if mails.is_empty() {
             return EmailResult::Disabled;
         }
-        for mail in &mails {
-            if let Err(error) = self.mailer.send(mail).await {
-                tracing::warn!(
-                    email_id = email.id.0,
-                    error = %crate::causes::causes(&error),
-                    "not sent"
-                );
-                let given_up = email.age >= self.settings.give_up_after;
-                return if error.kind == Kind::Permanent || given_up {
-                    EmailResult::Failed(error.to_string())
-                } else {
-                    let after = self.settings.retries.interval(claim.wake.tries);
-                    EmailResult::Later(after, error.to_string())
-                };
+        let (mut refused, mut later) = (None, None);
+        for (place, mail) in (0..).zip(&mails) {
+            if delivered.contains(&place) {
+                continue;
             }
+            if !self.may_send(claim) {
+                return EmailResult::Later(NEXT_RUN, "its lease would have ended first".to_owned());
+            }
+            let Err(error) = self.mailer.send(mail).await else {
+                delivered.push(place);
+                continue;
+            };
+            tracing::warn!(
+                email_id = email.id.0,
+                error = %crate::causes::causes(&error),
+                "not sent"
+            );
+            let given_up = email.age >= self.settings.give_up_after;
+            let verdict =
+                if error.kind == Kind::Permanent || given_up { &mut refused } else { &mut later };
+            *verdict = Some(error.to_string());
         }
-        EmailResult::Sent
+        match (later, refused) {
+            (Some(why), _) => {
+                EmailResult::Later(self.settings.retries.interval(claim.wake.tries), why)
+            }
+            // One of several operators can't be reached; the others know.
+            (None, Some(why)) if delivered.is_empty() => EmailResult::Failed(why),
+            (None, _) => EmailResult::Sent,
+        }
     }
 
     /// The email, once for each recipient: one customer, or all operators. The error is final.
@@ -194,6 +250,7 @@ impl SendEmail {
                     .map_err(|error| error.to_string())?;
                 (vec![address], customer.locale.parse().unwrap_or(Locale::En))
             }
+            None if !name.is_for_operator() => return Err("it has no customer".to_owned()),
             _ => (self.settings.ops_to.clone(), Locale::En),
         };
         let context = self.context(name, email);
@@ -221,11 +278,11 @@ impl SendEmail {
             sender_name: from.name().unwrap_or(from.domain()).to_owned(),
             ..Context::default()
         };
-        let Some(order) = &email.order else { return context };
         if name.is_for_operator() {
-            context.ops = Some(to_ops(email, order));
+            context.ops = Some(to_ops(email));
             return context;
         }
+        let Some(order) = &email.order else { return context };
         context.customer = email.customer.as_ref().map(|customer| Customer {
             first_name: customer.first_name.clone(),
             last_name: customer.last_name.clone(),
@@ -258,7 +315,15 @@ fn to_line(line: &EmailLine) -> Line {
     }
 }
 
-fn to_ops(email: &OwedEmail, order: &EmailOrder) -> Ops {
+fn to_ops(email: &OwedEmail) -> Ops {
+    let Some(order) = &email.order else {
+        return Ops {
+            status: email.about.clone().unwrap_or_default(),
+            reason: email.reason.clone().unwrap_or_default(),
+            commands: vec!["provisor check".to_owned(), "provisor queue resume".to_owned()],
+            ..Ops::default()
+        };
+    };
     let line = order.lines.iter().find(|line| Some(line.line) == email.line);
     let status = line.map_or_else(String::new, |line| line.status.clone());
     Ops {

@@ -97,15 +97,38 @@ fn note_status(facts: &Facts, change: &mut Change, status: SimpleStatus) {
     }
 }
 
+/// A line that can't be placed for now, through no fault of its own: it says why, and once it has waited long since its
+/// submission, the operator and the customer are told.
+#[must_use]
+pub fn waiting(
+    facts: &Facts,
+    submitted_at: DateTime<Utc>,
+    reason: String,
+    then: Then,
+    patience: &Patience,
+) -> Change {
+    let mut change = Change::to(facts, LineStatus::Pending, Some(reason), then);
+    tell_if_overdue_since(facts, &mut change, submitted_at, patience.overdue_after);
+    change
+}
+
 fn tell_if_overdue(facts: &Facts, change: &mut Change, overdue_after: Duration) {
+    if let Some(accepted_at) = facts.progress.accepted_at {
+        tell_if_overdue_since(facts, change, accepted_at, overdue_after);
+    }
+}
+
+fn tell_if_overdue_since(
+    facts: &Facts,
+    change: &mut Change,
+    since: DateTime<Utc>,
+    overdue_after: Duration,
+) {
     let told = facts.progress.overdue_told_at.is_some();
-    let (Some(accepted_at), false) = (facts.progress.accepted_at, told) else { return };
-    if !change.progress.status.is_ended() && facts.now >= after(accepted_at, overdue_after) {
+    if !told && !change.progress.status.is_ended() && facts.now >= after(since, overdue_after) {
         change.overdue = true;
         change.progress.overdue_told_at = Some(facts.now);
-        change
-            .events
-            .push(Event { name: "overdue", detail: json!({ "accepted_at": accepted_at }) });
+        change.events.push(Event { name: "overdue", detail: json!({ "since": since }) });
     }
 }
 

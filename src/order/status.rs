@@ -125,6 +125,10 @@ fn waits_for_a_person(line: &LineState, lines: &[LineState]) -> bool {
 
 fn derive_ended(lines: &[LineState]) -> (OrderStatus, Option<String>) {
     let any = |status| lines.iter().any(|line| line.status == status);
+    if any(LineStatus::Cancelled) {
+        // Only a whole order is ever withdrawn; a line of it that had failed unsent changes nothing about that.
+        return (OrderStatus::Cancelled, None);
+    }
     let first_failed = lines.iter().find(|line| line.status == LineStatus::Failed).map(explain);
     match (any(LineStatus::Completed), any(LineStatus::Failed)) {
         (true, false) => (OrderStatus::Completed, None),

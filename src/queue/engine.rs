@@ -208,12 +208,12 @@ impl Inner {
     async fn run_one(self: Arc<Self>, claim: Claim) {
         let began = Instant::now();
         let Some(handler) = self.handlers.get(&claim.wake.fence.wake.kind()).cloned() else {
-            tracing::error!(
+            tracing::warn!(
                 wake = claim.wake.fence.wake.0,
                 "no handler for this kind of wake: is a newer binary running too?"
             );
             let lane = claim.wake.lane;
-            self.park(claim, lane, Duration::from_mins(1), claim.wake.tries).await;
+            self.park(claim, lane, Duration::from_hours(1), claim.wake.tries).await;
             return self.ended(claim.wake.lane);
         };
         let (ran, panicked) = match AssertUnwindSafe(handler.run(claim)).catch_unwind().await {

@@ -268,7 +268,7 @@ async fn after_a_failover_nothing_is_sent_before_somebody_confirms_it() {
     let daemon = house.daemon(&[]);
     for (reference, domain) in [("SHOP-1", "one.example"), ("SHOP-2", "two.example")] {
         house.submit(reference, json!([hosting(domain)])).await;
-        house.until_reason(reference, 0, "nothing is sent before an operator confirms it").await;
+        house.until_reason(reference, 0, "nothing is sent before `provisor queue resume`").await;
         let line = house.line(reference, 0).await;
         house.look_again(line.id, 1).await;
     }

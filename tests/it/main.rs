@@ -33,8 +33,9 @@ mod placement;
 #[cfg(test)]
 mod polling;
 #[cfg(test)]
-mod recording;
 mod queue;
+#[cfg(test)]
+mod recording;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]

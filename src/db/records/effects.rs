@@ -31,7 +31,8 @@ pub(super) async fn learn(
     if truths.is_empty() {
         return Ok(());
     }
-    // Once for each attempt: a truth that is repeated after an unknown commit must not touch a newer attempt's state.
+    // Once for each attempt, but that a doubt may still be settled: a truth that is repeated after an unknown commit must not
+    // touch a newer attempt's state.
     let news = end_attempts(connection, &truths).await?;
     let rows = sqlx::query!(
         r#"SELECT a.id AS attempt, e.id, e.state,
@@ -81,7 +82,8 @@ async fn end_attempts(
              ended_at = clock_timestamp()
          FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[])
                   AS t (id, outcome, http_status, jti, detail)
-         WHERE a.id = t.id AND a.outcome IS NULL
+         WHERE a.id = t.id
+           AND (a.outcome IS NULL OR (a.outcome = 'in_doubt' AND t.outcome <> 'in_doubt'))
          RETURNING a.id",
         &ids,
         &outcomes,
@@ -198,6 +200,9 @@ pub(super) async fn intend(
                FROM wanted i
                WHERE e.line_id = i.line_id AND e.step = $9 AND e.n = i.n
                  AND e.state = 'not_sent' AND e.live
+                 AND NOT EXISTS (SELECT FROM provisor.effects o
+                                 WHERE o.domain = e.domain AND o.claims_site AND o.live AND o.site_id IS NULL
+                                   AND o.state <> 'not_sent')
                RETURNING e.id, e.line_id),
            new AS (
                INSERT INTO provisor.effects
@@ -267,7 +272,11 @@ pub(super) async fn settle(
         ended.iter().map(|(_, change)| change.progress.site_id.map(|id| id.0)).collect();
     sqlx::query!(
         "UPDATE provisor.effects e
-         SET live = false, site_id = CASE WHEN e.state = 'accepted' THEN l.site_id ELSE e.site_id END
+         SET live = false,
+             -- A site that another placement brought already is none of this one's, whatever the upstream says.
+             site_id = CASE WHEN e.state = 'accepted' AND NOT EXISTS (
+                           SELECT FROM provisor.effects o WHERE o.site_id = l.site_id AND o.id <> e.id)
+                       THEN l.site_id ELSE e.site_id END
          FROM unnest($1::bigint[], $2::bigint[]) AS l (line_id, site_id)
          WHERE e.line_id = l.line_id AND e.live",
         &ids,

@@ -139,6 +139,34 @@ pub(super) async fn owe(connection: &mut PgConnection, owed: &[Owed]) -> Result<
     .map(drop)
 }
 
+impl Database {
+    /// Owes the operator an email that is about no order: `circuit_open`, `failover`. Once for each episode.
+    pub async fn tell_operator(
+        &self,
+        about: &'static str,
+        episode: &str,
+        reason: &str,
+    ) -> Result<(), DbError> {
+        self.call("telling the operator", async |connection| {
+            sqlx::query!(
+                "WITH owed AS (
+                     INSERT INTO provisor.email_outbox (dedupe_key, template, context)
+                     VALUES ($1, 'ops_attention', $2)
+                     ON CONFLICT (dedupe_key) DO NOTHING
+                     RETURNING id)
+                 INSERT INTO provisor.wakes (id, lane, due_at)
+                 SELECT id * 16 + 2, 3, clock_timestamp() FROM owed",
+                format!("ops_{about}:{episode}"),
+                json!({ "about": about, "reason": reason }),
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+}
+
 /// What became of an email in one run.
 #[derive(Clone, Debug)]
 pub enum EmailResult {
@@ -161,6 +189,8 @@ pub struct EmailRecord {
     pub email: EmailId,
     /// What became of it.
     pub result: EmailResult,
+    /// Which of several recipients have it already, by their places in the settings.
+    pub delivered: Vec<i32>,
     /// The count of runs to leave.
     pub tries: i32,
 }
@@ -208,13 +238,18 @@ async fn apply(
             EmailResult::Later(_, why) => ("queued".to_owned(), Some(why.clone())),
         })
         .unzip();
+    let delivered: Vec<Value> = kept.iter().map(|record| json!(record.delivered)).collect();
     sqlx::query!(
         "WITH settled AS (
              UPDATE provisor.email_outbox m
              SET status = r.status, last_error = r.error,
+                 context = CASE WHEN r.status = 'queued' AND r.delivered <> '[]'
+                                THEN m.context || jsonb_build_object('delivered', r.delivered)
+                                ELSE m.context END,
                  attempts = m.attempts + CASE WHEN r.status = 'disabled' THEN 0 ELSE 1 END,
                  settled_at = CASE WHEN r.status <> 'queued' THEN clock_timestamp() END
-             FROM unnest($1::bigint[], $2::text[], $3::text[]) AS r (id, status, error)
+             FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[])
+                      AS r (id, status, error, delivered)
              WHERE m.id = r.id AND m.status = 'queued'
              RETURNING m.order_id, m.line, m.template, m.status, m.last_error)
          INSERT INTO provisor.events (order_id, line, event, detail)
@@ -224,6 +259,7 @@ async fn apply(
         &ids,
         &statuses,
         &errors as &[Option<String>],
+        &delivered,
     )
     .execute(connection)
     .await?;

@@ -1,6 +1,6 @@
 //! The group commit: what many runs leave behind goes down in one transaction.
 //!
-//! The order of things in it is the order of locks everywhere: orders, lines, effects, wakes. Whoever changes a line holds
+//! The order of things in it is the order of locks everywhere: orders, wakes, effects, lines. Whoever changes a line holds
 //! its order's lock, so that an order's status can be derived from lines that stand still.
 //!
 //! Architecture invariant: the run token fences the line; the truth about an effect is never fenced away.
@@ -170,7 +170,7 @@ impl Database {
                 results.extend(batch.done.into_iter().map(|(index, done)| (index, Ok(done))));
             }
             // A bad row harms no other: each is committed by itself below.
-            Err(error) if error.is_data_error() && records.len() > 1 => {}
+            Err(error) if error.is_data_error() => {}
             Err(error) => {
                 committed.results = records.iter().map(|_| Err(error.clone())).collect();
                 return committed;
@@ -179,13 +179,10 @@ impl Database {
         let left: Vec<usize> =
             (0..records.len()).filter(|index| !results.contains_key(index)).collect();
         for some in left.chunks(SINGLES_MAX) {
-            let singles =
-                some.iter().filter_map(|&index| {
-                    let record = records.get(index)?;
-                    Some(async move {
-                        (index, self.commit_together(&[record], waits, Locking::Wait).await)
-                    })
-                });
+            let singles = some.iter().filter_map(|&index| {
+                let record = records.get(index)?;
+                Some(async move { (index, self.commit_singly(record, waits).await) })
+            });
             for (index, result) in join_all(singles).await {
                 let result = result.map(|mut batch| {
                     committed.ended.append(&mut batch.ended);
@@ -197,6 +194,20 @@ impl Database {
         // Each index has its result by now.
         committed.results = (0..records.len()).filter_map(|index| results.remove(&index)).collect();
         committed
+    }
+
+    /// Commits one record by itself. If the line's change can't be stored, the truth is all the same: what the upstream has
+    /// accepted must not depend on whether a price fits its column. The line follows the ledger later.
+    async fn commit_singly(&self, record: &Record, waits: Waits) -> Result<apply::Batch, DbError> {
+        let result = self.commit_together(&[record], waits, Locking::Wait).await;
+        match result {
+            Err(error) if error.is_data_error() && record.truth.is_some() => {
+                let truth = Record { intent: None, change: None, park: None, ..record.clone() };
+                self.commit_together(&[&truth], waits, Locking::Wait).await?;
+                Err(error)
+            }
+            result => result,
+        }
     }
 
     async fn commit_together(

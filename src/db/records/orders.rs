@@ -60,6 +60,8 @@ struct NewStatus {
     order: OrderId,
     status: OrderStatus,
     reason: Option<String>,
+    /// The status itself changes, and not its reason alone.
+    moved: bool,
 }
 
 /// Derives the statuses of the orders of these lines, writes those that change, and says which emails they owe.
@@ -109,7 +111,8 @@ pub(super) async fn derive_orders(
         let Some(states) = lines.get(&row.id) else { continue };
         let (now, reason) = derive(states, was);
         if now != was || reason != row.reason {
-            new.push(NewStatus { order: OrderId(row.id), status: now, reason });
+            let moved = now != was;
+            new.push(NewStatus { order: OrderId(row.id), status: now, reason, moved });
         }
     }
     write_statuses(connection, &new).await
@@ -126,29 +129,31 @@ async fn write_statuses(
     let statuses: Vec<String> = new.iter().map(|new| new.status.as_str().to_owned()).collect();
     let reasons: Vec<Option<String>> = new.iter().map(|new| new.reason.clone()).collect();
     let ended: Vec<bool> = new.iter().map(|new| new.status.is_ended()).collect();
+    let moved: Vec<bool> = new.iter().map(|new| new.moved).collect();
     let rows = sqlx::query!(
         r#"WITH changed AS (
                UPDATE provisor.orders o
                SET status = n.status, reason = n.reason, updated_at = clock_timestamp(),
                    finished_at = CASE WHEN n.ended THEN clock_timestamp() END,
                    episode = o.episode + CASE WHEN n.ended AND o.finished_at IS NULL THEN 1 ELSE 0 END
-               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[])
-                        AS n (id, status, reason, ended)
+               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::boolean[])
+                        AS n (id, status, reason, ended, moved)
                WHERE o.id = n.id
-               RETURNING o.id, o.reference, o.status, o.episode, o.submitted_at),
+               RETURNING o.id, o.reference, o.status, o.episode, o.submitted_at, n.moved),
            told AS (
                INSERT INTO provisor.events (order_id, event, detail)
-               SELECT id, 'order_' || status, '{}' FROM changed),
+               SELECT id, 'order_' || status, '{}' FROM changed WHERE moved),
            notified AS MATERIALIZED (
-               SELECT pg_notify('provisor_order_status', reference) FROM changed)
+               SELECT pg_notify('provisor_order_status', reference) FROM changed WHERE moved)
            SELECT id, status, episode,
                   (extract(epoch FROM clock_timestamp() - submitted_at) * 1000000)::bigint AS "took!",
                   (SELECT count(*) FROM notified) AS "notified!"
-           FROM changed"#,
+           FROM changed WHERE moved"#,
         &ids,
         &statuses,
         &reasons as &[Option<String>],
         &ended,
+        &moved,
     )
     .fetch_all(connection)
     .await?;

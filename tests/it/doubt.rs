@@ -379,6 +379,8 @@ async fn clumsy_engine(
     let mut handlers: HashMap<u8, Arc<dyn Handler>> = HashMap::new();
     handlers.insert(jobs::LINE, Arc::new(clumsy));
     let claims = Database::new(&house.world.url(), 1, Durability::ClaimsOnly).expect("a URL");
+    let (telling, told, rung, until) = (presence.clone(), db.clone(), alarm.clone(), stop.clone());
+    tasks.spawn(async move { telling.keep_telling(&told, jobs::LINE, &rung, until).await });
     let engine = Engine::new(
         Parts {
             settings: EngineSettings {

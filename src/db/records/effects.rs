@@ -31,8 +31,8 @@ pub(super) async fn learn(
     if truths.is_empty() {
         return Ok(());
     }
-    // Once for each attempt, but that a doubt may still be settled: a truth that is repeated after an unknown commit must not
-    // touch a newer attempt's state.
+    // Once for each attempt, but that a doubt may still be settled: a truth that is repeated after an unknown commit must
+    // not touch a newer attempt's state.
     let news = end_attempts(connection, &truths).await?;
     let rows = sqlx::query!(
         r#"SELECT a.id AS attempt, e.id, e.state,

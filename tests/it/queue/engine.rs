@@ -291,7 +291,7 @@ async fn a_wake_of_an_unknown_kind_is_kept_for_a_newer_binary() {
     .await;
     let seconds = "extract(epoch FROM due_at - clock_timestamp())::float8";
     let seconds: f64 = of_wake(&world, wake, seconds).await;
-    assert!((0.0..=60.0).contains(&seconds), "{seconds}");
+    assert!((60.0..=3600.0).contains(&seconds), "{seconds}");
     assert!(of_wake::<bool>(&world, wake, "lane = 4 AND tries = 0").await);
     works.end().await;
 }

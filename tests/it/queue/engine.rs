@@ -152,11 +152,13 @@ impl Gate for Shut {
 
 /// An engine at work.
 pub(super) struct Works {
-    pub(super) engine: Engine,
+    engine: Engine,
     pub(super) seen: Arc<Seen>,
     pub(super) alarm: Alarm,
     gate: Arc<Semaphore>,
-    pub(super) stop: CancellationToken,
+    stop: CancellationToken,
+    /// Ends the heartbeat, after the drain: who leaves gives back what still runs.
+    stopped: CancellationToken,
     fetching: JoinHandle<()>,
 }
 
@@ -187,11 +189,11 @@ impl Works {
             .collect();
         let (presence, db) = (Presence::default(), database(world, 4));
         presence.tell(&db).await.unwrap();
-        let stop = CancellationToken::new();
+        let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn({
-            let (presence, alarm, stop) = (presence.clone(), alarm.clone(), stop.clone());
+            let (presence, alarm, stopped) = (presence.clone(), alarm.clone(), stopped.clone());
             let db = database(world, 1);
-            async move { presence.keep_telling(&db, LINE, &alarm, stop).await }
+            async move { presence.keep_telling(&db, LINE, &alarm, stopped).await }
         });
         let parts = Parts {
             settings,
@@ -208,7 +210,7 @@ impl Works {
             let (engine, stop) = (engine.clone(), stop.clone());
             async move { engine.run(stop).await }
         });
-        Self { engine, seen, alarm, gate: holding, stop, fetching }
+        Self { engine, seen, alarm, gate: holding, stop, stopped, fetching }
     }
 
     /// Lets so many of the held runs go on.
@@ -221,6 +223,7 @@ impl Works {
         self.release(10_000);
         self.fetching.await.unwrap();
         self.engine.drained().await;
+        self.stopped.cancel();
     }
 }
 

@@ -411,23 +411,23 @@ async fn a_line_on_which_the_worker_panics_is_held_or_doubted_and_harms_no_other
     let house = Arc::new(House::new().await);
     house.fault(&json!({ "endpoint": POST, "fault": "slow", "delay_ms": 60_000,
                          "match": { "reference": "SENT-1" } }));
-    house.submit("UNSENT-1", json!([hosting("unsent.example"), hosting("beside.example")])).await;
+    house.submit("HELD-1", json!([hosting("unsent.example"), hosting("beside.example")])).await;
     house.submit("SENT-1", json!([hosting("sent.example")])).await;
     house.submit("GOOD-1", json!([hosting("good.example")])).await;
     let harm = HashMap::from([
-        (house.line("UNSENT-1", 0).await.id, Harm::AtOnce),
+        (house.line("HELD-1", 0).await.id, Harm::AtOnce),
         (house.line("SENT-1", 0).await.id, Harm::WhileSending),
     ]);
     let (stop, tasks) = clumsy_engine(&house, harm).await;
 
     house.until_order("GOOD-1", "completed").await;
-    house.until_order("UNSENT-1", "attention").await;
+    house.until_order("HELD-1", "attention").await;
     house.until_line("SENT-1", 0, "in_doubt").await;
-    let held = house.line("UNSENT-1", 0).await;
+    let held = house.line("HELD-1", 0).await;
     assert_eq!((held.status.as_str(), held.sent), ("held", false));
     assert_eq!(held.why(), "the worker failed 3 times on this line; its log says why");
-    assert_eq!(house.line_status("UNSENT-1", 1).await, "completed");
-    assert_eq!(house.told_operator("UNSENT-1", "held").await, 1);
+    assert_eq!(house.line_status("HELD-1", 1).await, "completed");
+    assert_eq!(house.told_operator("HELD-1", "held").await, 1);
     eventually("it does not get another try", async || {
         let due = format!(
             "SELECT due_at = 'infinity' FROM provisor.wakes WHERE id = {} * 16 + 1",
@@ -440,7 +440,7 @@ async fn a_line_on_which_the_worker_panics_is_held_or_doubted_and_harms_no_other
     house.look_again(doubtful.id, 2).await;
     assert_eq!(house.posts("SENT-1").len(), 1);
     assert_eq!(house.line_status("SENT-1", 0).await, "in_doubt");
-    assert_eq!(house.posts("UNSENT-1").len(), 1, "its other line's alone");
+    assert_eq!(house.posts("HELD-1").len(), 1, "its other line's alone");
     stop.cancel();
     tasks.close();
 }

@@ -1,10 +1,14 @@
 //! Who may do what, how the schema comes to be in a shared cluster, and how long history is kept.
 
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::documents;
 use crate::intake::refusal;
-use crate::world::World;
+use crate::{
+    house::{House, hosting},
+    world::World,
+};
 use provisor::db::{Database, Durability};
 
 /// The objects of the schema, of the kinds that `pg_class` knows by these letters: r and p are tables, S sequences.
@@ -205,6 +209,24 @@ async fn migrations_may_run_in_several_databases_at_once() {
     for result in futures_util::future::join_all(runs).await {
         result.expect("each of them ends well");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_needs_no_more_than_the_workers_role() {
+    let house = House::new().await;
+    let login = format!("it_{}", uuid::Uuid::new_v4().simple());
+    house.world.run(&format!("CREATE ROLE {login} LOGIN IN ROLE provisor_worker")).await;
+    let mut url = url::Url::parse(&house.world.url()).expect("a URL");
+    let others: Vec<(String, String)> =
+        url.query_pairs().into_owned().filter(|(key, _)| key != "user").collect();
+    url.query_pairs_mut().clear().extend_pairs(others).append_pair("user", &login);
+
+    let daemon = house.daemon(&[("DATABASE__URL", url.as_str())]);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    house.until_emailed().await;
+    daemon.stop().await;
+    house.world.run(&format!("DROP ROLE {login}")).await;
 }
 
 #[tokio::test]

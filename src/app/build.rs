@@ -36,6 +36,30 @@ const CONNECTIONS_MAX: u32 = 8;
 /// Connections that claim: one fetcher.
 const CLAIM_CONNECTIONS_MAX: u32 = 1;
 
+/// The kinds of findings (contract, "Commands"): their series are there from the start, before there is an audit.
+const FINDING_KINDS: &[&str] = &[
+    "domain_expiring",
+    "domain_expired",
+    "domain_status",
+    "expiry_moved",
+    "auto_renew_mismatch",
+    "transfer_lock_mismatch",
+    "nameserver_mismatch",
+    "contact_mismatch",
+    "domain_unknown",
+    "domain_missing",
+    "site_unknown",
+    "site_missing",
+    "site_inactive",
+    "quota_near",
+    "price_above_max_cost",
+    "price_changed",
+    "line_stuck",
+    "line_in_doubt",
+    "email_stuck",
+    "reminder_missing",
+];
+
 /// The parts that the daemon drives.
 pub(super) struct Daemon {
     pub(super) engine: Engine,
@@ -113,7 +137,7 @@ pub(super) fn metrics() -> anyhow::Result<Metrics> {
         lanes: &lanes,
         endpoints: &[(ljpc::PROVIDER, &endpoints)],
         templates: EMAIL_TEMPLATES,
-        finding_kinds: &[],
+        finding_kinds: FINDING_KINDS,
     };
     Ok(Metrics::new(&known, env!("CARGO_PKG_VERSION"))?)
 }

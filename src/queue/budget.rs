@@ -1,6 +1,6 @@
 //! The budget of requests that all processes share with each other: slots in time, reserved in the database, a few ahead.
 //!
-//! Architecture invariant: nobody hoards. A slot that is not used within [`KEEP`] of its time is gone.
+//! Architecture invariant: nobody hoards. A slot that is not used within two seconds of its time is gone.
 
 use std::{
     collections::VecDeque,

@@ -254,9 +254,9 @@ fn given_up(facts: &Facts, panics: i32) -> Change {
         // What the ledger knows of the interrupted placement says more than the panic does. A line that goes back to
         // `pending` by it is held when it panics there.
         LineStatus::Placing => decide_interrupted(facts),
-        // It was sent, and this worker can't tell what came of it.
-        LineStatus::Provisioning => in_doubt(facts, reason),
-        LineStatus::InDoubt => Change::unchanged(facts, Then::Retry),
+        // Its order is known and can be polled again: there is no doubt that a person could resolve. The polls go on at the
+        // pace of the schedule.
+        LineStatus::InDoubt | LineStatus::Provisioning => Change::unchanged(facts, Then::Retry),
         LineStatus::Held | LineStatus::Completed | LineStatus::Failed | LineStatus::Cancelled => {
             Change::unchanged(facts, Then::Rest)
         }

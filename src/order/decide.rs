@@ -1,4 +1,7 @@
 //! The next step of a line: a pure function of what is known. Its handler carries the step out and records it.
+//!
+//! What all kinds of lines have in common is here; each kind is a file of `kinds/`. What an answer makes of a line is in
+//! `outcome.rs`, what is looked for after a doubt in `doubt.rs`.
 
 use std::time::Duration;
 
@@ -6,13 +9,17 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    LineStatus, Money, Tag, UpstreamOrderId,
-    catalogue::{Choice, choose},
-    facts::{Facts, Known, Patience, Placement, Progress},
+    Cause, LineStatus, UpstreamOrderId,
+    domain::{Purpose, SplitName},
+    doubt::decide_doubt,
+    effect::{Acceptance, Effect, EffectStep},
+    facts::{Facts, Known, Patience, Progress},
+    kinds,
     ledger::EffectState,
     name::DomainName,
-    poll::decide_reading,
-    wish::{BillingPeriod, Wish},
+    outcome::{accepted, decide_interrupted, in_doubt},
+    status::Hindrance,
+    wish::Wish,
 };
 
 /// A handler that panics this often on one line does not get another try.
@@ -21,50 +28,33 @@ pub const PANICS_MAX: i32 = 3;
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Read the catalogue, and decide again.
-    ReadCatalogue,
-    /// Read the line's LJPc order, and decide again.
-    ReadOrder(UpstreamOrderId),
-    /// Place the order: an irreversible request.
-    Place(Box<Order>),
+    /// Read something, and decide again.
+    Read(Query),
+    /// Make a request that has an effect.
+    Make(Box<Effect>),
     /// Write the change down; the run ends.
     Record(Box<Change>),
 }
 
-/// An LJPc order with its one line.
+/// What is to be read. All of it is safe to ask, and to ask again.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Order {
-    /// Which placement of the line.
-    pub n: i32,
-    /// By which it is recognised.
-    pub tag: Tag,
-    /// For people: "5GB hosting".
-    pub title: String,
-    /// The name that it is for.
-    pub domain: DomainName,
-    /// What is bought.
-    pub item: Item,
-    /// What the catalogue says that it costs.
-    pub price: Option<Money>,
-}
-
-/// What an LJPc order line buys.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Item {
-    /// The `hosting` cart item.
-    Hosting {
-        /// Of the catalogue.
-        product_uuid: String,
-        /// Named where the product wants it.
-        billing_period: Option<BillingPeriod>,
-        /// Of `hosting_forward`.
-        target_url: Option<String>,
-    },
-    /// The `hosting_own` cart item.
-    HostingOwn {
-        /// The space's id at LJPc.
-        space_id: i64,
-    },
+pub enum Query {
+    /// The catalogue of products.
+    Catalogue,
+    /// The line's LJPc order.
+    Order(UpstreamOrderId),
+    /// The endings that LJPc sells.
+    Tlds,
+    /// Whether the name can be had, and for how much.
+    Offer(DomainName, Purpose),
+    /// Whether the registrant has a WHOIS contact: in a listing that is younger than the given time, if one is given.
+    Contact(Option<DateTime<Utc>>),
+    /// The name.
+    Domain(DomainName),
+    /// Its zone.
+    Zone(DomainName),
+    /// Names that may be had instead.
+    Alternatives(SplitName),
 }
 
 /// What a run leaves behind.
@@ -76,8 +66,23 @@ pub struct Change {
     pub events: Vec<Event>,
     /// Tell the operator, and the customer, that it takes long.
     pub overdue: bool,
+    /// What evidence says of a placement in doubt.
+    pub evidence: Option<Evidence>,
+    /// How the name was seen.
+    pub seen: Option<super::domain::DomainSeen>,
     /// When the line is looked at again.
     pub then: Then,
+}
+
+/// What became of a placement whose outcome was unknown, as something else than its answer shows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Evidence {
+    /// Which step.
+    pub step: EffectStep,
+    /// Which placement of it.
+    pub n: i32,
+    /// `Accepted` or `Absent`.
+    pub state: EffectState,
 }
 
 /// One entry of the timeline. Never a secret, never personal data.
@@ -96,6 +101,8 @@ pub enum Then {
     Rest,
     /// By the schedule of polls; `true` begins it anew.
     Poll(bool),
+    /// By the schedule of polls of transfers, which take days.
+    PollTransfer,
     /// By the schedule of retries.
     Retry,
     /// After this time, in the lane of retries.
@@ -106,8 +113,16 @@ pub enum Then {
 
 impl Change {
     /// A line that stays as it is.
-    pub(super) fn unchanged(facts: &Facts, then: Then) -> Self {
-        Self { progress: facts.progress.clone(), events: Vec::new(), overdue: false, then }
+    #[must_use]
+    pub fn unchanged(facts: &Facts, then: Then) -> Self {
+        Self {
+            progress: facts.progress.clone(),
+            events: Vec::new(),
+            overdue: false,
+            evidence: None,
+            seen: None,
+            then,
+        }
     }
 
     /// A line that goes to `status` with this reason, told by an event of the status's name.
@@ -124,7 +139,29 @@ impl Change {
         }
         change.progress.status = status;
         change.progress.reason = reason;
+        change.progress.cause = None;
         change
+    }
+
+    /// A line that fails for this reason, and by this cause as its customer may read it.
+    #[must_use]
+    pub fn fail(facts: &Facts, reason: String, cause: Option<Cause>) -> Self {
+        let mut change = Self::to(facts, LineStatus::Failed, Some(reason), Then::Rest);
+        change.progress.cause = cause;
+        change
+    }
+
+    /// A line about which a person must decide.
+    #[must_use]
+    pub fn hold(facts: &Facts, reason: String) -> Self {
+        Self::to(facts, LineStatus::Held, Some(reason), Then::Rest)
+    }
+
+    /// The same with one more entry in the timeline.
+    #[must_use]
+    pub fn telling(mut self, name: &'static str, detail: Value) -> Self {
+        self.events.push(Event { name, detail });
+        self
     }
 
     pub(super) fn step(self) -> Step {
@@ -134,188 +171,78 @@ impl Change {
 
 /// Decides the next step. Called again with more in `known` after each reading.
 #[must_use]
-pub fn decide(facts: &Facts, known: Known<'_>, patience: &Patience) -> Step {
+pub fn decide(facts: &Facts, known: &Known, patience: &Patience) -> Step {
     if let Some(adopted) = adopt(facts) {
         return adopted.step();
     }
     match facts.progress.status {
-        LineStatus::Pending => decide_pending(facts, known),
+        LineStatus::Pending => decide_pending(facts, known, patience),
         LineStatus::Placing => decide_interrupted(facts).step(),
         LineStatus::Provisioning => decide_provisioning(facts, known, patience),
-        LineStatus::InDoubt => decide_doubt(facts).step(),
+        LineStatus::InDoubt => decide_doubt(facts, known, patience),
         LineStatus::Held | LineStatus::Completed | LineStatus::Failed | LineStatus::Cancelled => {
             Change::unchanged(facts, Then::Rest).step()
         }
     }
 }
 
-/// An acceptance that the ledger knows of and the line does not: a run that ended between the two, or an answer that
-/// came late. The line follows the ledger, given up or not, unless it already bears an order or has ended for good.
-fn adopt(facts: &Facts) -> Option<Change> {
-    let placement = facts.placement.as_ref()?;
-    let id = placement.upstream_order_id?;
+/// An acceptance of what the line buys that the ledger knows of and the line does not: a run that ended between the two, or
+/// an answer that came late. The line follows the ledger, given up or not, unless it already bears the purchase or has
+/// ended for good.
+pub(super) fn adopt(facts: &Facts) -> Option<Change> {
+    let step = facts.main_step();
+    let placement = facts.placement(step).filter(|p| p.state == EffectState::Accepted)?;
     let progress = &facts.progress;
-    let may_follow = progress.upstream_order_id.is_none()
-        && progress.status.may_become(LineStatus::Provisioning);
-    (placement.state == EffectState::Accepted && may_follow)
-        .then(|| accepted(facts, id, progress.cost))
-}
-
-/// The line after its order was accepted upstream.
-#[must_use]
-pub fn accepted(facts: &Facts, id: UpstreamOrderId, cost: Option<Money>) -> Change {
-    let mut change = Change::to(facts, LineStatus::Provisioning, None, Then::Poll(true));
-    change.events =
-        vec![Event { name: "accepted", detail: json!({ "upstream_order_id": id, "cost": cost }) }];
-    change.progress.upstream_order_id = Some(id);
-    change.progress.cost = cost;
-    change.progress.accepted_at = Some(facts.now);
-    change
-}
-
-/// The line after its outcome became unknown: nothing more is sent for it.
-#[must_use]
-pub fn in_doubt(facts: &Facts, reason: String) -> Change {
-    let mut change = Change::to(facts, LineStatus::InDoubt, Some(reason), Then::Rest);
-    change.progress.in_doubt_at = Some(facts.now);
-    change
-}
-
-/// A run that ended between intent and record.
-fn decide_interrupted(facts: &Facts) -> Change {
-    let Some(Placement { state, detail, .. }) = &facts.placement else {
-        let reason = "the ledger has no placement for a line that was being placed".to_owned();
-        return Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry);
-    };
-    match state {
-        EffectState::Rejected => rejected(facts, detail.as_deref()),
-        EffectState::NotSent => Change::to(
-            facts,
-            LineStatus::Pending,
-            Some("the order provably had no effect; it will be sent again".to_owned()),
-            Then::Retry,
-        ),
-        EffectState::Sending
-        | EffectState::InDoubt
-        | EffectState::Accepted
-        | EffectState::Absent
-        | EffectState::Abandoned => in_doubt(
-            facts,
-            detail.clone().unwrap_or_else(|| {
-                "the worker stopped after the order may have been sent, before an answer was recorded"
-                    .to_owned()
-            }),
-        ),
-    }
-}
-
-/// A doubtful line waits for a person, or for an answer that comes late; what the ledger learnt meanwhile is followed.
-fn decide_doubt(facts: &Facts) -> Change {
-    match facts.placement.as_ref().map(|placement| (placement.state, &placement.detail)) {
-        Some((EffectState::Rejected, detail)) => rejected(facts, detail.as_deref()),
-        Some((EffectState::NotSent, _)) => {
-            let reason = "the order provably had no effect; it will be sent again".to_owned();
-            Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry)
+    let cost = progress.cost.or(placement.price);
+    let (acceptance, is_borne) = match step {
+        EffectStep::PlaceOrder => {
+            let id = placement.upstream_order_id?;
+            (Acceptance::Order { id, cost }, progress.upstream_order_id.is_some())
         }
-        _ => Change::unchanged(facts, Then::Rest),
-    }
-}
-
-/// The line after the upstream refused it for good.
-#[must_use]
-pub fn rejected(facts: &Facts, message: Option<&str>) -> Change {
-    let message = message.unwrap_or("no message was given");
-    let reason = format!("LJPc refused the order: {message}");
-    Change::to(facts, LineStatus::Failed, Some(reason), Then::Rest)
-}
-
-/// The line after its handler panicked: another try, or none (contract: held if nothing was sent, else in doubt).
-///
-/// `facts` are read anew after the panic: the run may have got as far as its intent.
-#[must_use]
-pub fn panicked(facts: &Facts) -> Change {
-    let panics = facts.progress.panics.saturating_add(1);
-    let mut change = if panics < PANICS_MAX {
-        Change::unchanged(facts, Then::Retry)
-    } else {
-        adopt(facts).unwrap_or_else(|| given_up(facts, panics))
-    };
-    change.progress.panics = panics;
-    change
-}
-
-/// A line on which the handler has panicked too often.
-fn given_up(facts: &Facts, panics: i32) -> Change {
-    let open = facts.placement.as_ref().is_some_and(|latest| latest.state.may_have_bought());
-    let reason = format!("the worker failed {panics} times on this line; its log says why");
-    match facts.progress.status {
-        LineStatus::Pending if open => in_doubt(facts, reason),
-        LineStatus::Pending => Change::to(facts, LineStatus::Held, Some(reason), Then::Rest),
-        // What the ledger knows of the interrupted placement says more than the panic does. A line that goes back to
-        // `pending` by it is held when it panics there.
-        LineStatus::Placing => decide_interrupted(facts),
-        // Its order is known and can be polled again: there is no doubt that a person could resolve. The polls go on at the
-        // pace of the schedule.
-        LineStatus::InDoubt | LineStatus::Provisioning => Change::unchanged(facts, Then::Retry),
-        LineStatus::Held | LineStatus::Completed | LineStatus::Failed | LineStatus::Cancelled => {
-            Change::unchanged(facts, Then::Rest)
+        EffectStep::Register | EffectStep::Transfer => {
+            let status = "accepted".to_owned();
+            (Acceptance::Name { cost, status }, progress.accepted_at.is_some())
         }
-    }
+        EffectStep::CreateContact
+        | EffectStep::UpdateContact
+        | EffectStep::UpdateDomain
+        | EffectStep::ReplaceRecords => return None,
+    };
+    let may_follow = !is_borne && progress.status.may_become(LineStatus::Provisioning);
+    may_follow.then(|| accepted(facts, step, &acceptance))
 }
 
-fn decide_pending(facts: &Facts, known: Known<'_>) -> Step {
-    let Some((n, tag)) = facts.next_placement() else {
+fn decide_pending(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    if facts.next_placement(facts.main_step()).is_none() {
         // The ledger forbids another placement: its outcome is what the line waits for. This comes first, since a line
         // that may have bought something is neither held nor failed, whatever else is wrong with it.
         return in_doubt(facts, "an earlier placement of this line is still open".to_owned())
             .step();
-    };
+    }
     let wish = match &facts.wish {
-        Ok(Wish::NotYet(kind)) => {
-            let reason = format!(
-                "lines of kind {kind} can't be carried out by this version of Provisor yet"
-            );
-            return Change::to(facts, LineStatus::Held, Some(reason), Then::Rest).step();
-        }
         Ok(wish) => wish,
-        Err(unreadable) => {
-            return Change::to(facts, LineStatus::Held, Some(unreadable.clone()), Then::Rest)
-                .step();
-        }
+        Err(unreadable) => return Change::hold(facts, unreadable.clone()).step(),
     };
     let domain = match DomainName::parse(facts.progress.domain.as_deref().unwrap_or_default()) {
         Ok(domain) => domain,
         Err(wrong) => {
-            return Change::to(facts, LineStatus::Failed, Some(wrong.to_string()), Then::Rest)
-                .step();
+            return Change::fail(facts, wrong.to_string(), Some(Cause::NameUnavailable)).step();
         }
     };
     if let Some(waiting) = decide_prerequisites(facts) {
         return waiting.step();
     }
-    let order =
-        |title, item, price| Step::Place(Box::new(Order { n, tag, title, domain, item, price }));
     match wish {
-        Wish::HostingOwn { space_id } => {
-            order("own space".to_owned(), Item::HostingOwn { space_id: *space_id }, None)
+        Wish::HostingOwn { space_id } => kinds::hosting::place_own(facts, domain, *space_id),
+        Wish::Hosting(hosting) => kinds::hosting::place(facts, known, domain, hosting),
+        Wish::Register(name) => {
+            kinds::purchase::decide(facts, known, patience, domain, name, Purpose::Register)
         }
-        Wish::Hosting(hosting) => {
-            let Some(catalogue) = known.catalogue else { return Step::ReadCatalogue };
-            match choose(catalogue, hosting, facts.cost_limit) {
-                Choice::Hold(reason) => {
-                    Change::to(facts, LineStatus::Held, Some(reason), Then::Rest).step()
-                }
-                Choice::Fail(reason) => {
-                    Change::to(facts, LineStatus::Failed, Some(reason), Then::Rest).step()
-                }
-                Choice::Found { uuid, name, billing_period, price } => {
-                    let target_url = hosting.target_url.clone();
-                    let item = Item::Hosting { product_uuid: uuid, billing_period, target_url };
-                    order(name, item, price)
-                }
-            }
+        Wish::Transfer(name) => {
+            kinds::purchase::decide(facts, known, patience, domain, name, Purpose::Transfer)
         }
-        Wish::NotYet(_) => Change::unchanged(facts, Then::Rest).step(),
+        Wish::Update(change) => kinds::update::decide(facts, known, patience, domain, change),
+        Wish::Dns(records) => kinds::dns::decide(facts, known, patience, domain, records),
     }
 }
 
@@ -323,37 +250,41 @@ fn decide_pending(facts: &Facts, known: Known<'_>) -> Step {
 fn decide_prerequisites(facts: &Facts) -> Option<Change> {
     let this = facts.lines.iter().find(|line| line.line == facts.line)?;
     let mut waits = None;
-    for other in facts.lines.iter().filter(|other| this.waits_for(other)) {
-        match other.status {
-            LineStatus::Completed => {}
-            LineStatus::Failed | LineStatus::Cancelled => {
+    for other in &facts.lines {
+        match this.hindered_by(other) {
+            Hindrance::None => {}
+            Hindrance::Fails => {
                 let reason = format!(
                     "line {} ({}), which it needs, is {}",
                     other.line, other.kind, other.status
                 );
-                return Some(Change::to(facts, LineStatus::Failed, Some(reason), Then::Rest));
+                return Some(Change::fail(facts, reason, Some(Cause::PrerequisiteFailed)));
             }
-            LineStatus::Pending
-            | LineStatus::Placing
-            | LineStatus::InDoubt
-            | LineStatus::Provisioning
-            | LineStatus::Held => waits = Some(other),
+            Hindrance::Waits => waits = Some(other),
         }
     }
     waits.map(|other| {
-        let reason = format!("waits for line {} ({}) to be completed", other.line, other.kind);
+        let until = this.awaits_of(other);
+        let reason = format!("waits for line {} ({}) {until}", other.line, other.kind);
         Change::to(facts, LineStatus::Pending, Some(reason), Then::Rest)
     })
 }
 
-fn decide_provisioning(facts: &Facts, known: Known<'_>, patience: &Patience) -> Step {
-    let Some(id) = facts.progress.upstream_order_id else {
-        return in_doubt(facts, "the line is provisioning, but bears no LJPc order".to_owned())
-            .step();
-    };
-    match known.reading {
-        None => Step::ReadOrder(id),
-        Some(reading) => decide_reading(facts, reading, patience).step(),
+fn decide_provisioning(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    let name = || DomainName::from_stored(facts.progress.domain.clone().unwrap_or_default());
+    match &facts.wish {
+        Ok(Wish::Register(wish)) => {
+            kinds::arrival::decide(facts, known, patience, name(), wish, Purpose::Register)
+        }
+        Ok(Wish::Transfer(wish)) => {
+            kinds::arrival::decide(facts, known, patience, name(), wish, Purpose::Transfer)
+        }
+        Ok(Wish::Update(change)) => kinds::update::decide(facts, known, patience, name(), change),
+        Ok(Wish::Dns(records)) => kinds::dns::decide(facts, known, patience, name(), records),
+        // An order can be polled without knowing what was wished.
+        Ok(Wish::Hosting(_) | Wish::HostingOwn { .. }) | Err(_) => {
+            kinds::hosting::follow(facts, known, patience)
+        }
     }
 }
 

@@ -1,15 +1,19 @@
 //! What is known of a line when its next step is decided.
 
+use std::{sync::Arc, time::Duration};
+
 use chrono::{DateTime, Utc};
-use std::time::Duration;
 
 use super::{
-    LineKind, LineStatus, Money, Reference, SiteId, Tag, UpstreamOrderId,
-    catalogue::Product,
+    Cause, ContactHandle, LineKind, LineStatus, Milestone, Money, Reference, SiteId, Tag,
+    UpstreamOrderId,
+    domain::{DomainSeen, Offer, Record, Registrant, Tld},
+    effect::EffectStep,
+    kinds::catalogue::Product,
     ledger::{EffectState, NextPlacement, next_placement},
     status::LineState,
     text_enum::text_enum,
-    wish::Wish,
+    wish::{Route, Wish},
 };
 
 /// What of a line changes while it is worked on: read at the start of a run, written back whole at its end.
@@ -21,6 +25,18 @@ pub struct Progress {
     pub reason: Option<String>,
     /// As submitted, lower case; an A-label once normalised.
     pub domain: Option<String>,
+    /// Why, as far as its customer may read of it.
+    pub cause: Option<Cause>,
+    /// How far a name has come.
+    pub milestone: Option<Milestone>,
+    /// What of the wishes was refused: the reason of a line that is completed all the same.
+    pub refused: Option<String>,
+    /// The WHOIS contact of the name.
+    pub contact_handle: Option<ContactHandle>,
+    /// Until when the name is registered.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Names that may be had instead of one that is taken.
+    pub alternatives: Option<Vec<String>>,
     /// The LJPc order that delivers it.
     pub upstream_order_id: Option<UpstreamOrderId>,
     /// What was delivered.
@@ -43,9 +59,11 @@ pub struct Progress {
     pub panics: i32,
 }
 
-/// A placement of the line's order, from the ledger.
+/// A placement of a step of the line, from the ledger.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Placement {
+    /// Which step.
+    pub step: EffectStep,
     /// 1, 2, …
     pub n: i32,
     /// What is known of it.
@@ -55,8 +73,14 @@ pub struct Placement {
     pub live: bool,
     /// Where the upstream accepted it.
     pub upstream_order_id: Option<UpstreamOrderId>,
+    /// What the account was going to be charged for it.
+    pub price: Option<Money>,
+    /// The WHOIS contact that it made.
+    pub contact_handle: Option<ContactHandle>,
     /// What the upstream said last, cleaned.
     pub detail: Option<String>,
+    /// When its latest intent was committed.
+    pub intended_at: DateTime<Utc>,
 }
 
 impl Placement {
@@ -66,8 +90,11 @@ impl Placement {
     /// Not simply the latest: a person may have said of an earlier one that it does not exist, and been wrong. Once the
     /// truth is known, the line must neither send again nor fail by what came of the later one.
     #[must_use]
-    pub fn that_counts(placements: &[Self], borne: Option<UpstreamOrderId>) -> Option<&Self> {
-        placements.iter().max_by_key(|placement| {
+    pub fn that_counts<'a>(
+        placements: impl IntoIterator<Item = &'a Self>,
+        borne: Option<UpstreamOrderId>,
+    ) -> Option<&'a Self> {
+        placements.into_iter().max_by_key(|placement| {
             let is_borne = borne.is_some() && placement.upstream_order_id == borne;
             (is_borne, placement.state == EffectState::Accepted, placement.n)
         })
@@ -89,22 +116,79 @@ pub struct Facts {
     pub cost_limit: Option<Money>,
     /// Where it stands.
     pub progress: Progress,
-    /// The placement that counts, if there is one.
-    pub placement: Option<Placement>,
+    /// A premium name may be bought.
+    pub allow_premium: bool,
+    /// All placements of the line, the one that was intended last at the end.
+    pub placements: Vec<Placement>,
     /// All lines of the order, this one too.
     pub lines: Vec<LineState>,
+    /// What else is known of its name.
+    pub name: NameFacts,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
 
+/// What is known of a line's name and of its customer, beside the line.
+#[derive(Clone, Debug, Default)]
+pub struct NameFacts {
+    /// Another live line that registers or transfers the name and came first: `SHOP-1000/2`.
+    pub rival: Option<String>,
+    /// The customer's latest wish for its renewal.
+    pub auto_renew_wished: Option<bool>,
+    /// Who registers it, by the order; none where the order does not say enough.
+    pub registrant: Option<Registrant>,
+    /// That registrant's WHOIS contact, where there is one already.
+    pub contact_handle: Option<ContactHandle>,
+}
+
 impl Facts {
-    /// Which placement the next request would be, and under which tag.
+    /// The step that is what the line is for.
     #[must_use]
-    pub fn next_placement(&self) -> Option<(i32, Tag)> {
-        let latest = self.placement.as_ref().map(|placement| (placement.n, placement.state));
-        match next_placement(latest) {
+    pub fn main_step(&self) -> EffectStep {
+        match (&self.wish, self.kind) {
+            (Ok(Wish::Register(name) | Wish::Transfer(name)), _) if name.route == Route::Order => {
+                EffectStep::PlaceOrder
+            }
+            (_, LineKind::Hosting | LineKind::HostingOwn) => EffectStep::PlaceOrder,
+            (_, LineKind::DomainRegister) => EffectStep::Register,
+            (_, LineKind::DomainTransfer) => EffectStep::Transfer,
+            (_, LineKind::DomainUpdate) => EffectStep::UpdateDomain,
+            (_, LineKind::Dns) => EffectStep::ReplaceRecords,
+        }
+    }
+
+    /// The placement of a step that counts, if there is one.
+    #[must_use]
+    pub fn placement(&self, step: EffectStep) -> Option<&Placement> {
+        let of_step = self.placements.iter().filter(|placement| placement.step == step);
+        if step.is_repeatable() {
+            of_step.max_by_key(|placement| placement.n)
+        } else {
+            Placement::that_counts(of_step, self.progress.upstream_order_id)
+        }
+    }
+
+    /// The placement of the line's main step that counts.
+    #[must_use]
+    pub fn main_placement(&self) -> Option<&Placement> {
+        self.placement(self.main_step())
+    }
+
+    /// The placement that was under way last, which an interrupted run has left open: of the main step, the one that
+    /// counts.
+    #[must_use]
+    pub fn latest(&self) -> Option<&Placement> {
+        let latest = self.placements.last()?;
+        self.placement(latest.step)
+    }
+
+    /// Which placement the next request of a step would be, and under which tag.
+    #[must_use]
+    pub fn next_placement(&self, step: EffectStep) -> Option<(i32, Tag)> {
+        let latest = self.placement(step).map(|placement| (placement.n, placement.state));
+        match next_placement(latest, step.is_repeatable()) {
             NextPlacement::New(n) | NextPlacement::Again(n) => {
-                Some((n, Tag::new(&self.reference, self.line, n)))
+                Some((n, Tag::new(&self.reference, self.line, step, n)))
             }
             NextPlacement::Forbidden => None,
         }
@@ -146,13 +230,45 @@ pub enum Reading {
     Unanswered,
 }
 
+/// What a reading of a name has shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DomainReading {
+    /// The name, as it stands.
+    Seen(DomainSeen),
+    /// LJPc says that it is not ours, or not there (404).
+    NotOurs,
+    /// No answer that can be used.
+    Unanswered,
+}
+
+/// What a reading of a zone has shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ZoneReading {
+    /// Its records of the managed types; none where there is no zone yet (404).
+    Records(Vec<Record>),
+    /// No answer that can be used.
+    Unanswered,
+}
+
 /// What a run has read upstream so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Known<'a> {
-    /// The catalogue.
-    pub catalogue: Option<&'a [Product]>,
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The catalogue of products.
+    pub catalogue: Option<Arc<Vec<Product>>>,
     /// The line's order.
-    pub reading: Option<&'a Reading>,
+    pub reading: Option<Reading>,
+    /// The endings that LJPc sells.
+    pub tlds: Option<Arc<Vec<Tld>>>,
+    /// Whether the name can be had, and for how much.
+    pub offer: Option<Offer>,
+    /// Whether the registrant's WHOIS contact is there; inside: its handle.
+    pub contact: Option<Option<ContactHandle>>,
+    /// The name.
+    pub domain: Option<DomainReading>,
+    /// Its zone.
+    pub zone: Option<ZoneReading>,
+    /// Names that may be had instead, perhaps none.
+    pub alternatives: Option<Vec<String>>,
 }
 
 /// How long the contract's configuration waits for what.
@@ -164,4 +280,10 @@ pub struct Patience {
     pub site_id_wait: Duration,
     /// `poll.overdue_after`
     pub overdue_after: Duration,
+    /// `ljpc.in_doubt_grace`
+    pub in_doubt_grace: Duration,
+    /// `ljpc.evidence_interval`
+    pub evidence_interval: Duration,
+    /// `leanstack.enabled`: it is asked for names that may be had instead of one that is taken.
+    pub offers_alternatives: bool,
 }

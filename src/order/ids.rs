@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::effect::EffectStep;
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -44,6 +46,22 @@ number! {
     SiteId
 }
 
+number! {
+    /// `customers.id`, Provisor's own.
+    CustomerId
+}
+
+/// A WHOIS contact at LJPc, as it names it.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContactHandle(pub String);
+
+impl fmt::Display for ContactHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The shop's reference of an order: 1 to 128 printable ASCII characters, as the database has
 /// checked.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -57,20 +75,18 @@ impl fmt::Display for Reference {
 }
 
 /// By which the upstream's copy of a placement is recognised: `<reference>/<line>`, and
-/// `#<n>` behind it from the second placement on (contract, "The order document").
+/// `#<n>` behind it from the second placement on (contract, "The order document"). What buys nothing itself has its step
+/// behind the line (`<reference>/<line>/contact`), since tags are unique.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tag(String);
 
 impl Tag {
-    /// The tag of the `n`th placement (from 1) of the line with this index.
+    /// The tag of the `n`th placement (from 1) of a step of the line with this index.
     #[must_use]
-    pub fn new(reference: &Reference, line: i32, n: i32) -> Self {
-        if n <= 1 {
-            Self(format!("{reference}/{line}"))
-        } else {
-            Self(format!("{reference}/{line}#{n}"))
-        }
+    pub fn new(reference: &Reference, line: i32, step: EffectStep, n: i32) -> Self {
+        let tag = format!("{reference}/{line}{}", step.tag_end());
+        if n <= 1 { Self(tag) } else { Self(format!("{tag}#{n}")) }
     }
 
     /// A tag as it was stored.

@@ -69,6 +69,12 @@ impl EffectState {
         matches!(self, Self::Sending | Self::InDoubt | Self::Accepted)
     }
 
+    /// Whether what was asked for may still be under way, and nobody knows what became of it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Sending | Self::InDoubt)
+    }
+
     /// Whether the placement stands in the way of another one of the same line and step.
     #[must_use]
     pub const fn is_live(self) -> bool {
@@ -88,9 +94,21 @@ pub enum NextPlacement {
 }
 
 /// Whether a step may send (again), given its latest placement.
+///
+/// What is repeatable sets something to a wished value: sent twice it is as if sent once, and it is only sent after a
+/// reading that showed another value. So an acceptance or a doubt forbids no further one.
 #[must_use]
-pub const fn next_placement(latest: Option<(i32, EffectState)>) -> NextPlacement {
+pub const fn next_placement(
+    latest: Option<(i32, EffectState)>,
+    is_repeatable: bool,
+) -> NextPlacement {
     match latest {
+        Some((n, state)) if is_repeatable && !matches!(state, EffectState::NotSent) => {
+            match n.checked_add(1) {
+                Some(n) => NextPlacement::New(n),
+                None => NextPlacement::Forbidden,
+            }
+        }
         None => NextPlacement::New(1),
         Some((n, EffectState::NotSent)) => NextPlacement::Again(n),
         Some((n, EffectState::Rejected | EffectState::Absent | EffectState::Abandoned)) => {
@@ -130,10 +148,14 @@ mod tests {
     #[test]
     fn what_may_have_bought_is_never_placed_again() {
         for state in [EffectState::Sending, EffectState::InDoubt, EffectState::Accepted] {
-            assert_eq!(next_placement(Some((1, state))), NextPlacement::Forbidden);
+            assert_eq!(next_placement(Some((1, state)), false), NextPlacement::Forbidden);
+            assert_eq!(next_placement(Some((1, state)), true), NextPlacement::New(2));
         }
-        assert_eq!(next_placement(Some((1, EffectState::NotSent))), NextPlacement::Again(1));
-        assert_eq!(next_placement(Some((1, EffectState::Absent))), NextPlacement::New(2));
-        assert_eq!(next_placement(None), NextPlacement::New(1));
+        for is_repeatable in [false, true] {
+            let next = |latest| next_placement(latest, is_repeatable);
+            assert_eq!(next(Some((1, EffectState::NotSent))), NextPlacement::Again(1));
+            assert_eq!(next(Some((1, EffectState::Absent))), NextPlacement::New(2));
+            assert_eq!(next(None), NextPlacement::New(1));
+        }
     }
 }

@@ -42,6 +42,32 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// How far a line that brings a name has come. Other lines may wait for one of these and not for its end.
+    Milestone {
+        /// The name is ours.
+        Named = "named",
+        /// What was wished of it is so, or was refused. Its DNS may be left.
+        Arranged = "arranged",
+    }
+}
+
+text_enum! {
+    /// Why a line failed, or what of it was refused, as far as its customer may read of it.
+    Cause {
+        /// Somebody else has the name.
+        NameTaken = "name_taken",
+        /// The name can't be had, or not under this ending.
+        NameUnavailable = "name_unavailable",
+        /// The registry or the other registrar refused the transfer.
+        TransferRefused = "transfer_refused",
+        /// What it builds on was not delivered.
+        PrerequisiteFailed = "prerequisite_failed",
+        /// Delivered, but a setting was refused.
+        WishRefused = "wish_refused",
+    }
+}
+
 impl LineStatus {
     /// Nothing more will happen by itself, and nobody is asked.
     #[must_use]
@@ -54,7 +80,8 @@ impl LineStatus {
     #[must_use]
     pub const fn may_become(self, to: Self) -> bool {
         match self {
-            Self::Pending => !matches!(to, Self::Completed),
+            // Completed: what it asks for was so already.
+            Self::Pending => true,
             Self::Placing => !matches!(to, Self::Completed | Self::Cancelled | Self::Held),
             Self::InDoubt => {
                 matches!(to, Self::InDoubt | Self::Provisioning | Self::Pending | Self::Failed)

@@ -1,6 +1,6 @@
 //! An order's status, which follows from its lines and from nothing else.
 
-use super::{LineKind, LineStatus, name::DomainName, text_enum::text_enum};
+use super::{LineKind, LineStatus, Milestone, name::DomainName, text_enum::text_enum};
 
 text_enum! {
     /// Where an order stands (contract, section 2).
@@ -41,19 +41,92 @@ pub struct LineState {
     pub domain: Option<String>,
     /// Where it stands.
     pub status: LineStatus,
+    /// How far its name has come.
+    pub milestone: Option<Milestone>,
+    /// It writes DNS records once its name is arranged.
+    pub has_dns: bool,
     /// Why, if there is something to say.
     pub reason: Option<String>,
     /// In doubt for longer than `ljpc.in_doubt_grace`.
     pub past_grace: bool,
 }
 
+/// What one line means for another that is about to start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hindrance {
+    /// Nothing, or nothing any more.
+    None,
+    /// It must come first.
+    Waits,
+    /// It was needed, and bought nothing.
+    Fails,
+}
+
+/// What a line needs of another one of its name (contract, "What waits for what"). Steps depend on steps, not lines on
+/// lines: a registration's own DNS waits for the hosting that waits for the registration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Need {
+    Nothing,
+    /// The name is there.
+    Named,
+    /// The name is there, and as it was wished.
+    Arranged,
+    /// The name is there, and the line has nothing more to do.
+    Completed,
+    /// However it ended.
+    Ended,
+}
+
 impl LineState {
-    /// Whether `self` may not start before `other` has ended (contract, "What waits for what").
+    /// What `other` means for the start of this line.
     #[must_use]
-    pub fn waits_for(&self, other: &Self) -> bool {
-        self.line != other.line
-            && kind_waits_for(self.kind, other.kind)
-            && self.has_the_name_of(other)
+    pub fn hindered_by(&self, other: &Self) -> Hindrance {
+        if self.line == other.line || !self.has_the_name_of(other) {
+            return Hindrance::None;
+        }
+        other.hinders(needs_of(self.kind, other.kind))
+    }
+
+    /// What `other` means for this line's own DNS records, which come last.
+    #[must_use]
+    pub fn dns_hindered_by(&self, other: &Self) -> Hindrance {
+        let is_hosting = matches!(other.kind, LineKind::Hosting | LineKind::HostingOwn);
+        if is_hosting && self.line != other.line && self.has_the_name_of(other) {
+            other.hinders(Need::Ended)
+        } else {
+            Hindrance::None
+        }
+    }
+
+    /// What of `other` this line awaits, in words.
+    #[must_use]
+    pub fn awaits_of(&self, other: &Self) -> &'static str {
+        match needs_of(self.kind, other.kind) {
+            Need::Nothing | Need::Completed => "to be completed",
+            Need::Named => "to have its name",
+            Need::Arranged => "to have its name arranged",
+            Need::Ended => "to end",
+        }
+    }
+
+    fn hinders(&self, need: Need) -> Hindrance {
+        let reached = match need {
+            Need::Nothing => true,
+            Need::Named => self.milestone.is_some(),
+            Need::Arranged => self.milestone == Some(Milestone::Arranged),
+            Need::Completed => false,
+            Need::Ended => self.status.is_ended(),
+        };
+        match self.status {
+            _ if reached => Hindrance::None,
+            LineStatus::Completed => Hindrance::None,
+            LineStatus::Failed | LineStatus::Cancelled => Hindrance::Fails,
+            LineStatus::Pending
+            | LineStatus::Placing
+            | LineStatus::InDoubt
+            | LineStatus::Provisioning
+            | LineStatus::Held => Hindrance::Waits,
+        }
     }
 
     /// Whether both are about one name, in whatever spelling: a line's name is normalised when it is placed, so that one
@@ -78,17 +151,39 @@ impl LineState {
             | LineStatus::Cancelled => false,
         }
     }
+
+    /// The lines that this one waits for now.
+    fn waits_for<'a>(&'a self, lines: &'a [Self]) -> impl Iterator<Item = &'a Self> {
+        lines.iter().filter(move |other| match self.status {
+            LineStatus::Pending => self.hindered_by(other) == Hindrance::Waits,
+            LineStatus::Provisioning => {
+                self.has_dns
+                    && self.milestone == Some(Milestone::Arranged)
+                    && self.dns_hindered_by(other) == Hindrance::Waits
+            }
+            LineStatus::Placing
+            | LineStatus::InDoubt
+            | LineStatus::Completed
+            | LineStatus::Failed
+            | LineStatus::Held
+            | LineStatus::Cancelled => false,
+        })
+    }
 }
 
 /// Between lines of one name: hosting waits for the registration, not for the transfer; changes of the name wait for
-/// both; everything DNS waits for the hosting too.
-const fn kind_waits_for(kind: LineKind, other: LineKind) -> bool {
+/// both; everything DNS waits for the hosting too, however that ends.
+const fn needs_of(kind: LineKind, other: LineKind) -> Need {
     use LineKind::{Dns, DomainRegister, DomainTransfer, DomainUpdate, Hosting, HostingOwn};
-    match kind {
-        Hosting | HostingOwn => matches!(other, DomainRegister),
-        DomainUpdate => matches!(other, DomainRegister | DomainTransfer),
-        Dns => matches!(other, DomainRegister | DomainTransfer | Hosting | HostingOwn),
-        DomainRegister | DomainTransfer => false,
+    match (kind, other) {
+        (Hosting | HostingOwn, DomainRegister) => Need::Named,
+        (DomainUpdate, DomainRegister | DomainTransfer) => Need::Arranged,
+        // Two lines may write one zone: the later one has the last word.
+        (Dns, DomainRegister | DomainTransfer) => Need::Completed,
+        (Dns, Hosting | HostingOwn) => Need::Ended,
+        (Hosting | HostingOwn | DomainUpdate | Dns | DomainRegister | DomainTransfer, _) => {
+            Need::Nothing
+        }
     }
 }
 
@@ -100,9 +195,7 @@ pub fn derive(lines: &[LineState], before: OrderStatus) -> (OrderStatus, Option<
         return derive_ended(lines);
     }
     let unmoved = |line: &LineState| line.status == LineStatus::Pending;
-    let waiting = |line: &LineState| {
-        line.needs_a_person() || (unmoved(line) && waits_for_a_person(line, lines))
-    };
+    let waiting = |line: &LineState| line.needs_a_person() || waits_for_a_person(line, lines);
     if let Some(culprit) = lines.iter().find(|line| line.needs_a_person())
         && lines.iter().all(|line| line.status.is_ended() || waiting(line))
     {
@@ -116,11 +209,9 @@ pub fn derive(lines: &[LineState], before: OrderStatus) -> (OrderStatus, Option<
 
 /// Whether a line waits, directly or through others, for one that needs a person.
 fn waits_for_a_person(line: &LineState, lines: &[LineState]) -> bool {
-    // A chain of waiting is at most three kinds long (dns, hosting, registration), so this ends.
-    lines.iter().filter(|other| line.waits_for(other)).any(|other| {
-        other.needs_a_person()
-            || (other.status == LineStatus::Pending && waits_for_a_person(other, lines))
-    })
+    // A chain of waiting has no circle: DNS waits for hosting, hosting for the name, and the name for none of them.
+    line.waits_for(lines)
+        .any(|other| other.needs_a_person() || waits_for_a_person(other, lines))
 }
 
 fn derive_ended(lines: &[LineState]) -> (OrderStatus, Option<String>) {
@@ -154,6 +245,8 @@ mod tests {
             kind,
             domain: Some("example.nl".to_owned()),
             status,
+            milestone: None,
+            has_dns: false,
             reason: Some("because".to_owned()),
             past_grace: false,
         }
@@ -214,7 +307,8 @@ mod tests {
         ] {
             let hosting = named(LineKind::Hosting, hosted);
             let register = named(LineKind::DomainRegister, registered);
-            assert_eq!(hosting.waits_for(&register), waits, "{hosted:?} {registered:?}");
+            let hindered = hosting.hindered_by(&register) == Hindrance::Waits;
+            assert_eq!(hindered, waits, "{hosted:?} {registered:?}");
         }
     }
 

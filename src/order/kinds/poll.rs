@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::{
+use crate::order::{
     LineStatus, SiteId,
     decide::{Change, Event, Then},
     facts::{Facts, Patience, Reading, SimpleStatus},
@@ -38,6 +38,12 @@ pub fn decide_reading(facts: &Facts, reading: &Reading, patience: &Patience) -> 
         }
     };
     tell_if_overdue(facts, &mut change, patience.overdue_after);
+    change
+}
+
+/// What an order's word for itself adds to the line, beside what follows from it.
+pub(super) fn noting(facts: &Facts, mut change: Change, status: SimpleStatus) -> Change {
+    note_status(facts, &mut change, status);
     change
 }
 
@@ -112,7 +118,8 @@ pub fn waiting(
     change
 }
 
-fn tell_if_overdue(facts: &Facts, change: &mut Change, overdue_after: Duration) {
+/// Once a line has waited long since its acceptance, the operator and the customer are told.
+pub(super) fn tell_if_overdue(facts: &Facts, change: &mut Change, overdue_after: Duration) {
     if let Some(accepted_at) = facts.progress.accepted_at {
         tell_if_overdue_since(facts, change, accepted_at, overdue_after);
     }

@@ -1,6 +1,6 @@
 //! Choosing the product that a `hosting` line names, and comparing its price with what it may cost.
 
-use super::{
+use crate::order::{
     Money,
     wish::{BillingPeriod, HostingWish, ProductKey},
 };

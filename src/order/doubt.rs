@@ -1,0 +1,151 @@
+//! What is looked for after a doubt: evidence of what became of a request whose answer nobody knows.
+//!
+//! The absence of a trace is no evidence while the request may still be on its way. What costs money is never sent again
+//! by this: only a person says that it is absent. A WHOIS contact costs nothing, so after `ljpc.in_doubt_grace` another
+//! one is made; what only sets a value is read back and, if it is not so, set again.
+
+use chrono::TimeDelta;
+
+use super::{
+    LineStatus,
+    decide::{Change, Evidence, Event, PANICS_MAX, Query, Step, Then},
+    domain::DomainSeen,
+    effect::{Acceptance, EffectStep},
+    facts::{DomainReading, Facts, Known, Patience, Placement},
+    kinds,
+    ledger::EffectState,
+    name::DomainName,
+    outcome::{accepted, provably_not_sent, rejected},
+    wish::Wish,
+};
+
+/// Decides what a line in doubt does next.
+pub(super) fn decide_doubt(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    let Some(latest) = facts.latest() else { return Change::unchanged(facts, Then::Rest).step() };
+    match latest.state {
+        EffectState::Rejected => rejected(facts, latest.step, latest.detail.as_deref()).step(),
+        EffectState::NotSent => provably_not_sent(facts, latest.step).step(),
+        // A handler that panics on the line gets no further try.
+        _ if facts.progress.panics >= PANICS_MAX => Change::unchanged(facts, Then::Rest).step(),
+        _ => look(facts, known, patience, latest),
+    }
+}
+
+fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {
+    match latest.step {
+        // Its evidence is a person's to find.
+        EffectStep::PlaceOrder => Change::unchanged(facts, Then::Rest).step(),
+        EffectStep::CreateContact => look_for_contact(facts, known, patience, latest),
+        EffectStep::Register | EffectStep::Transfer => {
+            look_for_name(facts, known, patience, latest)
+        }
+        EffectStep::UpdateContact | EffectStep::UpdateDomain | EffectStep::ReplaceRecords => {
+            read_back(facts, known, patience)
+        }
+    }
+}
+
+/// What evidence says of the step's placement that counts.
+pub(super) fn evidence(facts: &Facts, step: EffectStep, state: EffectState) -> Option<Evidence> {
+    facts.placement(step).map(|placement| Evidence { step, n: placement.n, state })
+}
+
+fn look_for_contact(
+    facts: &Facts,
+    known: &Known,
+    patience: &Patience,
+    latest: &Placement,
+) -> Step {
+    match (&facts.name.contact_handle, &known.contact) {
+        (Some(handle), _) | (None, Some(Some(handle))) => {
+            let acceptance = Acceptance::Contact(handle.clone());
+            let mut change = accepted(facts, latest.step, &acceptance);
+            change.evidence = evidence(facts, latest.step, EffectState::Accepted);
+            change.events.insert(0, found(latest.step));
+            change.step()
+        }
+        (None, None) => Step::Read(Query::Contact(Some(facts.now))),
+        (None, Some(None)) if is_past_grace(facts, patience) => {
+            let reason =
+                "no WHOIS contact came of the request in doubt; another one is made".to_owned();
+            let mut change = Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry);
+            change.evidence = evidence(facts, latest.step, EffectState::Absent);
+            change.step()
+        }
+        (None, Some(None)) => {
+            Change::unchanged(facts, Then::After(patience.evidence_interval)).step()
+        }
+    }
+}
+
+/// A name that shows our handle is ours: foreign names are not shown at all, and no other line of ours asks for this one
+/// meanwhile. A transfer that is under way may show no handle yet.
+fn look_for_name(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {
+    let Some(name) = facts.progress.domain.clone() else {
+        return Change::unchanged(facts, Then::Rest).step();
+    };
+    let handle = facts.progress.contact_handle.as_ref();
+    let is_ours = |seen: &DomainSeen| match &seen.contact_handle {
+        Some(shown) => handle == Some(shown),
+        None => latest.step == EffectStep::Transfer,
+    };
+    match &known.domain {
+        None => Step::Read(Query::Domain(DomainName::from_stored(name))),
+        Some(DomainReading::Seen(seen)) if is_ours(seen) => {
+            found_name(facts, latest.step, seen.status.clone().unwrap_or_default()).step()
+        }
+        Some(DomainReading::Seen(_) | DomainReading::NotOurs | DomainReading::Unanswered) => {
+            // Past the grace a person is asked, and it is looked at more and more seldom.
+            let then = if is_past_grace(facts, patience) {
+                Then::Poll(false)
+            } else {
+                Then::After(patience.evidence_interval)
+            };
+            Change::unchanged(facts, then).step()
+        }
+    }
+}
+
+/// A line whose name was found to be ours.
+pub(super) fn found_name(facts: &Facts, step: EffectStep, status: String) -> Change {
+    let placement = facts.placement(step);
+    let cost = facts.progress.cost.or(placement.and_then(|placement| placement.price));
+    let mut change = accepted(facts, step, &Acceptance::Name { cost, status });
+    change.evidence = evidence(facts, step, EffectState::Accepted);
+    change.events.insert(0, found(step));
+    change
+}
+
+/// What only sets a value is decided by its value: as if the line had just begun, but that it stays in doubt until the
+/// value has been read.
+fn read_back(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    let name = DomainName::from_stored(facts.progress.domain.clone().unwrap_or_default());
+    match &facts.wish {
+        Ok(Wish::Update(change)) => kinds::update::decide(facts, known, patience, name, change),
+        Ok(Wish::Dns(records)) => kinds::dns::decide(facts, known, patience, name, records),
+        Ok(
+            Wish::Hosting(_) | Wish::HostingOwn { .. } | Wish::Register(_) | Wish::Transfer(_),
+        )
+        | Err(_) => Change::unchanged(facts, Then::Rest).step(),
+    }
+}
+
+/// What only sets a value was read back, and is not so: it is as if it had not been sent. Should it come about after all,
+/// the next one sets the same.
+pub(super) fn without_effect(facts: &Facts, step: EffectStep) -> Change {
+    let reason = format!("the {} had no effect that LJPc shows; it is sent again", step.noun());
+    let then = Then::After(std::time::Duration::ZERO);
+    let mut change = Change::to(facts, LineStatus::Pending, Some(reason), then);
+    change.evidence = evidence(facts, step, EffectState::Absent);
+    change
+}
+
+fn found(step: EffectStep) -> Event {
+    let detail = serde_json::json!({ "step": step.as_str() });
+    Event { name: "found_upstream", detail }
+}
+
+fn is_past_grace(facts: &Facts, patience: &Patience) -> bool {
+    let grace = TimeDelta::from_std(patience.in_doubt_grace).unwrap_or(TimeDelta::MAX);
+    facts.progress.in_doubt_at.is_some_and(|since| facts.now.signed_duration_since(since) >= grace)
+}

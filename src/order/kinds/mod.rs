@@ -1,0 +1,9 @@
+//! The kinds of lines, a file each: what comes first, what comes next.
+
+pub(super) mod arrival;
+pub mod catalogue;
+pub(super) mod dns;
+pub(super) mod hosting;
+pub mod poll;
+pub(super) mod purchase;
+pub(super) mod update;

@@ -1,0 +1,147 @@
+//! Buying a name: lines of the kinds `domain_register` and `domain_transfer`, up to the request that costs money.
+//!
+//! First all that can be looked at (whose turn it is, the ending, whether the name is free, its price), then the WHOIS
+//! contact, then the purchase. What comes afterwards is in `arrival.rs`.
+
+use super::hosting::{make_during, order, placing};
+use crate::order::{
+    Cause, LineStatus, Money,
+    decide::{Change, Query, Step, Then},
+    domain::{Purpose, SplitName, Verdict, check_records, judge, split},
+    doubt::found_name,
+    effect::{EffectStep, Item, Request},
+    facts::{DomainReading, Facts, Known, Patience},
+    ledger::EffectState,
+    name::DomainName,
+    wish::{NameWish, Route},
+};
+
+/// Decides what a pending line that brings a name does next.
+pub(in crate::order) fn decide(
+    facts: &Facts,
+    known: &Known,
+    patience: &Patience,
+    domain: DomainName,
+    wish: &NameWish,
+    purpose: Purpose,
+) -> Step {
+    if facts.progress.domain.as_deref() != Some(domain.as_str()) {
+        // Whose turn it is for a name goes by its one spelling.
+        let mut change = Change::unchanged(facts, Then::After(std::time::Duration::ZERO));
+        change.progress.domain = Some(domain.as_str().to_owned());
+        return change.step();
+    }
+    if let Some(fault) = wish.dns.as_deref().and_then(|records| check_records(records).err()) {
+        return Change::fail(facts, format!("dns{fault}"), None).step();
+    }
+    if let Some(rival) = &facts.name.rival {
+        let reason = format!("waits: {domain} is being registered or transferred by line {rival}");
+        return Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry).step();
+    }
+    if let Some(found) = find_earlier(facts, known, &domain) {
+        return found;
+    }
+    let Some(tlds) = &known.tlds else { return Step::Read(Query::Tlds) };
+    let Some(parts) = split(&domain, tlds) else {
+        let reason = format!("LJPc sells no ending of {domain}");
+        return Change::fail(facts, reason, Some(Cause::NameUnavailable)).step();
+    };
+    if purpose == Purpose::Transfer && !parts.transfer_supported {
+        let reason = format!("LJPc can't transfer names under .{}", parts.tld);
+        return Change::fail(facts, reason, Some(Cause::NameUnavailable)).step();
+    }
+    let Some(offer) = &known.offer else { return Step::Read(Query::Offer(domain, purpose)) };
+    match judge(&domain, offer, wish.years, facts.cost_limit, facts.allow_premium) {
+        Verdict::Hold(reason) => Change::hold(facts, reason).step(),
+        Verdict::Unavailable(reason) => {
+            Change::fail(facts, reason, Some(Cause::NameUnavailable)).step()
+        }
+        Verdict::Taken(reason) => taken(facts, known, patience, parts, reason),
+        Verdict::Buy(price) => buy(facts, known, domain, wish, purpose, parts, price),
+    }
+}
+
+/// A person has said of an earlier placement that it does not exist. He may be wrong: the name is looked for once more
+/// before it is bought again, for a purchase of ours would else be read as "taken".
+fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Step> {
+    let step = facts.main_step();
+    let doubted = |state| matches!(state, EffectState::Absent | EffectState::Abandoned);
+    facts.placement(step).filter(|placement| doubted(placement.state))?;
+    let handle = facts.progress.contact_handle.as_ref()?;
+    match &known.domain {
+        None => Some(Step::Read(Query::Domain(domain.clone()))),
+        Some(DomainReading::Unanswered) => {
+            Some(Change::unchanged(facts, Then::Retry).step())
+        }
+        Some(DomainReading::Seen(seen)) if seen.contact_handle.as_ref() == Some(handle) => {
+            let status = seen.status.clone().unwrap_or_default();
+            Some(found_name(facts, step, status).step())
+        }
+        Some(DomainReading::Seen(_) | DomainReading::NotOurs) => None,
+    }
+}
+
+/// Somebody has the name. Its customer is told of others, where somebody can name some.
+fn taken(
+    facts: &Facts,
+    known: &Known,
+    patience: &Patience,
+    parts: SplitName,
+    reason: String,
+) -> Step {
+    if patience.offers_alternatives && known.alternatives.is_none() {
+        return Step::Read(Query::Alternatives(parts));
+    }
+    let mut change = Change::fail(facts, reason, Some(Cause::NameTaken));
+    change.progress.alternatives = known.alternatives.clone().filter(|names| !names.is_empty());
+    change.step()
+}
+
+fn buy(
+    facts: &Facts,
+    known: &Known,
+    domain: DomainName,
+    wish: &NameWish,
+    purpose: Purpose,
+    parts: SplitName,
+    price: Option<Money>,
+) -> Step {
+    let is_transfer = purpose == Purpose::Transfer;
+    if wish.route == Route::Order {
+        let verb = if is_transfer { "transfer" } else { "registration" };
+        let item = Item::Domain { is_transfer, sld: parts.sld, tld: parts.tld };
+        return order(facts, domain, verb.to_owned(), item, price);
+    }
+    let known_handle = known.contact.clone().flatten();
+    let handle = wish
+        .contact_handle
+        .clone()
+        .or_else(|| facts.progress.contact_handle.clone())
+        .or_else(|| facts.name.contact_handle.clone())
+        .or(known_handle);
+    let Some(handle) = handle else { return make_contact(facts, known) };
+    let contact_handle = handle.clone();
+    let nameservers = wish.nameservers.clone();
+    let (step, request) = if is_transfer {
+        (EffectStep::Transfer, Request::Transfer { contact_handle, nameservers })
+    } else {
+        let years = wish.years;
+        (EffectStep::Register, Request::Register { contact_handle, years, nameservers })
+    };
+    let mut during = placing(facts, Some(&domain));
+    during.contact_handle = Some(handle);
+    make_during(facts, step, Some(domain), request, price, during)
+}
+
+/// The customer's WHOIS contact: looked for before it is made, since nobody can take one back.
+fn make_contact(facts: &Facts, known: &Known) -> Step {
+    let Some(registrant) = &facts.name.registrant else {
+        let reason = "the order's customer lacks what a WHOIS contact needs".to_owned();
+        return Change::hold(facts, reason).step();
+    };
+    if known.contact.is_none() {
+        return Step::Read(Query::Contact(None));
+    }
+    let request = Request::CreateContact(registrant.clone());
+    make_during(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))
+}

@@ -5,6 +5,8 @@
 
 mod by_name;
 mod check;
+mod contacts;
+mod dns;
 mod domains;
 pub mod endpoints;
 mod envelope;
@@ -25,6 +27,8 @@ use http::HeaderName;
 use url::Url;
 
 pub use check::Checks;
+pub use contacts::{Contact, CreateContact, CreatedContact, UpdateContact};
+pub use dns::{Record, ReplaceRecords, ReplacedRecords, Zone};
 pub use domains::{
     Domain, DomainDetail, RegisterDomain, Registered, TransferDomain, TransferStarted,
     UpdateDomain, Updated,

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    BillingPeriodType, Checks, OrderDetail, Prices, SimpleStatus, domains, orders, place, products,
-    sites, tlds,
+    BillingPeriodType, Checks, OrderDetail, Prices, SimpleStatus, contacts, dns, domains, orders,
+    place, products, sites, tlds,
 };
 use crate::{
     order::{Reference, SiteId, Tag, UpstreamOrderId, name::DomainName},
@@ -155,6 +155,9 @@ fn read_as_everything(status: u16, body: &[u8]) {
         domains::read_registered(&domain, &answer).err(),
         domains::read_transfer(&domain, &answer).err(),
         domains::read_updated(&domain, &answer).err(),
+        contacts::read_created(&answer).err(),
+        contacts::read_updated(&answer).err(),
+        dns::read_replaced(&domain, &answer).err(),
     ];
     for error in changes.into_iter().flatten() {
         assert!(
@@ -173,6 +176,10 @@ fn read_as_everything(status: u16, body: &[u8]) {
         domains::read_page(&answer).err(),
         domains::read_detail(&domain, &answer).err(),
         domains::read_auth_code(&domain, &answer).err(),
+        contacts::read_page(&answer).err(),
+        contacts::read("apitest-owned-0001", &answer).err(),
+        dns::read(&domain, &answer).err(),
+        sites::read_login(&answer).err(),
     ];
     for error in errors.into_iter().flatten() {
         assert!(
@@ -207,6 +214,19 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         Just("uuid"),
         Just("price"),
         Just("order_lines"),
+        Just("example.nl"),
+        Just("domain"),
+        Just("domains"),
+        Just("status"),
+        Just("handle"),
+        Just("contacts"),
+        Just("zone"),
+        Just("records"),
+        Just("premium"),
+        Just("price_eur"),
+        Just("amount"),
+        Just("currency"),
+        Just("url"),
     ];
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![

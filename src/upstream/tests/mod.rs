@@ -1,5 +1,7 @@
 //! The client against a scripted server, which does on the wire whatever a test says.
 
+mod contacts;
+mod dns;
 mod domains;
 mod irreversible;
 mod lookups;

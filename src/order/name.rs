@@ -1,7 +1,10 @@
 //! Domain names: from what a person writes to the A-label that goes upstream.
 
+use serde::Serialize;
+
 /// A domain name in A-labels, lower case, with at least two labels.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct DomainName(String);
 
 /// Why a text is no domain name.

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use http::Method;
 
+use crate::order::name::DomainName;
+
 /// An endpoint. The table of an upstream's endpoints is what its metrics' series are made from.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Endpoint {
@@ -12,6 +14,8 @@ pub struct Endpoint {
     /// The messages that the document shows beside a 403 for this endpoint: they refuse this one request, while any other
     /// 403 says that the key may not use the endpoint at all.
     pub refusals: &'static [&'static str],
+    /// Whether a request to it has no effect, although its method could have one.
+    safe: bool,
 }
 
 /// A value that can't be one segment of a path: empty, or `.` or `..`, which servers resolve even when escaped.
@@ -23,13 +27,19 @@ impl Endpoint {
     /// An endpoint whose document shows no 403.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, refusals: &[] }
+        Self { name, refusals: &[], safe: false }
     }
 
     /// The same endpoint with the messages that the document shows beside a 403.
     #[must_use]
     pub const fn refusing(self, refusals: &'static [&'static str]) -> Self {
-        Self { name: self.name, refusals }
+        Self { name: self.name, refusals, safe: self.safe }
+    }
+
+    /// The same endpoint, of which the document says that it only looks something up, whatever its method.
+    #[must_use]
+    pub const fn safe(self) -> Self {
+        Self { name: self.name, refusals: self.refusals, safe: true }
     }
 
     /// The method. A name that begins with none that we know is taken for a POST, which is treated the most carefully.
@@ -43,10 +53,10 @@ impl Endpoint {
         }
     }
 
-    /// Whether a request to it may have an effect: everything but a GET.
+    /// Whether a request to it may have an effect: everything but a GET, and but what is known to be safe.
     #[must_use]
     pub fn is_irreversible(&self) -> bool {
-        self.method() != Method::GET
+        !self.safe && self.method() != Method::GET
     }
 
     /// The documented path, with its placeholder if it has one.
@@ -66,16 +76,13 @@ impl Endpoint {
         if matches!(value, "" | "." | "..") {
             return Err(UnfitSegment);
         }
-        let mut segment = String::new();
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                segment.push(char::from(byte));
-            } else {
-                // Writing to a String can't fail.
-                let _: Result<(), std::fmt::Error> = write!(segment, "%{byte:02X}");
-            }
-        }
-        Ok(self.fill(&segment))
+        Ok(self.fill(&escaped(value)))
+    }
+
+    /// The path with `name` for its placeholder. A domain name has two labels at least, so it can't climb.
+    #[must_use]
+    pub fn path_of_name(&self, name: &DomainName) -> String {
+        self.fill(&escaped(name.as_str()))
     }
 
     fn fill(&self, segment: &str) -> String {
@@ -86,6 +93,20 @@ impl Endpoint {
         let after = rest.split_once('}').map_or("", |(_, after)| after);
         format!("{before}{segment}{after}")
     }
+}
+
+/// `value` as one segment of a path.
+fn escaped(value: &str) -> String {
+    let mut segment = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            // Writing to a String can't fail.
+            let _: Result<(), std::fmt::Error> = write!(segment, "%{byte:02X}");
+        }
+    }
+    segment
 }
 
 #[cfg(test)]
@@ -104,6 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn safe_endpoint_has_no_effect_whatever_its_method() {
+        let search = Endpoint::new("POST /search").refusing(&["no"]).safe();
+        assert_eq!((search.method(), search.is_irreversible()), (Method::POST, false));
+        assert_eq!(search.refusals, ["no"]);
+        assert!(!Endpoint::new("POST /search").safe().refusing(&[]).is_irreversible());
+    }
+
+    #[test]
     fn placeholder_is_filled_and_escaped() {
         for (value, path) in [
             ("example.nl", "/dns/zones/example.nl/records"),
@@ -114,6 +143,8 @@ mod tests {
             assert_eq!(RECORDS.path_of(value).unwrap(), path);
         }
         assert_eq!(Endpoint::new("GET /sites/{id}").path_of_id(2019), "/sites/2019");
+        let name = DomainName::parse("bücher.example").unwrap();
+        assert_eq!(RECORDS.path_of_name(&name), "/dns/zones/xn--bcher-kva.example/records");
     }
 
     #[test]

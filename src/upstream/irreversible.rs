@@ -12,6 +12,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
@@ -40,6 +41,22 @@ impl PreparedRequest {
         secrets: Vec<Secret>,
     ) -> Self {
         Self { endpoint, path, body: body.into(), secrets }
+    }
+
+    /// A request whose body is this JSON.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "what is sent holds only text, integers and booleans, under names that are text"
+    )]
+    pub fn json(
+        endpoint: &'static Endpoint,
+        path: String,
+        body: &impl Serialize,
+        secrets: Vec<Secret>,
+    ) -> Self {
+        let body = serde_json::to_vec(body).expect("a request's body is plain JSON");
+        Self::new(endpoint, path, body, secrets)
     }
 
     /// Where it goes.

@@ -3,11 +3,17 @@
 //! Its document says what each call promises; what it does not say aloud, the comments here do. No call is ever repeated by
 //! this client, not even a safe one.
 
+mod by_name;
+mod check;
+mod contacts;
+mod dns;
+mod domains;
 pub mod endpoints;
 mod envelope;
 mod orders;
 mod pages;
 mod place;
+mod price;
 mod products;
 mod sites;
 #[cfg(test)]
@@ -20,11 +26,20 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderName;
 use url::Url;
 
+pub use check::Checks;
+pub use contacts::{Contact, CreateContact, CreatedContact, UpdateContact};
+pub use dns::{Record, ReplaceRecords, ReplacedRecords, Zone};
+pub use domains::{
+    Domain, DomainDetail, RegisterDomain, Registered, TransferDomain, TransferStarted,
+    UpdateDomain, Updated,
+};
 pub use endpoints::ENDPOINTS;
 pub use orders::{OrderDetail, OrderLine, ProvisionedLine, SimpleStatus};
 pub use place::{BillingPeriod, CartItem, DomainAction, PlaceOrder, PlacedOrder, tag_of};
+pub use price::{DomainPrice, Price, Prices};
 pub use products::{BillingPeriodType, Product};
 pub use sites::{Site, SiteDetail};
+pub use tlds::Tld;
 
 use super::{
     Answer, BuildError, Connected, Endpoint, Observer, PreparedRequest, Secret, Transport,

@@ -134,16 +134,6 @@ struct Line<'a> {
     cart_item: &'a CartItem,
 }
 
-impl Body<'_> {
-    #[expect(
-        clippy::expect_used,
-        reason = "only strings and integers, under names that are strings"
-    )]
-    fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an order is plain JSON")
-    }
-}
-
 impl PlaceOrder {
     /// The request, fixed byte by byte. The tag stands first in summary and description, where nothing can cut it off.
     #[must_use]
@@ -157,7 +147,7 @@ impl PlaceOrder {
         };
         let endpoint = &endpoints::PLACE_ORDER;
         let secrets = self.item.secret().cloned().into_iter().collect();
-        PreparedRequest::new(endpoint, endpoint.template().to_owned(), body.to_bytes(), secrets)
+        PreparedRequest::json(endpoint, endpoint.template().to_owned(), &body, secrets)
     }
 }
 

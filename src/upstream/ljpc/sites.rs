@@ -1,6 +1,7 @@
-//! GET /api/hosting/v1/sites: what has been delivered.
+//! GET /api/hosting/v1/sites: what has been delivered, and the way into its control panel.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{
     Ljpc, endpoints,
@@ -11,13 +12,13 @@ use super::{
 use crate::{
     order::SiteId,
     upstream::{
-        Answer, UpstreamError,
+        Answer, Secret, UpstreamError,
         answer::{BODY_BYTES_MAX, LISTING_BYTES_MAX},
     },
 };
 
 /// A site as the listing shows it. Several may bear one domain.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Site {
     /// Its id.
     pub id: SiteId,
@@ -33,7 +34,7 @@ pub struct Site {
 }
 
 /// A site with what it uses.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SiteDetail {
     /// Its id.
     pub id: SiteId,
@@ -55,6 +56,11 @@ pub struct SiteDetail {
     /// `None` when unlimited.
     #[serde(default, deserialize_with = "lenient")]
     pub disk_quota_bytes: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +87,13 @@ impl Ljpc {
         self.get(endpoint, &endpoint.path_of_id(id.0), BODY_BYTES_MAX, read).await
     }
 
+    /// A URL that opens a site's control panel, once, for whoever has it; `None` when upstream has none to give. Each call
+    /// makes another one: it is asked for when a person is about to follow it, and neither stored nor sent on.
+    pub async fn login(&self, id: SiteId) -> Result<Option<Secret>, UpstreamError> {
+        let endpoint = &endpoints::LOGIN_TO_SITE;
+        self.get(endpoint, &endpoint.path_of_id(id.0), BODY_BYTES_MAX, read_login).await
+    }
+
     async fn sites_page(&self, page: u32) -> Result<Page<Site>, UpstreamError> {
         let endpoint = &endpoints::LIST_SITES;
         let path = format!("{}?page={page}&per_page={PER_PAGE}", endpoint.template());
@@ -97,4 +110,16 @@ pub(super) fn read_site(id: SiteId, answer: &Answer) -> Result<SiteDetail, Upstr
     let payload = payload(&endpoints::GET_SITE, answer)?;
     let site: SiteDetail = payload.parse()?;
     if site.id == id { Ok(site) } else { Err(payload.broken("the answer is about another site")) }
+}
+
+pub(super) fn read_login(answer: &Answer) -> Result<Option<Secret>, UpstreamError> {
+    if answer.status == 204 {
+        return Ok(None);
+    }
+    let payload = payload(&endpoints::LOGIN_TO_SITE, answer)?;
+    let Login { url } = payload.parse()?;
+    // It is shown as it came, so it must be printable, too.
+    let fit = Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+        && url.bytes().all(|byte| byte.is_ascii_graphic());
+    if fit { Ok(Some(Secret::new(url))) } else { Err(payload.broken("the URL is none")) }
 }

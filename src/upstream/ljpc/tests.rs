@@ -2,9 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::{BillingPeriodType, OrderDetail, SimpleStatus, orders, place, products, sites};
+use super::{
+    BillingPeriodType, Checks, OrderDetail, Prices, SimpleStatus, contacts, dns, domains, orders,
+    place, products, sites, tlds,
+};
 use crate::{
-    order::{Reference, SiteId, Tag, UpstreamOrderId},
+    order::{Reference, SiteId, Tag, UpstreamOrderId, name::DomainName},
     upstream::{Answer, UpstreamError},
 };
 
@@ -146,16 +149,37 @@ fn tag() -> Tag {
 /// one never as doubt.
 fn read_as_everything(status: u16, body: &[u8]) {
     let answer = answer(status, body);
-    let placed = place::read(&tag(), &answer);
-    assert!(!matches!(
-        placed,
-        Err(UpstreamError::NotSent { .. } | UpstreamError::Unavailable { .. })
-    ));
+    let domain = DomainName::parse("example.nl").unwrap();
+    let changes = [
+        place::read(&tag(), &answer).err(),
+        domains::read_registered(&domain, &answer).err(),
+        domains::read_transfer(&domain, &answer).err(),
+        domains::read_updated(&domain, &answer).err(),
+        contacts::read_created(&answer).err(),
+        contacts::read_updated(&answer).err(),
+        dns::read_replaced(&domain, &answer).err(),
+    ];
+    for error in changes.into_iter().flatten() {
+        assert!(
+            !matches!(error, UpstreamError::NotSent { .. } | UpstreamError::Unavailable { .. }),
+            "{error:?}"
+        );
+    }
     let errors = [
         orders::read(UpstreamOrderId(110), &answer).err(),
         products::read(&answer).err(),
         sites::read_page(&answer).err(),
         sites::read_site(SiteId(2019), &answer).err(),
+        tlds::read(&answer).err(),
+        Checks::read(&answer).err(),
+        Prices::read(&answer).err(),
+        domains::read_page(&answer).err(),
+        domains::read_detail(&domain, &answer).err(),
+        domains::read_auth_code(&domain, &answer).err(),
+        contacts::read_page(&answer).err(),
+        contacts::read("apitest-owned-0001", &answer).err(),
+        dns::read(&domain, &answer).err(),
+        sites::read_login(&answer).err(),
     ];
     for error in errors.into_iter().flatten() {
         assert!(
@@ -190,6 +214,19 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         Just("uuid"),
         Just("price"),
         Just("order_lines"),
+        Just("example.nl"),
+        Just("domain"),
+        Just("domains"),
+        Just("status"),
+        Just("handle"),
+        Just("contacts"),
+        Just("zone"),
+        Just("records"),
+        Just("premium"),
+        Just("price_eur"),
+        Just("amount"),
+        Just("currency"),
+        Just("url"),
     ];
     leaf.prop_recursive(5, 60, 6, move |inner| {
         prop_oneof![

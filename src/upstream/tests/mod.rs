@@ -1,6 +1,10 @@
 //! The client against a scripted server, which does on the wire whatever a test says.
 
+mod contacts;
+mod dns;
+mod domains;
 mod irreversible;
+mod lookups;
 mod reads;
 mod server;
 mod tls;
@@ -14,7 +18,7 @@ use server::{Act, Server};
 use url::Url;
 
 use super::{
-    Observer, Secret, UpstreamError,
+    Connected, Observer, PreparedRequest, Secret, UpstreamError,
     ljpc::{
         BillingPeriod, CartItem, Ljpc, LjpcSettings, PlaceOrder, PlacedOrder,
         endpoints::PLACE_ORDER,
@@ -22,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Deadline,
-    order::{Reference, Tag},
+    order::{Reference, Tag, name::DomainName},
 };
 
 const KEY: &str = "key-of-a-test";
@@ -102,6 +106,55 @@ async fn place(
     let deadline = Deadline::after(patience);
     let connected = client.connect(&PLACE_ORDER, deadline).await?;
     client.place_order(connected, &order.prepare(), &order.tag, deadline).await
+}
+
+/// One of the document's samples: `get_tlds_200`.
+fn fixture(name: &str) -> String {
+    let path = format!("{}/tests/fixtures/ljpc/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// What `call` makes of this one answer, and what it asked for: the request's first line, and its body if it had one.
+async fn exchange<T>(
+    status: &str,
+    body: &str,
+    call: impl AsyncFnOnce(&Ljpc) -> Result<T, UpstreamError>,
+) -> (Result<T, UpstreamError>, String) {
+    let server = Server::start([Act::Answer(answer(status, "", body))]).await;
+    let (client, recorder) = client(&server.url(), PATIENCE);
+    let result = call(&client).await;
+    let requests = server.requests();
+    assert_eq!((server.connections(), requests.len()), (1, 1));
+    let outcome = result.as_ref().map_or_else(UpstreamError::outcome, |_| "ok");
+    let told: Vec<_> = recorder.told().into_iter().map(|(_, outcome)| outcome).collect();
+    assert_eq!(told, [outcome]);
+    let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
+    (result, format!("{}\n{body}", head.lines().next().unwrap()).trim_end().to_owned())
+}
+
+/// An irreversible request as the ledger makes it: prepared, connected, sent by `send`.
+async fn change<T>(
+    client: &Ljpc,
+    prepared: PreparedRequest,
+    send: impl AsyncFnOnce(Connected, &PreparedRequest, Deadline) -> Result<T, UpstreamError>,
+) -> Result<T, UpstreamError> {
+    let deadline = Deadline::after(PATIENCE);
+    let connected = client.connect(prepared.endpoint(), deadline).await?;
+    send(connected, &prepared, deadline).await
+}
+
+fn name(text: &str) -> DomainName {
+    DomainName::parse(text).unwrap()
+}
+
+#[track_caller]
+fn assert_unavailable<T: std::fmt::Debug>(result: &Result<T, UpstreamError>, what: &str) {
+    assert!(matches!(result, Err(UpstreamError::Unavailable { .. })), "{what}: {result:?}");
+}
+
+#[track_caller]
+fn assert_in_doubt<T: std::fmt::Debug>(result: &Result<T, UpstreamError>, what: &str) {
+    assert!(matches!(result, Err(UpstreamError::InDoubt { .. })), "{what}: {result:?}");
 }
 
 /// An answer with a body, as a server that closes would write it.

@@ -235,8 +235,12 @@ fn waiting(settings: &Settings) -> Waiting {
             failed_recheck: poll.failed_recheck,
             site_id_wait: poll.site_id_wait,
             overdue_after: poll.overdue_after,
+            in_doubt_grace: settings.ljpc.in_doubt_grace,
+            evidence_interval: settings.ljpc.evidence_interval,
+            offers_alternatives: settings.leanstack.enabled,
         },
         polls,
+        transfers: Schedule { max: poll.transfer_max_interval, ..polls },
         // The same pace: both ask an upstream again.
         retries: polls,
         timeout: settings.ljpc.timeout,

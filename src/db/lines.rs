@@ -5,11 +5,12 @@ use std::{collections::HashMap, time::Duration};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{Database, DbError, micros};
+use super::{Database, DbError, contacts, micros};
 use crate::order::{
-    LineId, LineKind, LineStatus, Money, OrderId, Reference, SiteId, UnknownName, UpstreamOrderId,
-    facts::{Facts, Placement, Progress},
-    ledger::EffectState,
+    ContactHandle, CustomerId, LineId, LineKind, LineStatus, Milestone, Money, OrderId, Reference,
+    SiteId, UnknownName, UpstreamOrderId,
+    domain::Registrant,
+    facts::{Facts, NameFacts, Placement, Progress},
     status::LineState,
     wish::Wish,
 };
@@ -21,6 +22,8 @@ pub struct LoadedLine {
     pub line_id: LineId,
     /// Its order.
     pub order_id: OrderId,
+    /// The order's customer.
+    pub customer_id: CustomerId,
     /// What its next step depends on.
     pub facts: Facts,
     /// When the order was submitted.
@@ -35,16 +38,24 @@ pub struct LoadedLine {
 struct LineRow {
     line_id: i64,
     order_id: i64,
+    customer_id: i64,
     line: i32,
     kind: String,
     wish: Value,
     cost_limit: Option<rust_decimal::Decimal>,
+    allow_premium: bool,
     reference: String,
     submitted_at: DateTime<Utc>,
     now: DateTime<Utc>,
     domain: Option<String>,
     status: String,
     reason: Option<String>,
+    cause: Option<String>,
+    milestone: Option<String>,
+    refused: Option<String>,
+    contact_handle: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    alternatives: Option<Value>,
     upstream_order_id: Option<i64>,
     site_id: Option<i64>,
     cost: Option<rust_decimal::Decimal>,
@@ -57,11 +68,9 @@ struct LineRow {
     panics: i32,
     sent: bool,
     timeline_confirmed: bool,
-    effect_n: Option<i32>,
-    effect_state: Option<String>,
-    effect_live: Option<bool>,
-    effect_order: Option<i64>,
-    effect_detail: Option<String>,
+    customer: Option<Value>,
+    rival: Option<String>,
+    auto_renew_wished: Option<bool>,
 }
 
 impl Database {
@@ -72,14 +81,17 @@ impl Database {
         grace: Duration,
     ) -> Result<HashMap<LineId, LoadedLine>, DbError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let (rows, siblings) = self
+        let (rows, siblings, mut placements, handles) = self
             .call("loading lines", async |connection| {
                 let rows = select_lines(&mut *connection, &ids).await?;
                 let mut orders: Vec<i64> = rows.iter().map(|row| row.order_id).collect();
                 orders.sort_unstable();
                 orders.dedup();
-                let siblings = select_line_states(connection, &orders, grace).await?;
-                Ok((rows, siblings))
+                let siblings = select_line_states(&mut *connection, &orders, grace).await?;
+                let placements = super::placements::select(&mut *connection, &ids).await?;
+                let keys: Vec<String> = rows.iter().filter_map(contact_key).collect();
+                let handles = contacts::select(connection, &keys).await?;
+                Ok((rows, siblings, placements, handles))
             })
             .await?;
         let mut states: HashMap<OrderId, Vec<LineState>> = HashMap::new();
@@ -89,11 +101,25 @@ impl Database {
         rows.into_iter()
             .map(|row| {
                 let lines = states.get(&OrderId(row.order_id)).cloned().unwrap_or_default();
-                let loaded = into_loaded(row, lines)?;
+                let mut loaded = into_loaded(row, lines, &handles)?;
+                let placed = placements.remove(&loaded.line_id).unwrap_or_default();
+                loaded.facts.placements = placed.into_iter().collect::<Result<_, _>>()?;
                 Ok((loaded.line_id, loaded))
             })
             .collect()
     }
+}
+
+impl LineRow {
+    /// Who registers the line's name; none for a line that asks for none, or names its handle.
+    fn registrant(&self) -> Option<Registrant> {
+        Registrant::of_customer(self.customer.as_ref()?)
+    }
+}
+
+fn contact_key(row: &LineRow) -> Option<String> {
+    let registrant = row.registrant()?;
+    Some(contacts::key(CustomerId(row.customer_id), &registrant))
 }
 
 async fn select_lines(
@@ -102,28 +128,34 @@ async fn select_lines(
 ) -> Result<Vec<LineRow>, sqlx::Error> {
     sqlx::query_as!(
         LineRow,
-        r#"SELECT l.id AS "line_id!", l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!",
-                  l.wish AS "wish!", l.cost_limit, o.reference AS "reference!",
+        r#"SELECT l.id AS "line_id!", l.order_id AS "order_id!", o.customer_id AS "customer_id!",
+                  l.line AS "line!", l.kind AS "kind!",
+                  l.wish AS "wish!", l.cost_limit, coalesce(l.allow_premium, false) AS "allow_premium!",
+                  o.reference AS "reference!",
                   o.submitted_at AS "submitted_at!", clock_timestamp() AS "now!", l.domain, l.status AS "status!", l.reason,
+                  l.cause, l.milestone, l.refused, l.contact_handle, l.expires_at, l.alternatives,
                   l.upstream_order_id, l.site_id, l.cost, l.simple_status, l.accepted_at,
                   l.failed_seen_at, l.completed_seen_at, l.in_doubt_at, l.overdue_told_at, l.panics AS "panics!",
                   l.sent AS "sent!",
                   (SELECT confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
                    FROM provisor.timeline) AS "timeline_confirmed!",
-                  e.n AS "effect_n?", e.state AS "effect_state?", e.live AS "effect_live?",
-                  e.upstream_order_id AS "effect_order?", a.detail AS "effect_detail?"
+                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
+                       THEN o.document -> 'customer' END AS customer,
+                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status = 'pending' THEN (
+                       -- Whose turn it is for a name: the oldest live line's.
+                       SELECT ro.reference || '/' || r.line
+                       FROM provisor.order_lines r JOIN provisor.orders ro ON ro.id = r.order_id
+                       WHERE r.domain = l.domain AND r.id < l.id
+                         AND r.kind IN ('domain_register', 'domain_transfer')
+                         AND r.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held')
+                       ORDER BY r.id LIMIT 1) END AS rival,
+                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer', 'domain_update') THEN (
+                       SELECT d.auto_renew_wished FROM provisor.domains d
+                       WHERE d.domain = l.domain
+                         AND (l.kind = 'domain_update' OR d.line_id = l.id)) END AS auto_renew_wished
            FROM unnest($1::bigint[]) AS wanted (id)
            JOIN provisor.order_lines l ON l.id = wanted.id
-           JOIN provisor.orders o ON o.id = l.order_id
-           LEFT JOIN LATERAL (
-               SELECT id, n, state, live, upstream_order_id FROM provisor.effects
-               WHERE line_id = l.id AND step = 'place_order'
-               -- The one that counts: order::facts::Placement::that_counts, which must say the same.
-               ORDER BY coalesce(upstream_order_id = l.upstream_order_id, false) DESC,
-                        state = 'accepted' DESC, n DESC LIMIT 1) e ON true
-           LEFT JOIN LATERAL (
-               SELECT detail FROM provisor.attempts WHERE effect_id = e.id
-               ORDER BY started_at DESC LIMIT 1) a ON true"#,
+           JOIN provisor.orders o ON o.id = l.order_id"#,
         ids,
     )
     .fetch_all(connection)
@@ -137,7 +169,7 @@ pub(super) async fn select_line_states(
     grace: Duration,
 ) -> Result<Vec<(OrderId, Result<LineState, UnknownName>)>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT order_id, line, kind, domain, status, reason,
+        r#"SELECT order_id, line, kind, domain, status, milestone, wish ? 'dns' AS "has_dns!", reason,
                   coalesce(in_doubt_at + $2::bigint * interval '1 microsecond' <= clock_timestamp(), false)
                       AS "past_grace!"
            FROM provisor.order_lines WHERE order_id = ANY ($1) ORDER BY order_id, line"#,
@@ -155,6 +187,8 @@ pub(super) async fn select_line_states(
                     kind,
                     domain: row.domain,
                     status: row.status.parse()?,
+                    milestone: row.milestone.as_deref().map(str::parse).transpose()?,
+                    has_dns: row.has_dns,
                     reason: row.reason,
                     past_grace: row.past_grace,
                 })
@@ -164,23 +198,45 @@ pub(super) async fn select_line_states(
         .collect())
 }
 
-fn into_loaded(row: LineRow, lines: Vec<LineState>) -> Result<LoadedLine, DbError> {
+fn into_loaded(
+    row: LineRow,
+    lines: Vec<LineState>,
+    handles: &HashMap<String, ContactHandle>,
+) -> Result<LoadedLine, DbError> {
     let kind: LineKind = row.kind.parse()?;
     let status: LineStatus = row.status.parse()?;
-    let state: Option<EffectState> = row.effect_state.as_deref().map(str::parse).transpose()?;
-    let placement = match (row.effect_n, state, row.effect_live) {
-        (Some(n), Some(state), Some(live)) => Some(Placement {
-            n,
-            state,
-            live,
-            upstream_order_id: row.effect_order.map(UpstreamOrderId),
-            detail: row.effect_detail,
-        }),
-        _ => None,
+    let milestone: Option<Milestone> = row.milestone.as_deref().map(str::parse).transpose()?;
+    let name = NameFacts {
+        registrant: row.registrant(),
+        contact_handle: contact_key(&row).and_then(|key| handles.get(&key).cloned()),
+        rival: row.rival,
+        auto_renew_wished: row.auto_renew_wished,
+    };
+    let progress = Progress {
+        status,
+        reason: row.reason,
+        domain: row.domain,
+        cause: row.cause.as_deref().map(str::parse).transpose()?,
+        milestone,
+        refused: row.refused,
+        contact_handle: row.contact_handle.map(ContactHandle),
+        expires_at: row.expires_at,
+        alternatives: row.alternatives.and_then(|names| serde_json::from_value(names).ok()),
+        upstream_order_id: row.upstream_order_id.map(UpstreamOrderId),
+        site_id: row.site_id.map(SiteId),
+        cost: row.cost.map(Money),
+        simple_status: row.simple_status,
+        accepted_at: row.accepted_at,
+        failed_seen_at: row.failed_seen_at,
+        completed_seen_at: row.completed_seen_at,
+        in_doubt_at: row.in_doubt_at,
+        overdue_told_at: row.overdue_told_at,
+        panics: row.panics,
     };
     Ok(LoadedLine {
         line_id: LineId(row.line_id),
         order_id: OrderId(row.order_id),
+        customer_id: CustomerId(row.customer_id),
         submitted_at: row.submitted_at,
         sent: row.sent,
         timeline_confirmed: row.timeline_confirmed,
@@ -190,23 +246,11 @@ fn into_loaded(row: LineRow, lines: Vec<LineState>) -> Result<LoadedLine, DbErro
             kind,
             wish: Wish::parse(kind, &row.wish).map_err(|error| error.to_string()),
             cost_limit: row.cost_limit.map(Money),
-            progress: Progress {
-                status,
-                reason: row.reason,
-                domain: row.domain,
-                upstream_order_id: row.upstream_order_id.map(UpstreamOrderId),
-                site_id: row.site_id.map(SiteId),
-                cost: row.cost.map(Money),
-                simple_status: row.simple_status,
-                accepted_at: row.accepted_at,
-                failed_seen_at: row.failed_seen_at,
-                completed_seen_at: row.completed_seen_at,
-                in_doubt_at: row.in_doubt_at,
-                overdue_told_at: row.overdue_told_at,
-                panics: row.panics,
-            },
-            placement,
+            allow_premium: row.allow_premium,
+            progress,
+            placements: Vec::<Placement>::new(),
             lines,
+            name,
             now: row.now,
         },
     })

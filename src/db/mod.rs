@@ -10,6 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub mod contacts;
 pub mod emails;
 mod error;
 pub mod gauges;
@@ -17,6 +18,7 @@ pub mod guests;
 pub mod house;
 pub mod lines;
 pub mod listen;
+mod placements;
 mod processes;
 pub mod records;
 pub mod reports;

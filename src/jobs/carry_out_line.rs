@@ -1,13 +1,17 @@
 //! Carries out a line: asks [`decide`] for the next step, takes it, records what came of it.
+//!
+//! What `decide` wants to know is read by `read.rs`; what has an effect upstream is made by `make_effect.rs`, with what
+//! goes over the wire in `requests.rs`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod cached;
+mod make_effect;
+mod read;
+mod requests;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use super::{
@@ -16,27 +20,27 @@ use super::{
 };
 use crate::{
     db::{
+        DbError,
         lines::LoadedLine,
         records::{LineChange, Record, Recorded},
         wakes::{Due, Lane},
     },
     order::{
-        LineId, UpstreamOrderId,
-        catalogue::Product,
-        decide::{Change, Step, Then, decide, panicked},
-        facts::{Known, Patience, Reading, SimpleStatus},
-        poll::waiting,
+        LineId,
+        decide::{Change, Step, Then, decide},
+        facts::{Known, Patience},
+        kinds::poll::waiting,
+        outcome::panicked,
     },
     queue::{Claim, Handler, Presence, Ran, Schedule},
-    upstream::{UpstreamError, ljpc},
+    upstream::UpstreamError,
 };
 
-/// How often one run may read upstream before it decides. Two kinds of readings exist, so this is never reached.
-const READINGS_MAX: usize = 4;
+use self::read::{Shelf, Unread};
 
-/// For how long a catalogue that was read serves the lines that follow: each order's price is looked up, and a burst of
-/// orders asks once.
-const CATALOGUE_AGE_MAX: Duration = Duration::from_secs(30);
+/// How often one run may read upstream before it decides. A purchase of a name reads the most: endings, offer, contacts,
+/// alternatives, the name itself.
+const READINGS_MAX: usize = 8;
 
 /// How the handler waits.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,8 @@ pub struct Waiting {
     pub patience: Patience,
     /// The schedule of polls.
     pub polls: Schedule,
+    /// The schedule of polls of transfers, which take days.
+    pub transfers: Schedule,
     /// The schedule of retries.
     pub retries: Schedule,
     /// `ljpc.timeout`: an irreversible request is not begun with less of the lease left.
@@ -53,15 +59,15 @@ pub struct Waiting {
 
 /// The handler.
 pub struct CarryOutLine {
-    pub(super) ledger: Ledger,
-    pub(super) guest: Arc<Guest>,
-    pub(super) presence: Presence,
-    pub(super) waiting: Waiting,
-    catalogue: Mutex<Option<(Instant, Arc<Vec<Product>>)>>,
+    ledger: Ledger,
+    guest: Arc<Guest>,
+    presence: Presence,
+    waiting: Waiting,
+    shelf: Shelf,
 }
 
 /// Why a run could not go on: nothing is recorded but the wait.
-pub(super) enum Stop {
+enum Stop {
     /// Another run holds the line.
     Stale,
     /// Later.
@@ -71,20 +77,26 @@ pub(super) enum Stop {
 }
 
 /// Why a line can't be placed for now, as `order show` tells it, and when it is tried again.
-pub(super) struct Delay {
-    pub(super) reason: String,
-    pub(super) then: Then,
+struct Delay {
+    reason: String,
+    then: Then,
 }
 
 impl Delay {
     /// What a request that had no effect means for the line: it waits.
-    pub(super) fn by(error: &UpstreamError) -> Self {
+    fn by(error: &UpstreamError) -> Self {
         tracing::warn!(error = %crate::causes::causes(error), "LJPc can't be asked");
         let then = match stop_for(error) {
             Stop::Later(after) => Then::After(after),
             Stop::Stale | Stop::Retry => Then::Retry,
         };
         Self { reason: format!("LJPc can't be asked ({error}); it is tried again"), then }
+    }
+
+    /// What a database that is away means for it.
+    fn by_database(error: &DbError) -> Self {
+        tracing::warn!(error = %crate::causes::causes(error), "the line waits for the database");
+        Self { reason: "waits for Provisor's own database".to_owned(), then: Then::Retry }
     }
 }
 
@@ -128,7 +140,7 @@ impl Handler for CarryOutLine {
 impl CarryOutLine {
     /// Makes the handler.
     pub fn new(ledger: Ledger, guest: Arc<Guest>, presence: Presence, waiting: Waiting) -> Self {
-        Self { ledger, guest, presence, waiting, catalogue: Mutex::default() }
+        Self { ledger, guest, presence, waiting, shelf: Shelf::default() }
     }
 
     fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {
@@ -178,21 +190,18 @@ impl CarryOutLine {
         loaded: &LoadedLine,
         prepaid: &mut bool,
     ) -> Result<(), Stop> {
-        let mut catalogue: Option<Arc<Vec<Product>>> = None;
-        let mut reading = None;
+        let mut known = Known::default();
         for _ in 0..READINGS_MAX {
-            let known = Known {
-                catalogue: catalogue.as_ref().map(|products| products.as_slice()),
-                reading: reading.as_ref(),
-            };
-            match decide(&loaded.facts, known, &self.waiting.patience) {
-                Step::ReadCatalogue => match self.catalogue(prepaid).await {
-                    Ok(products) => catalogue = Some(products),
-                    Err(delay) => return self.wait(claim, loaded, delay).await,
-                },
-                Step::ReadOrder(order) => reading = Some(self.read_order(order, prepaid).await?),
-                Step::Place(order) => {
-                    return Box::pin(self.place_order(claim, loaded, &order, prepaid)).await;
+            match decide(&loaded.facts, &known, &self.waiting.patience) {
+                Step::Read(query) => {
+                    match Box::pin(self.read(loaded, query, &mut known, prepaid)).await {
+                        Ok(()) => {}
+                        Err(Unread::Stop(stop)) => return Err(stop),
+                        Err(Unread::Delay(delay)) => return self.wait(claim, loaded, delay).await,
+                    }
+                }
+                Step::Make(effect) => {
+                    return Box::pin(self.make_effect(claim, loaded, &effect, prepaid)).await;
                 }
                 Step::Record(change) => return self.record_change(claim, loaded, *change).await,
             }
@@ -202,64 +211,14 @@ impl CarryOutLine {
     }
 
     /// Records that the line waits, and for what, where only a log would say it else.
-    pub(super) async fn wait(
-        &self,
-        claim: Claim,
-        loaded: &LoadedLine,
-        delay: Delay,
-    ) -> Result<(), Stop> {
+    async fn wait(&self, claim: Claim, loaded: &LoadedLine, delay: Delay) -> Result<(), Stop> {
         let Delay { reason, then } = delay;
         let patience = &self.waiting.patience;
         let change = waiting(&loaded.facts, loaded.submitted_at, reason, then, patience);
         self.record_change(claim, loaded, change).await
     }
 
-    /// The catalogue, at most [`CATALOGUE_AGE_MAX`] old. Who comes while it is being read waits for that.
-    async fn catalogue(&self, prepaid: &mut bool) -> Result<Arc<Vec<Product>>, Delay> {
-        let mut cached = self.catalogue.lock().await;
-        if let Some((read_at, products)) = cached.as_ref()
-            && read_at.elapsed() < CATALOGUE_AGE_MAX
-        {
-            return Ok(Arc::clone(products));
-        }
-        let endpoint = ljpc::endpoints::LIST_PRODUCTS.name;
-        let permit = self.guest.permit(endpoint, prepaid).await?;
-        let answer = self.guest.ljpc().products().await;
-        drop(permit);
-        self.guest.learn(endpoint, &answer).await;
-        let products = answer.map_err(|error| Delay::by(&error))?;
-        let products: Arc<Vec<Product>> =
-            Arc::new(products.into_iter().filter_map(to_product).collect());
-        *cached = Some((Instant::now(), Arc::clone(&products)));
-        Ok(products)
-    }
-
-    async fn read_order(
-        &self,
-        order: UpstreamOrderId,
-        prepaid: &mut bool,
-    ) -> Result<Reading, Stop> {
-        let endpoint = ljpc::endpoints::GET_ORDER.name;
-        let permit = self.guest.permit(endpoint, prepaid).await?;
-        let answer = self.guest.ljpc().order(order).await;
-        drop(permit);
-        self.guest.learn(endpoint, &answer).await;
-        match answer {
-            Ok(detail) => Ok(Reading::Order {
-                simple_status: to_simple_status(&detail.simple_status),
-                // The order has one line, ours.
-                site_id: detail.lines.first().and_then(|line| line.site_id),
-            }),
-            Err(UpstreamError::Rejected { status, .. }) => Ok(Reading::Unreadable { status }),
-            // An outage fails nobody, yet a line can be overdue by it.
-            Err(error) => match stop_for(&error) {
-                Stop::Retry => Ok(Reading::Unanswered),
-                stop @ (Stop::Stale | Stop::Later(_)) => Err(stop),
-            },
-        }
-    }
-
-    pub(super) async fn record_change(
+    async fn record_change(
         &self,
         claim: Claim,
         loaded: &LoadedLine,
@@ -275,9 +234,12 @@ impl CarryOutLine {
     }
 
     /// What the change leaves behind: nothing but the wake where the line stays as it was.
-    pub(super) fn record_of(&self, claim: Claim, loaded: &LoadedLine, change: Change) -> Record {
+    fn record_of(&self, claim: Claim, loaded: &LoadedLine, change: Change) -> Record {
         let facts = &loaded.facts;
-        let same = change.progress == facts.progress && change.events.is_empty();
+        let same = change.progress == facts.progress
+            && change.events.is_empty()
+            && change.evidence.is_none()
+            && change.seen.is_none();
         Record {
             fence: claim.wake.fence,
             order_id: loaded.order_id,
@@ -285,13 +247,7 @@ impl CarryOutLine {
             intent: None,
             truth: None,
             park: Some(self.park_of(claim, change.then, facts.now)),
-            change: (!same).then_some(LineChange {
-                expected: facts.progress.status,
-                progress: change.progress,
-                sent: None,
-                events: change.events,
-                overdue: change.overdue,
-            }),
+            change: (!same).then(|| LineChange::of(facts, change)),
         }
     }
 
@@ -302,6 +258,9 @@ impl CarryOutLine {
             Then::Rest => (Lane::Retry, Due::Never, 0),
             Then::Poll(true) => (Lane::Poll, Due::In(self.waiting.polls.interval(0)), 1),
             Then::Poll(false) => (Lane::Poll, Due::In(self.waiting.polls.interval(tries)), next),
+            Then::PollTransfer => {
+                (Lane::Poll, Due::In(self.waiting.transfers.interval(tries)), next)
+            }
             Then::Retry => (Lane::Retry, Due::In(self.waiting.retries.interval(tries)), next),
             Then::After(after) => (Lane::Retry, Due::In(after), tries),
             // What it waits for may come before then, so the schedule of polls goes on.
@@ -321,7 +280,7 @@ impl CarryOutLine {
 }
 
 /// What a failed GET means for the line: nothing. It is asked again.
-pub(super) fn stop_for(error: &UpstreamError) -> Stop {
+fn stop_for(error: &UpstreamError) -> Stop {
     match error {
         UpstreamError::RateLimited { after } => Stop::Later(*after),
         // The circuit that has opened says when.
@@ -333,26 +292,5 @@ pub(super) fn stop_for(error: &UpstreamError) -> Stop {
             tracing::warn!(error = %crate::causes::causes(error), "LJPc can't be read");
             Stop::Retry
         }
-    }
-}
-
-fn to_product(product: ljpc::Product) -> Option<Product> {
-    Some(Product {
-        category_identifier: product.category_identifier?,
-        uuid: product.uuid,
-        name: product.name,
-        client_choice: product.billing_period_type == ljpc::BillingPeriodType::ClientChoice,
-        monthly_price: product.monthly_price,
-        yearly_price: product.yearly_price,
-    })
-}
-
-fn to_simple_status(status: &ljpc::SimpleStatus) -> SimpleStatus {
-    match status {
-        ljpc::SimpleStatus::Pending => SimpleStatus::Pending,
-        ljpc::SimpleStatus::Processing => SimpleStatus::Processing,
-        ljpc::SimpleStatus::Completed => SimpleStatus::Completed,
-        ljpc::SimpleStatus::Failed => SimpleStatus::Failed,
-        ljpc::SimpleStatus::Unknown(_) => SimpleStatus::Unknown,
     }
 }

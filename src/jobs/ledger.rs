@@ -54,6 +54,7 @@ impl LedgerError {
 /// The doors to both group commits. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Ledger {
+    db: Database,
     loads: Batcher<LineId, Result<Option<LoadedLine>, DbError>>,
     records: Batcher<Record, Result<Recorded, DbError>>,
 }
@@ -87,7 +88,12 @@ impl Ledger {
                 committed.results
             }
         });
-        Self { loads, records }
+        Self { db: db.clone(), loads, records }
+    }
+
+    /// The database, for what no group gathers.
+    pub(super) const fn db(&self) -> &Database {
+        &self.db
     }
 
     /// Loads a line; `None` if there is none.

@@ -15,7 +15,6 @@ pub mod carry_out_line;
 pub mod guest;
 pub mod keep_house;
 pub mod ledger;
-mod place_order;
 pub mod review_order;
 pub mod send_email;
 

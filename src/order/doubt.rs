@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::{
     LineStatus,
-    decide::{Change, Evidence, Event, PANICS_MAX, Query, Step, Then},
+    decide::{Change, Event, Evidence, PANICS_MAX, Query, Step, Then},
     domain::DomainSeen,
     effect::{Acceptance, EffectStep},
     facts::{DomainReading, Facts, Known, Patience, Placement},
@@ -50,12 +50,7 @@ pub(super) fn evidence(facts: &Facts, step: EffectStep, state: EffectState) -> O
     facts.placement(step).map(|placement| Evidence { step, n: placement.n, state })
 }
 
-fn look_for_contact(
-    facts: &Facts,
-    known: &Known,
-    patience: &Patience,
-    latest: &Placement,
-) -> Step {
+fn look_for_contact(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {
     match (&facts.name.contact_handle, &known.contact) {
         (Some(handle), _) | (None, Some(Some(handle))) => {
             let acceptance = Acceptance::Contact(handle.clone());
@@ -123,9 +118,7 @@ fn read_back(facts: &Facts, known: &Known, patience: &Patience) -> Step {
     match &facts.wish {
         Ok(Wish::Update(change)) => kinds::update::decide(facts, known, patience, name, change),
         Ok(Wish::Dns(records)) => kinds::dns::decide(facts, known, patience, name, records),
-        Ok(
-            Wish::Hosting(_) | Wish::HostingOwn { .. } | Wish::Register(_) | Wish::Transfer(_),
-        )
+        Ok(Wish::Hosting(_) | Wish::HostingOwn { .. } | Wish::Register(_) | Wish::Transfer(_))
         | Err(_) => Change::unchanged(facts, Then::Rest).step(),
     }
 }

@@ -163,6 +163,20 @@ impl Item {
 }
 
 impl Request {
+    /// Whether an auth code goes with it.
+    #[must_use]
+    pub const fn needs_auth_code(&self) -> bool {
+        match self {
+            Self::Order { item: Item::Domain { is_transfer, .. }, .. } => *is_transfer,
+            Self::Transfer { .. } => true,
+            Self::Order { .. }
+            | Self::Register { .. }
+            | Self::CreateContact(_)
+            | Self::UpdateDomain(_)
+            | Self::ReplaceRecords { .. } => false,
+        }
+    }
+
     /// Whether it brings a hosting site for its name.
     #[must_use]
     pub const fn brings_site(&self) -> bool {

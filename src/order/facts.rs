@@ -59,6 +59,34 @@ pub struct Progress {
     pub panics: i32,
 }
 
+impl Progress {
+    /// A line of which nothing is known yet but where it stands and for which name.
+    #[must_use]
+    pub fn new(status: LineStatus, domain: Option<String>) -> Self {
+        Self {
+            status,
+            reason: None,
+            domain,
+            cause: None,
+            milestone: None,
+            refused: None,
+            contact_handle: None,
+            expires_at: None,
+            alternatives: None,
+            upstream_order_id: None,
+            site_id: None,
+            cost: None,
+            simple_status: None,
+            accepted_at: None,
+            failed_seen_at: None,
+            completed_seen_at: None,
+            in_doubt_at: None,
+            overdue_told_at: None,
+            panics: 0,
+        }
+    }
+}
+
 /// A placement of a step of the line, from the ledger.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Placement {
@@ -188,7 +216,7 @@ impl Facts {
         let latest = self.placement(step).map(|placement| (placement.n, placement.state));
         match next_placement(latest, step.is_repeatable()) {
             NextPlacement::New(n) | NextPlacement::Again(n) => {
-                Some((n, Tag::new(&self.reference, self.line, step, n)))
+                Some((n, Tag::of_step(&self.reference, self.line, step, n)))
             }
             NextPlacement::Forbidden => None,
         }

@@ -82,10 +82,19 @@ impl fmt::Display for Reference {
 pub struct Tag(String);
 
 impl Tag {
-    /// The tag of the `n`th placement (from 1) of a step of the line with this index.
+    /// The tag of the `n`th placement (from 1) of what the line with this index buys.
     #[must_use]
-    pub fn new(reference: &Reference, line: i32, step: EffectStep, n: i32) -> Self {
-        let tag = format!("{reference}/{line}{}", step.tag_end());
+    pub fn new(reference: &Reference, line: i32, n: i32) -> Self {
+        Self::numbered(format!("{reference}/{line}"), n)
+    }
+
+    /// The tag of the `n`th placement of a step of the line.
+    #[must_use]
+    pub fn of_step(reference: &Reference, line: i32, step: EffectStep, n: i32) -> Self {
+        Self::numbered(format!("{reference}/{line}{}", step.tag_end()), n)
+    }
+
+    fn numbered(tag: String, n: i32) -> Self {
         if n <= 1 { Self(tag) } else { Self(format!("{tag}#{n}")) }
     }
 

@@ -32,8 +32,10 @@ pub fn accepted(facts: &Facts, step: EffectStep, acceptance: &Acceptance) -> Cha
         Acceptance::Contact(handle) => {
             let then = Then::After(std::time::Duration::ZERO);
             let mut change = Change::to(facts, LineStatus::Pending, None, then);
-            change.events =
-                vec![Event { name: "contact_created", detail: json!({ "contact_handle": handle }) }];
+            change.events = vec![Event {
+                name: "contact_created",
+                detail: json!({ "contact_handle": handle }),
+            }];
             change.progress.contact_handle = Some(handle.clone());
             change
         }
@@ -84,7 +86,8 @@ pub fn in_doubt(facts: &Facts, reason: String) -> Change {
 pub fn unknown(facts: &Facts, step: EffectStep, why: &str) -> Change {
     let noun = step.noun();
     if facts.progress.status == LineStatus::Provisioning {
-        let reason = format!("the {noun} was sent, but its outcome is unknown ({why}); it is read back");
+        let reason =
+            format!("the {noun} was sent, but its outcome is unknown ({why}); it is read back");
         return Change::to(facts, LineStatus::Provisioning, Some(reason), Then::Poll(false));
     }
     let mut change =
@@ -118,8 +121,10 @@ pub fn rejected(facts: &Facts, step: EffectStep, message: Option<&str>) -> Chang
 pub fn refused(facts: &Facts, step: EffectStep, reason: String) -> Change {
     let mut change =
         Change::to(facts, LineStatus::Provisioning, None, Then::After(std::time::Duration::ZERO));
-    change.events =
-        vec![Event { name: "wish_refused", detail: json!({ "reason": reason, "step": step.as_str() }) }];
+    change.events = vec![Event {
+        name: "wish_refused",
+        detail: json!({ "reason": reason, "step": step.as_str() }),
+    }];
     let earlier = change.progress.refused.take();
     change.progress.refused =
         Some(earlier.map_or_else(|| reason.clone(), |earlier| format!("{earlier}; {reason}")));

@@ -210,8 +210,7 @@ pub fn derive(lines: &[LineState], before: OrderStatus) -> (OrderStatus, Option<
 /// Whether a line waits, directly or through others, for one that needs a person.
 fn waits_for_a_person(line: &LineState, lines: &[LineState]) -> bool {
     // A chain of waiting has no circle: DNS waits for hosting, hosting for the name, and the name for none of them.
-    line.waits_for(lines)
-        .any(|other| other.needs_a_person() || waits_for_a_person(other, lines))
+    line.waits_for(lines).any(|other| other.needs_a_person() || waits_for_a_person(other, lines))
 }
 
 fn derive_ended(lines: &[LineState]) -> (OrderStatus, Option<String>) {

@@ -20,7 +20,12 @@ use provisor::{
         guest::{Guest, GuestLimits},
         ledger::Ledger,
     },
-    order::{LineId, LineStatus, OrderId, UpstreamOrderId, facts::Patience, ledger::Outcome},
+    order::{
+        LineId, LineStatus, OrderId, UpstreamOrderId,
+        decide::{Change, Then},
+        facts::Patience,
+        ledger::Outcome,
+    },
     queue::{
         Alarm, Budget, Claim, Engine, EngineSettings, Handler, Parts, Presence, Ran, Schedule,
     },
@@ -64,9 +69,10 @@ async fn late_record(
         .expect("the placement was attempted");
     let line_id = LineId(line_id);
     let loaded = db.load_lines(&[line_id], WAITS.grace).await.expect("lines can be loaded");
-    let mut progress = loaded[&line_id].facts.progress.clone();
-    progress.status = LineStatus::Provisioning;
-    progress.reason = Some("what a run that has lost the line says of it".to_owned());
+    let facts = &loaded[&line_id].facts;
+    let mut change = Change::unchanged(facts, Then::Rest);
+    change.progress.status = LineStatus::Provisioning;
+    change.progress.reason = Some("what a run that has lost the line says of it".to_owned());
     let (outcome, order) = truth;
     Record {
         fence: Fence { wake: WakeId::new(jobs::LINE, line_id.0), run_token, owner, kicks: 0 },
@@ -77,16 +83,15 @@ async fn late_record(
             attempt,
             outcome,
             upstream_order_id: order.map(UpstreamOrderId),
+            contact_handle: None,
             http_status: Some(201),
             jti: Some("jti-of-the-late-answer".to_owned()),
             detail: Some("said late".to_owned()),
         }),
         change: Some(LineChange {
             expected: LineStatus::Placing,
-            progress,
             sent: Some(true),
-            events: Vec::new(),
-            overdue: false,
+            ..LineChange::of(facts, change)
         }),
         park: Some((Lane::Poll, Due::In(Duration::ZERO), 0)),
     }
@@ -368,8 +373,16 @@ async fn clumsy_engine(
     };
     let hour = Duration::from_hours(1);
     let waiting = Waiting {
-        patience: Patience { failed_recheck: hour, site_id_wait: hour, overdue_after: hour },
+        patience: Patience {
+            failed_recheck: hour,
+            site_id_wait: hour,
+            overdue_after: hour,
+            in_doubt_grace: hour,
+            evidence_interval: hour,
+            offers_alternatives: false,
+        },
         polls: quick,
+        transfers: quick,
         retries: quick,
         timeout: settings.ljpc.timeout,
     };

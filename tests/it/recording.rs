@@ -12,9 +12,11 @@ use provisor::{
     jobs,
     order::{
         LineId, LineStatus, SiteId, UpstreamOrderId,
-        decide::{Change, Step, Then, accepted, decide, in_doubt, panicked, rejected},
+        decide::{Change, Step, Then, decide},
+        effect::{Acceptance, EffectStep},
         facts::{Known, Patience, Reading, SimpleStatus},
         ledger::Outcome,
+        outcome::{accepted, in_doubt, panicked, rejected},
     },
 };
 use serde_json::json;
@@ -54,24 +56,18 @@ impl Run {
             intent: None,
             truth: None,
             park: Some((Lane::Retry, Due::In(Duration::ZERO), 0)),
-            change: Some(LineChange {
-                expected: self.loaded.facts.progress.status,
-                progress: change.progress,
-                sent: None,
-                events: change.events,
-                overdue: change.overdue,
-            }),
+            change: Some(LineChange::of(&self.loaded.facts, change)),
         }
     }
 
     /// The record of an intent, after which the run goes on as one of a line that is being placed.
     fn intend(&mut self) -> (Record, Uuid) {
         let attempt = Uuid::new_v4();
-        let (n, tag) = self.loaded.facts.next_placement().expect("nothing was placed yet");
+        let (n, tag) = self.loaded.facts.next_placement(STEP).expect("nothing was placed yet");
         let change = Change::to(&self.loaded.facts, LineStatus::Placing, None, Then::Rest);
         let mut record = self.record(change);
         let domain = "example.nl".to_owned();
-        record.intent = Some(Intent { attempt, n, tag, domain, request_hash: [7; 32] });
+        record.intent = Some(Intent::to_place(attempt, n, tag, domain, [7; 32]));
         record.park = None;
         self.loaded.facts.progress.status = LineStatus::Placing;
         (record, attempt)
@@ -85,6 +81,7 @@ impl Run {
             attempt,
             outcome,
             upstream_order_id,
+            contact_handle: None,
             http_status: None,
             jti: None,
             detail: None,
@@ -132,7 +129,13 @@ const PATIENCE: Patience = Patience {
     failed_recheck: Duration::from_hours(1),
     site_id_wait: Duration::from_hours(1),
     overdue_after: Duration::from_hours(1),
+    in_doubt_grace: Duration::from_hours(1),
+    evidence_interval: Duration::from_hours(1),
+    offers_alternatives: false,
 };
+
+/// What a hosting line buys by.
+const STEP: EffectStep = EffectStep::PlaceOrder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_record_of_an_order_that_goes_well_counts_once() {
@@ -143,15 +146,19 @@ async fn each_record_of_an_order_that_goes_well_counts_once() {
     let (intent, attempt) = run.intend();
     let done = commit_twice(&house, &db, &intent, Recorded::Conflict).await;
     assert_eq!(done, Recorded::Done { timeline: Some(Timeline { confirmed: true }) });
-    let change = accepted(&run.loaded.facts, UpstreamOrderId(110), None);
+    let change = accepted(
+        &run.loaded.facts,
+        STEP,
+        &Acceptance::Order { id: UpstreamOrderId(110), cost: None },
+    );
     let answer = run.answer(attempt, Outcome::Accepted, change);
     commit_twice(&house, &db, &answer, Recorded::Stale).await;
 
     let run = begin(&db, owner).await;
     let reading =
         Reading::Order { simple_status: SimpleStatus::Completed, site_id: Some(SiteId(2019)) };
-    let known = Known { catalogue: None, reading: Some(&reading) };
-    let Step::Record(change) = decide(&run.loaded.facts, known, &PATIENCE) else {
+    let known = Known { reading: Some(reading), ..Known::default() };
+    let Step::Record(change) = decide(&run.loaded.facts, &known, &PATIENCE) else {
         panic!("a completed order is recorded");
     };
     commit_twice(&house, &db, &run.record(*change), Recorded::Stale).await;
@@ -171,7 +178,7 @@ async fn each_record_of_an_order_that_goes_wrong_counts_once() {
         commit_twice(&house, &db, &intent, Recorded::Conflict).await;
         let facts = &run.loaded.facts;
         let (change, status) = match n {
-            0 => (rejected(facts, Some("no")), "failed"),
+            0 => (rejected(facts, STEP, Some("no")), "failed"),
             1 => (in_doubt(facts, "no answer".to_owned()), "in_doubt"),
             _ => (Change::to(facts, LineStatus::Pending, None, Then::Retry), "pending"),
         };

@@ -88,6 +88,9 @@ pub(crate) enum Action {
     Retry {
         line: usize,
     },
+    Resume {
+        line: usize,
+    },
 }
 
 impl Action {
@@ -100,7 +103,8 @@ impl Action {
             | Self::SayAbsent { .. }
             | Self::Abandon { .. }
             | Self::AdoptUpstreamOrder { .. }
-            | Self::Retry { .. } => false,
+            | Self::Retry { .. }
+            | Self::Resume { .. } => false,
             Self::LeaseEnds { line } => state.lines[*line].wake.holder.is_none(),
             Self::Claim { .. }
             | Self::Load { .. }
@@ -198,7 +202,9 @@ fn outside(model: &Provisor, state: &State, line: usize, actions: &mut Vec<Actio
             actions.push(Action::AdoptUpstreamOrder { line });
         }
     }
-    if matches!(target.row.status, LineStatus::InDoubt | LineStatus::Held) {
+    if state.may_resume(line) {
+        actions.push(Action::Resume { line });
+    } else if matches!(target.row.status, LineStatus::InDoubt | LineStatus::Held) {
         actions.push(Action::Abandon { line });
     }
     if target.row.status == LineStatus::Held {
@@ -241,6 +247,10 @@ pub(crate) fn perform(model: &Provisor, state: &mut State, action: Action) {
         Action::Retry { line } => {
             state.left.resolutions -= 1;
             state.retry(line);
+        }
+        Action::Resume { line } => {
+            state.left.resolutions -= 1;
+            state.resume(line);
         }
         Action::Load { worker }
         | Action::ReadCatalogue { worker, .. }

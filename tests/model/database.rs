@@ -182,6 +182,20 @@ impl State {
             && line.counting().is_some_and(|placed| placed.state == EffectState::InDoubt)
     }
 
+    /// Whether a person may name the order of a line that bears it already, and was given up for its handler's panics.
+    pub(crate) fn may_resume(&self, line: usize) -> bool {
+        let row = &self.lines[line].row;
+        row.status == LineStatus::InDoubt && row.borne.is_some()
+    }
+
+    /// `order resolve --upstream-order` with the order that the line bears: it is polled on.
+    pub(crate) fn resume(&mut self, line: usize) {
+        let row = &mut self.lines[line].row;
+        row.status = LineStatus::Provisioning;
+        row.panics = 0;
+        self.poke(line);
+    }
+
     /// `order resolve --absent`: compares and swaps on `in_doubt`, and bumps the token.
     pub(crate) fn resolve_absent(&mut self, line: usize) {
         let Some(placed) = self.lines[line].counting() else { return };

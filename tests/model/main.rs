@@ -33,7 +33,9 @@ mod rest;
 mod state;
 mod worker;
 
-use provisor::order::{Money, catalogue::Product};
+use std::sync::Arc;
+
+use provisor::order::{Money, facts::Known, kinds::catalogue::Product};
 use stateright::{Checker, Expectation, Model, Property};
 
 use crate::{actions::Action, mutations::Mutation, state::State};
@@ -87,12 +89,12 @@ impl Limits {
 pub(crate) struct Provisor {
     limits: Limits,
     mutation: Option<Mutation>,
-    catalogue: Vec<Product>,
+    catalogue: Known,
 }
 
 impl Provisor {
     pub(crate) fn new(limits: Limits) -> Self {
-        let catalogue = vec![Product {
+        let products = vec![Product {
             uuid: "00000000-0000-4000-8000-000000000005".to_owned(),
             name: "5GB hosting".to_owned(),
             category_identifier: "hosting_5gb".to_owned(),
@@ -100,6 +102,7 @@ impl Provisor {
             monthly_price: "4.99".parse::<Money>().ok(),
             yearly_price: None,
         }];
+        let catalogue = Known { catalogue: Some(Arc::new(products)), ..Known::default() };
         Self { limits, mutation: None, catalogue }
     }
 

@@ -2,6 +2,7 @@
 
 use provisor::order::{
     LineStatus,
+    decide::PANICS_MAX,
     ledger::{EffectState, Outcome},
 };
 use stateright::Property;
@@ -194,14 +195,19 @@ pub(crate) fn is_at_rest(state: &State, line: usize) -> bool {
 /// Whether a line may be left alone: no poke was lost, and the line says what the ledger says.
 fn may_rest(line: &Line) -> bool {
     let counts = line.counting().map(|placed| placed.state);
-    let follows = accepted(line) == 0 || line.row.status.is_ended() && line.row.borne.is_some();
+    // A handler that panics too often on a line whose order is known leaves it in doubt: a person says how it goes on.
+    let given_up = line.row.status == LineStatus::InDoubt && line.row.panics >= PANICS_MAX;
+    let follows =
+        accepted(line) == 0 || line.row.borne.is_some() && (line.row.status.is_ended() || given_up);
     follows
         && match line.row.status {
             LineStatus::Completed
             | LineStatus::Failed
             | LineStatus::Cancelled
             | LineStatus::Held => true,
-            LineStatus::InDoubt => counts == Some(EffectState::InDoubt),
+            LineStatus::InDoubt => {
+                counts == Some(EffectState::InDoubt) || given_up && line.row.borne.is_some()
+            }
             LineStatus::Pending | LineStatus::Placing | LineStatus::Provisioning => false,
         }
 }

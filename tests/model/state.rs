@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use provisor::order::{
     LineKind, LineStatus, Reference, Tag, UpstreamOrderId,
     decide::PANICS_MAX,
-    facts::{Facts, Placement, Progress},
+    effect::EffectStep,
+    facts::{Facts, NameFacts, Placement, Progress},
     ledger::{EffectState, Outcome},
     wish::{BillingPeriod, HostingWish, ProductKey, Wish},
 };
@@ -220,11 +221,15 @@ impl Line {
 impl Placed {
     fn as_placement(&self) -> Placement {
         Placement {
+            step: EffectStep::PlaceOrder,
             n: self.n,
             state: self.state,
             live: self.live,
             upstream_order_id: self.id.map(UpstreamOrderId),
+            price: None,
+            contact_handle: None,
             detail: None,
+            intended_at: DateTime::<Utc>::UNIX_EPOCH,
         }
     }
 }
@@ -248,23 +253,15 @@ impl Seen {
                 target_url: None,
             })),
             cost_limit: None,
+            allow_premium: false,
             progress: Progress {
-                status: self.row.status,
-                reason: None,
-                domain: Some("example.nl".to_owned()),
                 upstream_order_id: self.row.borne.map(UpstreamOrderId),
-                site_id: None,
-                cost: None,
-                simple_status: None,
-                accepted_at: None,
-                failed_seen_at: None,
-                completed_seen_at: None,
-                in_doubt_at: None,
-                overdue_told_at: None,
                 panics: self.row.panics,
+                ..Progress::new(self.row.status, Some("example.nl".to_owned()))
             },
-            placement: self.placement.as_ref().map(Placed::as_placement),
+            placements: self.placement.as_ref().map(Placed::as_placement).into_iter().collect(),
             lines: Vec::new(),
+            name: NameFacts::default(),
             now: DateTime::<Utc>::UNIX_EPOCH,
         }
     }

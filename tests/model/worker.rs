@@ -1,12 +1,14 @@
 //! A worker's run, step by step: load, decide, act, tell the ledger, record. The upstream's answers are part of it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
-    decide::{Change, Step, Then, accepted, decide, in_doubt, panicked, rejected},
+    decide::{Change, Query, Step, Then, decide},
+    effect::{Acceptance, EffectStep},
     facts::{Known, Patience, Reading},
     ledger::Outcome,
+    outcome::{accepted, in_doubt, panicked, rejected},
 };
 
 use crate::{
@@ -17,21 +19,24 @@ use crate::{
     state::{At, Line, Record, Request, Row, Run, Seen, State, number, order_id, slot},
 };
 
+/// What a hosting line buys by.
+const STEP: EffectStep = EffectStep::PlaceOrder;
+
 /// The state after an action of a worker that has a run.
 pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: Action) {
     let Some(mut run) = state.workers[worker] else { return };
     run.at = match (action, run.at) {
         (Action::Load { .. }, _) => {
             run.seen = Some(load(model, &state.lines[run.line]));
-            step(model, &run, Known::default())
+            step(model, &run, &Known::default())
         }
         (Action::ReadCatalogue { sells_it, .. }, _) => {
-            let catalogue = if sells_it { model.catalogue.as_slice() } else { &[] };
-            step(model, &run, Known { catalogue: Some(catalogue), reading: None })
+            let nothing = Known { catalogue: Some(Arc::default()), ..Known::default() };
+            step(model, &run, if sells_it { &model.catalogue } else { &nothing })
         }
         (Action::ReadOrder { says, .. }, _) => {
             let reading = Reading::Order { simple_status: says, site_id: Some(SiteId(1)) };
-            step(model, &run, Known { catalogue: None, reading: Some(&reading) })
+            step(model, &run, &Known { reading: Some(reading), ..Known::default() })
         }
         (Action::Connect { works: true, .. }, At::Connecting(request)) => At::Connected(request),
         (Action::Connect { works: false, .. }, _) => later(&run),
@@ -102,21 +107,25 @@ fn load(model: &Provisor, line: &Line) -> Seen {
 }
 
 /// What `decide` says, by what has been read.
-fn step(model: &Provisor, run: &Run, known: Known<'_>) -> At {
+fn step(model: &Provisor, run: &Run, known: &Known) -> At {
     // The waits that the configuration sets are over at once: whether they are kept is tested with `decide`.
     let patience = Patience {
         failed_recheck: Duration::ZERO,
         site_id_wait: Duration::ZERO,
         overdue_after: Duration::MAX,
+        in_doubt_grace: Duration::ZERO,
+        evidence_interval: Duration::ZERO,
+        offers_alternatives: false,
     };
     let seen = run.seen.unwrap();
     match decide(&seen.facts(run.line), known, &patience) {
-        Step::ReadCatalogue => At::ReadingCatalogue,
-        Step::ReadOrder(UpstreamOrderId(id)) => {
+        Step::Read(Query::Catalogue) => At::ReadingCatalogue,
+        Step::Read(Query::Order(UpstreamOrderId(id))) => {
             assert_eq!(seen.row.borne, Some(id));
             At::ReadingOrder
         }
-        Step::Place(order) => {
+        Step::Read(other) => panic!("hosting asks for {other:?}"),
+        Step::Make(order) => {
             let reuses = model.mutation == Some(Mutation::TagIsReused);
             let tag = if reuses { 1 } else { number(&order.tag) };
             At::Connecting(Request { n: order.n, tag })
@@ -179,9 +188,10 @@ fn follow(run: &Run, request: Request, outcome: Outcome) -> At {
     let facts = seen.facts(run.line);
     let change = match outcome {
         Outcome::Accepted => {
-            accepted(&facts, UpstreamOrderId(order_id(run.line, request.tag)), None)
+            let id = UpstreamOrderId(order_id(run.line, request.tag));
+            accepted(&facts, STEP, &Acceptance::Order { id, cost: None })
         }
-        Outcome::Rejected => rejected(&facts, None),
+        Outcome::Rejected => rejected(&facts, STEP, None),
         Outcome::InDoubt => in_doubt(&facts, "no answer".to_owned()),
         Outcome::RateLimited | Outcome::Unauthorized | Outcome::NotSent => {
             Change::to(&facts, LineStatus::Pending, Some("later".to_owned()), Then::Retry)

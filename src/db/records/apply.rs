@@ -13,10 +13,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{
-    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, orders, wakes,
+    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, intents,
+    names, orders, wakes,
 };
 use crate::db::wakes::{Park, park};
-use crate::order::{LineId, LineStatus};
+use crate::order::{Cause, LineId, LineStatus, Milestone};
 
 /// What was committed: by the index of each record, and the orders that ended.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ pub(super) async fn apply(
             going.push((index, record));
         }
     }
-    let intended = effects::intend(connection, &going).await?;
+    let intended = intents::intend(connection, &going).await?;
     going.retain(|(index, record)| {
         let kept = record.intent.is_none() || intended.contains_key(&record.line_id);
         if !kept {
@@ -73,6 +74,7 @@ pub(super) async fn apply(
         .collect();
     update_lines(connection, &changed).await?;
     effects::settle(connection, &changed).await?;
+    names::note(connection, &changed).await?;
     let mut owed = Vec::new();
     insert_events(connection, &changed).await?;
     for (record, change) in &changed {
@@ -148,6 +150,8 @@ async fn update_lines(
         changed.iter().map(|(_, c)| c.progress.cost.map(|cost| cost.0)).collect();
     let panics: Vec<i32> = changed.iter().map(|(_, c)| c.progress.panics).collect();
     let sent: Vec<Option<bool>> = changed.iter().map(|(_, c)| c.sent).collect();
+    let alternatives: Vec<Option<Value>> =
+        changed.iter().map(|(_, c)| c.progress.alternatives.clone().map(Value::from)).collect();
     let updated = sqlx::query!(
         "UPDATE provisor.order_lines l
          SET status = c.status, reason = c.reason, domain = c.domain,
@@ -155,14 +159,18 @@ async fn update_lines(
              simple_status = c.simple_status, accepted_at = c.accepted_at,
              failed_seen_at = c.failed_seen_at, completed_seen_at = c.completed_seen_at,
              in_doubt_at = c.in_doubt_at, overdue_told_at = c.overdue_told_at, panics = c.panics,
+             cause = c.cause, milestone = c.milestone, refused = c.refused, contact_handle = c.contact_handle,
+             expires_at = c.expires_at, alternatives = c.alternatives,
              sent = coalesce(c.sent, l.sent), updated_at = clock_timestamp()
          FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
                      $7::bigint[], $8::numeric[], $9::text[], $10::timestamptz[], $11::timestamptz[],
                      $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::integer[],
-                     $16::boolean[])
+                     $16::boolean[], $17::text[], $18::text[], $19::text[], $20::text[], $21::timestamptz[],
+                     $22::jsonb[])
              AS c (id, expected, status, reason, domain, upstream_order_id, site_id, cost,
                    simple_status, accepted_at, failed_seen_at, completed_seen_at, in_doubt_at,
-                   overdue_told_at, panics, sent)
+                   overdue_told_at, panics, sent, cause, milestone, refused, contact_handle, expires_at,
+                   alternatives)
          WHERE l.id = c.id AND l.status = c.expected",
         &ids,
         &column(|c| Some(c.expected.as_str())) as &[Option<String>],
@@ -180,6 +188,13 @@ async fn update_lines(
         &time(|c| c.progress.overdue_told_at) as &[Option<DateTime<Utc>>],
         &panics,
         &sent as &[Option<bool>],
+        &column(|c| c.progress.cause.map(Cause::as_str)) as &[Option<String>],
+        &column(|c| c.progress.milestone.map(Milestone::as_str)) as &[Option<String>],
+        &column(|c| c.progress.refused.as_deref()) as &[Option<String>],
+        &column(|c| c.progress.contact_handle.as_ref().map(|handle| handle.0.as_str()))
+            as &[Option<String>],
+        &time(|c| c.progress.expires_at) as &[Option<DateTime<Utc>>],
+        &alternatives as &[Option<Value>],
     )
     .execute(&mut *connection)
     .await?

@@ -5,18 +5,16 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use std::collections::HashMap;
-
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Intent, LineChange, PLACE_ORDER, Record, Timeline, Truth,
+    LineChange, Record, Truth,
     emails::{self, Owed},
     wakes::LockedWakes,
 };
-use crate::order::{LineId, LineStatus, UpstreamOrderId, ledger::EffectState};
+use crate::order::{LineStatus, effect::EffectStep, ledger::EffectState};
 
 /// Lets what became known of attempts enter the ledger, whoever holds the line by now.
 pub(super) async fn learn(
@@ -52,7 +50,7 @@ pub(super) async fn learn(
             continue;
         };
         let after = before.learn(truth.outcome);
-        states.push((row.id, after, truth.upstream_order_id));
+        states.push((row.id, after, *truth));
         if !wakes.are_held_by(&record.fence) {
             note_late_answer(connection, record, truth).await?;
         }
@@ -97,26 +95,51 @@ async fn end_attempts(
 
 async fn update_states(
     connection: &mut PgConnection,
-    states: &[(i64, EffectState, Option<UpstreamOrderId>)],
+    states: &[(i64, EffectState, &Truth)],
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<i64> = states.iter().map(|(id, ..)| *id).collect();
     let names: Vec<String> = states.iter().map(|(_, state, _)| state.as_str().to_owned()).collect();
     let orders: Vec<Option<i64>> =
-        states.iter().map(|(.., order)| order.map(|order| order.0)).collect();
-    // `live` is for the unique indexes alone, and is never set back to true: another placement may stand there by now.
+        states.iter().map(|(.., truth)| truth.upstream_order_id.map(|order| order.0)).collect();
+    let handles: Vec<Option<String>> = states
+        .iter()
+        .map(|(.., truth)| truth.contact_handle.as_ref().map(|handle| handle.0.clone()))
+        .collect();
+    // `live` is for the unique indexes alone, and is never set back to true: another placement may stand there by now. What
+    // sets a value stands in nobody's way once it is set.
     sqlx::query!(
-        "UPDATE provisor.effects e
-         SET state = t.state, upstream_order_id = coalesce(e.upstream_order_id, t.upstream_order_id),
-             settled_at = clock_timestamp(), live = e.live AND t.state <> 'rejected'
-         FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS t (id, state, upstream_order_id)
-         WHERE e.id = t.id",
+        "WITH known AS (
+             UPDATE provisor.effects e
+             SET state = t.state, upstream_order_id = coalesce(e.upstream_order_id, t.upstream_order_id),
+                 contact_handle = coalesce(e.contact_handle, t.contact_handle),
+                 settled_at = clock_timestamp(),
+                 live = e.live AND t.state <> 'rejected'
+                        AND NOT (t.state = 'accepted' AND e.step = ANY ($5))
+             FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])
+                      AS t (id, state, upstream_order_id, contact_handle)
+             WHERE e.id = t.id
+             RETURNING e.line_id, e.contact_key, e.contact_handle)
+         INSERT INTO provisor.contacts (key, handle, customer_id)
+         SELECT k.contact_key, k.contact_handle, o.customer_id
+         FROM known k JOIN provisor.order_lines l ON l.id = k.line_id JOIN provisor.orders o ON o.id = l.order_id
+         WHERE k.contact_key IS NOT NULL AND k.contact_handle IS NOT NULL
+         ORDER BY k.contact_key
+         ON CONFLICT DO NOTHING",
         &ids,
         &names,
         &orders as &[Option<i64>],
+        &handles as &[Option<String>],
+        &repeatable_steps(),
     )
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// The steps that set a value.
+pub(super) fn repeatable_steps() -> Vec<String> {
+    let steps = EffectStep::ALL.iter().filter(|step| step.is_repeatable());
+    steps.map(|step| step.as_str().to_owned()).collect()
 }
 
 /// An answer came after its run had lost the line: the timeline tells, and the line is looked at again.
@@ -162,86 +185,6 @@ fn told(truth: &Truth) -> serde_json::Value {
     json!({ "outcome": truth.outcome.as_str(), "upstream_order_id": truth.upstream_order_id })
 }
 
-/// Writes the intents: a new placement, or the latest one again if it provably had no effect. A line that is not in the
-/// answer has another placement in its way.
-pub(super) async fn intend(
-    connection: &mut PgConnection,
-    going: &[(usize, &Record)],
-) -> Result<HashMap<LineId, Timeline>, sqlx::Error> {
-    let intents: Vec<(&Record, &Intent)> = going
-        .iter()
-        .filter_map(|(_, record)| record.intent.as_ref().map(|intent| (*record, intent)))
-        .collect();
-    if intents.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let lines: Vec<i64> = intents.iter().map(|(record, _)| record.line_id.0).collect();
-    let numbers: Vec<i32> = intents.iter().map(|(_, intent)| intent.n).collect();
-    let tags: Vec<String> =
-        intents.iter().map(|(_, intent)| intent.tag.as_str().to_owned()).collect();
-    let domains: Vec<String> = intents.iter().map(|(_, intent)| intent.domain.clone()).collect();
-    let attempts: Vec<Uuid> = intents.iter().map(|(_, intent)| intent.attempt).collect();
-    let owners: Vec<Uuid> = intents.iter().map(|(record, _)| record.fence.owner).collect();
-    let tokens: Vec<i64> = intents.iter().map(|(record, _)| record.fence.run_token).collect();
-    let hashes: Vec<Vec<u8>> =
-        intents.iter().map(|(_, intent)| intent.request_hash.to_vec()).collect();
-    let rows = sqlx::query!(
-        r#"WITH wanted AS MATERIALIZED (
-               SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::uuid[],
-                                    $6::uuid[], $7::bigint[], $8::bytea[])
-                   AS i (line_id, n, tag, domain, attempt, owner, run_token, request_hash)
-               -- An acceptance may have come between the load and now, of a placement that was given up.
-               WHERE NOT EXISTS (SELECT FROM provisor.effects e
-                                 WHERE e.line_id = i.line_id AND e.step = $9 AND e.state = 'accepted')),
-           floor AS MATERIALIZED (SELECT max(upstream_order_id) AS id FROM provisor.effects),
-           again AS (
-               UPDATE provisor.effects e
-               SET state = 'sending', intended_at = clock_timestamp(), settled_at = NULL
-               FROM wanted i
-               WHERE e.line_id = i.line_id AND e.step = $9 AND e.n = i.n
-                 AND e.state = 'not_sent' AND e.live
-                 AND NOT EXISTS (SELECT FROM provisor.effects o
-                                 WHERE o.domain = e.domain AND o.claims_site AND o.live AND o.site_id IS NULL
-                                   AND o.state <> 'not_sent')
-               RETURNING e.id, e.line_id),
-           new AS (
-               INSERT INTO provisor.effects
-                   (line_id, step, n, tag, state, domain, claims_site, order_id_floor)
-               SELECT i.line_id, $9, i.n, i.tag, 'sending', i.domain, true, floor.id
-               FROM wanted i CROSS JOIN floor
-               WHERE NOT EXISTS (SELECT FROM provisor.effects e
-                                 WHERE e.line_id = i.line_id AND e.step = $9 AND e.n = i.n)
-               ORDER BY i.line_id
-               ON CONFLICT DO NOTHING
-               RETURNING id, line_id),
-           placed AS (SELECT * FROM again UNION ALL SELECT * FROM new),
-           attempted AS (
-               INSERT INTO provisor.attempts (id, effect_id, owner, run_token, request_hash, timeline)
-               SELECT i.attempt, placed.id, i.owner, i.run_token, i.request_hash,
-                      left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
-               FROM wanted i JOIN placed ON placed.line_id = i.line_id
-               RETURNING effect_id, timeline)
-           SELECT placed.line_id AS "line_id!", attempted.timeline = t.confirmed AS "confirmed!"
-           FROM placed JOIN attempted ON attempted.effect_id = placed.id
-           CROSS JOIN provisor.timeline t"#,
-        &lines,
-        &numbers,
-        &tags,
-        &domains,
-        &attempts,
-        &owners,
-        &tokens,
-        &hashes,
-        PLACE_ORDER,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (LineId(row.line_id), Timeline { confirmed: row.confirmed }))
-        .collect())
-}
-
 /// Brings the ledger in line with the lines: doubts, placements of ended lines, the sites that were delivered.
 pub(super) async fn settle(
     connection: &mut PgConnection,
@@ -262,6 +205,7 @@ pub(super) async fn settle(
         .execute(&mut *connection)
         .await?;
     }
+    note_evidence(connection, changed).await?;
     let ended: Vec<&(&Record, &LineChange)> =
         changed.iter().filter(|(_, change)| change.progress.status.is_ended()).collect();
     if ended.is_empty() {
@@ -292,6 +236,42 @@ pub(super) async fn settle(
          WHERE l.id = ANY ($1) AND l.site_id IS NOT NULL AND l.domain IS NOT NULL
          ON CONFLICT (site_id) DO NOTHING",
         &ids,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// What evidence says of placements in doubt: it counts only where the outcome is still open.
+async fn note_evidence(
+    connection: &mut PgConnection,
+    changed: &[(&Record, &LineChange)],
+) -> Result<(), sqlx::Error> {
+    let evidence: Vec<_> = changed
+        .iter()
+        .filter_map(|(record, change)| Some((record.line_id.0, change.evidence.as_ref()?)))
+        .collect();
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<i64> = evidence.iter().map(|(line, _)| *line).collect();
+    let steps: Vec<String> =
+        evidence.iter().map(|(_, evidence)| evidence.step.as_str().to_owned()).collect();
+    let numbers: Vec<i32> = evidence.iter().map(|(_, evidence)| evidence.n).collect();
+    let states: Vec<String> =
+        evidence.iter().map(|(_, evidence)| evidence.state.as_str().to_owned()).collect();
+    sqlx::query!(
+        "UPDATE provisor.effects e
+         SET state = v.state, settled_at = clock_timestamp(),
+             live = e.live AND v.state = 'accepted' AND e.step <> ALL ($5)
+         FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::text[]) AS v (line_id, step, n, state)
+         WHERE e.line_id = v.line_id AND e.step = v.step AND e.n = v.n
+           AND (e.state IN ('sending', 'in_doubt') OR v.state = 'accepted')",
+        &lines,
+        &steps,
+        &numbers,
+        &states,
+        &repeatable_steps(),
     )
     .execute(connection)
     .await

@@ -15,21 +15,24 @@ use super::{
     wakes::{Due, Fence, Lane, Park},
 };
 use crate::order::{
-    LineId, LineStatus, OrderId, OrderStatus, Tag, UpstreamOrderId, decide::Event, facts::Progress,
+    ContactHandle, LineId, LineKind, LineStatus, Money, OrderId, OrderStatus, Tag, UpstreamOrderId,
+    decide::{Change, Event, Evidence},
+    domain::{DomainSeen, Record as DnsRecord},
+    effect::EffectStep,
+    facts::{Facts, Progress},
     ledger::Outcome,
 };
 
 mod apply;
 mod effects;
 mod emails;
+mod intents;
+mod names;
 mod orders;
 mod review;
 mod wakes;
 
 pub use emails::{EmailRecord, EmailResult};
-
-/// The only step that buys something by an LJPc order.
-pub const PLACE_ORDER: &str = "place_order";
 
 /// What one run of a line leaves behind.
 #[derive(Clone, Debug)]
@@ -63,6 +66,37 @@ pub struct LineChange {
     pub events: Vec<Event>,
     /// Tell the operator, and the customer, that it takes long.
     pub overdue: bool,
+    /// It has reached what other lines of its order may wait for, short of its end.
+    pub advances: bool,
+    /// What became of a placement in doubt.
+    pub evidence: Option<Evidence>,
+    /// How its name was seen upstream.
+    pub seen: Option<DomainSeen>,
+    /// Its name has got its one spelling, or it has bought nothing: the name's row of wishes is looked after.
+    pub brings_name: bool,
+}
+
+impl LineChange {
+    /// The change of a line that stands as these facts say.
+    #[must_use]
+    pub fn of(facts: &Facts, change: Change) -> Self {
+        let (before, after) = (&facts.progress, &change.progress);
+        let has_ended = after.status.is_ended() && !before.status.is_ended();
+        // The name's row of wishes follows its one spelling, and goes to the next in line when this one bought nothing.
+        let brings_name = matches!(facts.kind, LineKind::DomainRegister | LineKind::DomainTransfer)
+            && (after.domain != before.domain || has_ended);
+        Self {
+            expected: before.status,
+            sent: None,
+            advances: after.milestone != before.milestone,
+            brings_name,
+            overdue: change.overdue,
+            evidence: change.evidence,
+            seen: change.seen,
+            events: change.events,
+            progress: change.progress,
+        }
+    }
 }
 
 /// The intent of an irreversible request.
@@ -70,12 +104,24 @@ pub struct LineChange {
 pub struct Intent {
     /// The attempt's id, made by this process.
     pub attempt: Uuid,
-    /// Which placement of the line.
+    /// Which step of the line.
+    pub step: EffectStep,
+    /// Which placement of it.
     pub n: i32,
     /// Its tag.
     pub tag: Tag,
     /// The name that it is for.
-    pub domain: String,
+    pub domain: Option<String>,
+    /// It will bring a hosting site for its name.
+    pub brings_site: bool,
+    /// It will bring the name itself.
+    pub brings_name: bool,
+    /// What the account is going to be charged.
+    pub price: Option<Money>,
+    /// The contact that it makes: [`super::contacts::key`].
+    pub contact_key: Option<String>,
+    /// The DNS records that it replaces.
+    pub before: Option<Vec<DnsRecord>>,
     /// SHA-256 of method, path and body.
     pub request_hash: [u8; 32],
 }
@@ -89,6 +135,8 @@ pub struct Truth {
     pub outcome: Outcome,
     /// The order that was accepted.
     pub upstream_order_id: Option<UpstreamOrderId>,
+    /// The WHOIS contact that was made.
+    pub contact_handle: Option<ContactHandle>,
     /// The answer's status, if there was an answer.
     pub http_status: Option<u16>,
     /// What the upstream's support asks for.
@@ -224,6 +272,26 @@ impl Database {
             Ok(batch)
         })
         .await
+    }
+}
+
+impl Intent {
+    /// The intent of an order that brings a site for its name.
+    #[must_use]
+    pub fn to_place(attempt: Uuid, n: i32, tag: Tag, domain: String, hash: [u8; 32]) -> Self {
+        Self {
+            attempt,
+            step: EffectStep::PlaceOrder,
+            n,
+            tag,
+            domain: Some(domain),
+            brings_site: true,
+            brings_name: false,
+            price: None,
+            contact_key: None,
+            before: None,
+            request_hash: hash,
+        }
     }
 }
 

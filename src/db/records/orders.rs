@@ -82,7 +82,9 @@ pub(super) async fn derive_statuses(
 
 impl LineChange {
     fn moves_the_order(&self) -> bool {
-        self.expected != self.progress.status || self.progress.status == LineStatus::Held
+        self.expected != self.progress.status
+            || self.advances
+            || self.progress.status == LineStatus::Held
     }
 }
 
@@ -178,16 +180,16 @@ pub(super) async fn wake_waiting(
     changed: &[(&Record, &LineChange)],
     waits: Waits,
 ) -> Result<(), sqlx::Error> {
-    let orders_where = |f: fn(LineStatus) -> bool| -> Vec<i64> {
+    let orders_where = |f: fn(&LineChange) -> bool| -> Vec<i64> {
         let ids: BTreeSet<i64> = changed
             .iter()
-            .filter(|(_, change)| f(change.progress.status))
+            .filter(|(_, change)| f(change))
             .map(|(record, _)| record.order_id.0)
             .collect();
         ids.into_iter().collect()
     };
-    let ended = orders_where(LineStatus::is_ended);
-    let doubtful = orders_where(|status| status == LineStatus::InDoubt);
+    let ended = orders_where(|change| change.progress.status.is_ended() || change.advances);
+    let doubtful = orders_where(|change| change.progress.status == LineStatus::InDoubt);
     if !ended.is_empty() {
         let names: Vec<String> = changed
             .iter()
@@ -202,7 +204,9 @@ pub(super) async fn wake_waiting(
                  WHERE id = ANY (ARRAY (
                      SELECT w.id FROM provisor.wakes w
                      WHERE w.id = ANY (ARRAY (SELECT l.id * 16 + 1 FROM provisor.order_lines l
-                                              WHERE l.order_id = ANY ($1) AND l.status = 'pending'))
+                                              WHERE l.order_id = ANY ($1)
+                                                AND (l.status = 'pending'
+                                                     OR l.status = 'provisioning' AND l.milestone = 'arranged')))
                      ORDER BY w.id FOR UPDATE))),
              of_the_name AS MATERIALIZED (
                  SELECT id FROM provisor.wakes

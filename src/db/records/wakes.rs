@@ -39,7 +39,9 @@ impl Record {
     /// Whether wakes other than its own are poked by it: see `orders::wake_waiting`.
     fn pokes_others(&self) -> bool {
         self.change.as_ref().is_some_and(|change| {
-            change.progress.status.is_ended() || change.progress.status == LineStatus::InDoubt
+            change.progress.status.is_ended()
+                || change.advances
+                || change.progress.status == LineStatus::InDoubt
         })
     }
 }
@@ -93,7 +95,7 @@ async fn poked(
     // Kind 1 is a line's wake, kind 3 an order's: jobs/mod.rs.
     let rows = sqlx::query!(
         r#"SELECT id * 16 + 1 AS "wake!", order_id AS "order!" FROM provisor.order_lines
-           WHERE order_id = ANY ($1) AND status = 'pending'
+           WHERE order_id = ANY ($1) AND (status = 'pending' OR status = 'provisioning' AND milestone = 'arranged')
            UNION ALL
            SELECT id * 16 + 3, id FROM unnest($1) AS o (id)"#,
         &orders,

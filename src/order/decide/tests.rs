@@ -1,5 +1,6 @@
 //! `decide`, by tables and by properties.
 
+mod names;
 mod polls;
 mod properties;
 mod table;
@@ -11,15 +12,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::*;
 use crate::order::{
     LineKind, Reference,
-    catalogue::Product,
+    effect::{Item, Request},
+    facts::{NameFacts, Placement},
+    kinds::catalogue::Product,
+    outcome::{panicked, rejected},
     status::LineState,
-    wish::{HostingWish, ProductKey},
+    wish::{BillingPeriod, HostingWish, ProductKey},
 };
 
 const PATIENCE: Patience = Patience {
     failed_recheck: Duration::from_mins(15),
     site_id_wait: Duration::from_mins(10),
     overdue_after: Duration::from_hours(24),
+    in_doubt_grace: Duration::from_mins(15),
+    evidence_interval: Duration::from_secs(30),
+    offers_alternatives: false,
 };
 
 /// So many minutes after the tests' beginning of time.
@@ -40,34 +47,45 @@ fn facts(status: LineStatus) -> Facts {
         kind: LineKind::Hosting,
         wish: Ok(Wish::Hosting(wish)),
         cost_limit: None,
-        progress: Progress {
-            status,
-            reason: None,
-            domain: Some("example.nl".to_owned()),
-            upstream_order_id: None,
-            site_id: None,
-            cost: None,
-            simple_status: None,
-            accepted_at: None,
-            failed_seen_at: None,
-            completed_seen_at: None,
-            in_doubt_at: None,
-            overdue_told_at: None,
-            panics: 0,
-        },
-        placement: None,
+        allow_premium: false,
+        progress: Progress::new(status, Some("example.nl".to_owned())),
+        placements: Vec::new(),
         lines: vec![line(0, LineKind::Hosting, status)],
+        name: NameFacts::default(),
         now: minute(0),
     }
 }
 
 fn line(index: i32, kind: LineKind, status: LineStatus) -> LineState {
     let domain = Some("example.nl".to_owned());
-    LineState { line: index, kind, domain, status, reason: None, past_grace: false }
+    LineState {
+        line: index,
+        kind,
+        domain,
+        status,
+        milestone: None,
+        has_dns: false,
+        reason: None,
+        past_grace: false,
+    }
 }
 
 fn placement(n: i32, state: EffectState) -> Placement {
-    Placement { n, state, live: state.is_live(), upstream_order_id: None, detail: None }
+    of_step(EffectStep::PlaceOrder, n, state)
+}
+
+fn of_step(step: EffectStep, n: i32, state: EffectState) -> Placement {
+    Placement {
+        step,
+        n,
+        state,
+        live: state.is_live(),
+        upstream_order_id: None,
+        price: None,
+        contact_handle: None,
+        detail: None,
+        intended_at: minute(0),
+    }
 }
 
 /// A placement that the upstream has accepted as this order of theirs.
@@ -76,23 +94,35 @@ fn bought(n: i32, id: i64) -> Placement {
     Placement { upstream_order_id, ..placement(n, EffectState::Accepted) }
 }
 
-fn catalogue() -> Vec<Product> {
-    vec![Product {
+fn catalogue() -> Known {
+    let products = vec![Product {
         uuid: "00000000-0000-4000-8000-000000000005".to_owned(),
         name: "5GB hosting".to_owned(),
         category_identifier: "hosting_5gb".to_owned(),
         client_choice: true,
         monthly_price: "4.99".parse().ok(),
         yearly_price: "49.90".parse().ok(),
-    }]
+    }];
+    Known { catalogue: Some(std::sync::Arc::new(products)), ..Known::default() }
 }
 
 /// A step in words.
 fn told(step: &Step) -> String {
     match step {
-        Step::ReadCatalogue => "read the catalogue".to_owned(),
-        Step::ReadOrder(id) => format!("read order {id}"),
-        Step::Place(order) => format!("place {} as number {}", order.tag, order.n),
+        Step::Read(Query::Catalogue) => "read the catalogue".to_owned(),
+        Step::Read(Query::Order(id)) => format!("read order {id}"),
+        Step::Read(Query::Tlds) => "read the endings".to_owned(),
+        Step::Read(Query::Offer(name, _)) => format!("ask for {name}"),
+        Step::Read(Query::Contact(fresh)) => {
+            format!("look for the contact{}", if fresh.is_some() { " anew" } else { "" })
+        }
+        Step::Read(Query::Domain(name)) => format!("read {name}"),
+        Step::Read(Query::Zone(name)) => format!("read the zone of {name}"),
+        Step::Read(Query::Alternatives(parts)) => format!("ask for others than {}", parts.sld),
+        Step::Make(effect) if effect.step == EffectStep::PlaceOrder => {
+            format!("place {} as number {}", effect.tag, effect.n)
+        }
+        Step::Make(effect) => format!("{} {}", effect.step, effect.tag),
         Step::Record(change) => told_change(change),
     }
 }
@@ -103,6 +133,7 @@ fn told_change(change: &Change) -> String {
         Then::Rest => "rest".to_owned(),
         Then::Poll(true) => "poll anew".to_owned(),
         Then::Poll(false) => "poll".to_owned(),
+        Then::PollTransfer => "poll as a transfer".to_owned(),
         Then::Retry => "retry".to_owned(),
         Then::After(wait) => format!("after {wait:?}"),
         Then::At(at) => format!("at minute {}", (at - minute(0)).num_minutes()),

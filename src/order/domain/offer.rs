@@ -90,7 +90,9 @@ pub fn judge(
             Ok(Some(cost)) => format!(", {cost} EUR"),
             _ => String::new(),
         };
-        return Verdict::Hold(format!("{name} is a premium name{asks}, and allow_premium is not set"));
+        return Verdict::Hold(format!(
+            "{name} is a premium name{asks}, and allow_premium is not set"
+        ));
     }
     match (total(offer, years), max_cost) {
         (Err(TooMuch), _) => Verdict::Hold(format!("the price of {name} can't be reckoned")),
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn only_the_exact_word_is_bought() {
-        for word in ["Available", "AVAILABLE", " available", "free", "premium", "taken", "", "error"] {
+        for word in
+            ["Available", "AVAILABLE", " available", "free", "premium", "taken", "", "error"]
+        {
             let judged = judge(&name(), &offer(Some(word), false, Some("1")), 1, None, true);
             assert!(matches!(judged, Verdict::Taken(_)), "{word}: {judged:?}");
         }
@@ -155,7 +159,11 @@ mod tests {
         ] {
             let offer = offer(word, false, Some("3.88"));
             let judged = judge(&name(), &offer, years, Some(money(max)), false);
-            assert_eq!(matches!(judged, Verdict::Buy(_)), fits, "{word:?} {years} {max}: {judged:?}");
+            assert_eq!(
+                matches!(judged, Verdict::Buy(_)),
+                fits,
+                "{word:?} {years} {max}: {judged:?}"
+            );
             assert_eq!(matches!(judged, Verdict::Hold(_)), !fits, "{word:?} {years} {max}");
         }
     }

@@ -8,8 +8,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A record of one of the managed types (LJPc, "DNS"): A, AAAA, CNAME, MX, TXT, SRV, CAA.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// A record of one of the managed types (LJPc, "DNS"): A, AAAA, CNAME, MX, TXT, SRV, CAA. Shops, LJPc and this house write
+/// it in the same way.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Record {
     /// The type, in capitals.
     #[serde(rename = "type")]
@@ -50,8 +51,16 @@ pub fn check_records(records: &[Record]) -> Result<(), RecordFault> {
             "AAAA" if content.parse::<Ipv6Addr>().is_err() => {
                 return fault("content", "must be an IPv6 address");
             }
-            "CNAME" if records.iter().enumerate().any(|(at, other)| at != index && same_name(record, other)) => {
-                return fault("name", "must not have other records beside its CNAME (RFC 1034, 3.6.2)");
+            "CNAME"
+                if records
+                    .iter()
+                    .enumerate()
+                    .any(|(at, other)| at != index && same_name(record, other)) =>
+            {
+                return fault(
+                    "name",
+                    "must not have other records beside its CNAME (RFC 1034, 3.6.2)",
+                );
             }
             "CNAME" | "MX" if content.is_empty() || content.contains(char::is_whitespace) => {
                 return fault("content", "must be a host name");
@@ -169,7 +178,13 @@ mod tests {
 
     fn record(kind: &str, name: &str, content: &str) -> Record {
         let prio = matches!(kind, "MX" | "SRV").then_some(10);
-        Record { kind: kind.to_owned(), name: name.to_owned(), content: content.to_owned(), ttl: 3600, prio }
+        Record {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            content: content.to_owned(),
+            ttl: 3600,
+            prio,
+        }
     }
 
     #[test]
@@ -201,8 +216,10 @@ mod tests {
     #[test]
     fn a_cname_stands_alone() {
         let beside = [record("A", "www", "192.0.2.1"), record("CNAME", "WWW", "example.nl")];
-        assert_eq!(check_records(&beside).unwrap_err().to_string(),
-            "[1].name: must not have other records beside its CNAME (RFC 1034, 3.6.2)");
+        assert_eq!(
+            check_records(&beside).unwrap_err().to_string(),
+            "[1].name: must not have other records beside its CNAME (RFC 1034, 3.6.2)"
+        );
         assert_eq!(check_records(&beside[1..]), Ok(()));
     }
 
@@ -213,9 +230,15 @@ mod tests {
             (record("AAAA", "w", "2001:db8:0::1"), record("AAAA", "W.", "2001:DB8::1")),
             (record("MX", "@", "Mail.example.nl."), record("MX", "@", "mail.example.nl")),
             (record("TXT", "@", "v=spf1 -all"), record("TXT", "@", "\"v=spf1 -all\"")),
-            (record("SRV", "_s", "5  5060 sip.example.nl."), record("SRV", "_s", "5 5060 sip.example.nl")),
+            (
+                record("SRV", "_s", "5  5060 sip.example.nl."),
+                record("SRV", "_s", "5 5060 sip.example.nl"),
+            ),
         ] {
-            assert!(diff_records(std::slice::from_ref(&one), std::slice::from_ref(&other)).is_empty(), "{one} {other}");
+            assert!(
+                diff_records(std::slice::from_ref(&one), std::slice::from_ref(&other)).is_empty(),
+                "{one} {other}"
+            );
         }
         for (one, other) in [
             (record("TXT", "@", "a"), record("TXT", "@", "A")),

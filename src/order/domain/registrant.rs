@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_customer_without_an_address_is_no_registrant() {
-        let customer = json!({ "first_name": "Bob", "last_name": "Brown", "email": "b@example.com" });
+        let customer =
+            json!({ "first_name": "Bob", "last_name": "Brown", "email": "b@example.com" });
         assert_eq!(Registrant::of_customer(&customer), None);
     }
 

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_changed() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let seen = DomainSeen {
             nameservers: names(&["NS2.example.com.", "ns1.example.com"]),
             auto_renew: Some(true),

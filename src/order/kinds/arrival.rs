@@ -153,7 +153,10 @@ fn arrange(
             waiting.step()
         }
         Some(sent) if sent.n >= WISHES_MAX && sent.state != EffectState::NotSent => {
-            let reason = format!("{} was sent {WISHES_MAX} times, and LJPc does not show it", told(&missing));
+            let reason = format!(
+                "{} was sent {WISHES_MAX} times, and LJPc does not show it",
+                told(&missing)
+            );
             let mut given_up = refused(facts, step, reason);
             given_up.progress.contact_handle = change.progress.contact_handle;
             given_up.progress.expires_at = change.progress.expires_at;
@@ -169,12 +172,8 @@ fn arrange(
 
 /// The line of a name that is ours, as it was seen.
 fn here(facts: &Facts, domain: &DomainName, seen: &DomainSeen) -> Change {
-    let mut change = Change::to(
-        facts,
-        LineStatus::Provisioning,
-        None,
-        Then::After(std::time::Duration::ZERO),
-    );
+    let mut change =
+        Change::to(facts, LineStatus::Provisioning, None, Then::After(std::time::Duration::ZERO));
     change.events.clear();
     if facts.progress.milestone.is_none() {
         let detail = json!({ "domain": domain.as_str(), "status": seen.status, "expires_at": seen.expires_at });
@@ -182,8 +181,7 @@ fn here(facts: &Facts, domain: &DomainName, seen: &DomainSeen) -> Change {
     }
     change.progress.failed_seen_at = None;
     change.progress.expires_at = seen.expires_at;
-    change.progress.contact_handle =
-        seen.contact_handle.clone().or(change.progress.contact_handle);
+    change.progress.contact_handle = seen.contact_handle.clone().or(change.progress.contact_handle);
     change.seen = Some(seen.clone());
     change
 }
@@ -200,11 +198,7 @@ fn told(change: &DomainChange) -> String {
 }
 
 /// What a reading says of a placement whose outcome is open.
-fn open_evidence(
-    facts: &Facts,
-    step: EffectStep,
-    state: EffectState,
-) -> Option<Evidence> {
+fn open_evidence(facts: &Facts, step: EffectStep, state: EffectState) -> Option<Evidence> {
     facts.placement(step).filter(|placement| placement.state.is_open())?;
     evidence(facts, step, state)
 }
@@ -255,7 +249,8 @@ fn write_dns(
 /// "Everything DNS waits until hosting of the name has ended."
 fn await_hosting(facts: &Facts) -> Option<Change> {
     let this = facts.lines.iter().find(|line| line.line == facts.line)?;
-    let hosting = facts.lines.iter().find(|other| this.dns_hindered_by(other) == Hindrance::Waits)?;
+    let hosting =
+        facts.lines.iter().find(|other| this.dns_hindered_by(other) == Hindrance::Waits)?;
     let reason = format!("its DNS waits for line {} ({}) to end", hosting.line, hosting.kind);
     let mut change = Change::unchanged(facts, Then::Rest);
     change.progress.reason = Some(reason);

@@ -103,8 +103,8 @@ fn note_status(facts: &Facts, change: &mut Change, status: SimpleStatus) {
     }
 }
 
-/// A line that can't be placed for now, through no fault of its own: it says why, and once it has waited long since its
-/// submission, the operator and the customer are told.
+/// A line that can't go on for now, through no fault of its own: it says why, and once it has waited long since its
+/// submission, the operator and the customer are told. One that is `placing` is pending again.
 #[must_use]
 pub fn waiting(
     facts: &Facts,
@@ -113,7 +113,21 @@ pub fn waiting(
     then: Then,
     patience: &Patience,
 ) -> Change {
-    let mut change = Change::to(facts, LineStatus::Pending, Some(reason), then);
+    let mut change = match facts.progress.status {
+        LineStatus::Pending | LineStatus::Placing => {
+            Change::to(facts, LineStatus::Pending, Some(reason), then)
+        }
+        LineStatus::InDoubt
+        | LineStatus::Provisioning
+        | LineStatus::Completed
+        | LineStatus::Failed
+        | LineStatus::Held
+        | LineStatus::Cancelled => {
+            let mut change = Change::unchanged(facts, then);
+            change.progress.reason = Some(reason);
+            change
+        }
+    };
     tell_if_overdue_since(facts, &mut change, submitted_at, patience.overdue_after);
     change
 }

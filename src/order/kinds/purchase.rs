@@ -70,9 +70,7 @@ fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Ste
     let handle = facts.progress.contact_handle.as_ref()?;
     match &known.domain {
         None => Some(Step::Read(Query::Domain(domain.clone()))),
-        Some(DomainReading::Unanswered) => {
-            Some(Change::unchanged(facts, Then::Retry).step())
-        }
+        Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
         Some(DomainReading::Seen(seen)) if seen.contact_handle.as_ref() == Some(handle) => {
             let status = seen.status.clone().unwrap_or_default();
             Some(found_name(facts, step, status).step())

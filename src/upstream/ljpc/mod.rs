@@ -28,7 +28,7 @@ use url::Url;
 
 pub use check::Checks;
 pub use contacts::{Contact, CreateContact, CreatedContact, UpdateContact};
-pub use dns::{Record, ReplaceRecords, ReplacedRecords, Zone};
+pub use dns::{ReplaceRecords, ReplacedRecords, Zone};
 pub use domains::{
     Domain, DomainDetail, RegisterDomain, Registered, TransferDomain, TransferStarted,
     UpdateDomain, Updated,

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    order::SiteId,
-    upstream::ljpc::{Record, ReplaceRecords, ReplacedRecords, Zone},
+    order::{SiteId, domain::Record},
+    upstream::ljpc::{ReplaceRecords, ReplacedRecords, Zone},
 };
 
 fn record(kind: &str, content: &str, prio: Option<u16>) -> Record {

@@ -6,7 +6,7 @@ use provisor::db::Database;
 use provisor::db::lines::LoadedLine;
 use provisor::db::records::{Intent, LineChange, Record, Recorded, Truth, Waits};
 use provisor::db::wakes::{ClaimedWake, Due, Fence, Lane};
-use provisor::order::decide::Event;
+use provisor::order::decide::{Change, Event, Then};
 use provisor::order::ledger::Outcome;
 use provisor::order::{LineId, LineStatus, Tag, UpstreamOrderId};
 use serde_json::{Value, json};
@@ -94,23 +94,17 @@ pub(super) const fn parking(line: &LoadedLine, fence: Fence) -> Record {
 
 /// A record that moves a line to `status`.
 pub(super) fn moving(line: &LoadedLine, fence: Fence, status: LineStatus) -> Record {
-    let mut progress = line.facts.progress.clone();
-    let expected = progress.status;
-    progress.status = status;
-    let events = vec![Event { name: status.as_str(), detail: json!({}) }];
-    let change = LineChange { expected, progress, sent: None, events, overdue: false };
-    Record { change: Some(change), ..parking(line, fence) }
+    let mut change = Change::unchanged(&line.facts, Then::Rest);
+    change.progress.status = status;
+    change.events = vec![Event { name: status.as_str(), detail: json!({}) }];
+    Record { change: Some(LineChange::of(&line.facts, change)), ..parking(line, fence) }
 }
 
 /// A record of the intent to place a line's order.
 pub(super) fn intending(line: &LoadedLine, fence: Fence) -> Record {
-    let intent = Intent {
-        attempt: Uuid::new_v4(),
-        n: 1,
-        tag: Tag::new(&line.facts.reference, line.facts.line, 1),
-        domain: line.facts.progress.domain.clone().expect("hosting has a domain"),
-        request_hash: [7; 32],
-    };
+    let tag = Tag::new(&line.facts.reference, line.facts.line, 1);
+    let domain = line.facts.progress.domain.clone().expect("hosting has a domain");
+    let intent = Intent::to_place(Uuid::new_v4(), 1, tag, domain, [7; 32]);
     Record { intent: Some(intent), park: None, ..moving(line, fence, LineStatus::Placing) }
 }
 
@@ -121,6 +115,7 @@ pub(super) fn accepted(line: &LoadedLine, intended: &Record, order: i64) -> Reco
         attempt: intended.intent.as_ref().expect("an intent").attempt,
         outcome: Outcome::Accepted,
         upstream_order_id: Some(order),
+        contact_handle: None,
         http_status: Some(201),
         jti: None,
         detail: None,

@@ -9,7 +9,7 @@ use crate::order::{
 /// A line whose order was accepted at minute 0.
 fn provisioning(now: i64) -> Facts {
     let mut facts = facts(LineStatus::Provisioning);
-    facts.placement = Some(bought(1, 7));
+    facts.placements = vec![bought(1, 7)];
     facts.progress.upstream_order_id = Some(UpstreamOrderId(7));
     facts.progress.accepted_at = Some(minute(0));
     facts.now = minute(now);
@@ -21,8 +21,8 @@ fn order(simple_status: SimpleStatus, site: Option<i64>) -> Reading {
 }
 
 fn change(facts: &Facts, reading: &Reading) -> Change {
-    let known = Known { catalogue: None, reading: Some(reading) };
-    let Step::Record(change) = decide(facts, known, &PATIENCE) else {
+    let known = Known { reading: Some(reading.clone()), ..Known::default() };
+    let Step::Record(change) = decide(facts, &known, &PATIENCE) else {
         panic!("a reading is recorded");
     };
     *change
@@ -36,7 +36,7 @@ const MAY_BE_REPAIRED: &str =
 fn a_poll_decides_by_the_simple_status() {
     use SimpleStatus::{Failed as Bad, Pending as Open, Processing, Unknown};
     let provisioned = provisioning(1);
-    assert_eq!(told(&decide(&provisioned, Known::default(), &PATIENCE)), "read order 7");
+    assert_eq!(told(&decide(&provisioned, &Known::default(), &PATIENCE)), "read order 7");
     for (reading, expected) in [
         (order(Open, None), "provisioning, poll".to_owned()),
         (order(Open, Some(3)), "provisioning, poll".to_owned()),

@@ -5,8 +5,10 @@ use proptest::{option, prelude::*, sample::select};
 use super::*;
 use crate::order::{
     Money, SiteId,
+    effect::Acceptance,
     facts::{Reading, SimpleStatus},
     ledger::Outcome,
+    status::Hindrance,
 };
 
 fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
@@ -33,7 +35,7 @@ prop_compose! {
         upstream_order_id in any_id(),
         detail in option::of(Just("a message".to_owned())),
     ) -> Placement {
-        Placement { n, state, live, upstream_order_id, detail }
+        Placement { live, upstream_order_id, detail, ..placement(n, state) }
     }
 }
 
@@ -47,7 +49,6 @@ fn any_wish() -> impl Strategy<Value = Result<Wish, String>> {
         1 => Just(hosting("hosting_5gb", None)),
         1 => Just(hosting("hosting_7gb", None)),
         1 => Just(Ok(Wish::HostingOwn { space_id: 5 })),
-        1 => Just(Ok(Wish::NotYet(LineKind::Dns))),
         1 => Just(Err("can't be read".to_owned())),
     ]
 }
@@ -64,12 +65,8 @@ prop_compose! {
     ) -> Progress {
         let [accepted_at, failed_seen_at, completed_seen_at, in_doubt_at, overdue_told_at] = times;
         Progress {
-            status,
             reason,
-            domain: domain.map(str::to_owned),
             upstream_order_id,
-            site_id: None,
-            cost: None,
             simple_status: simple_status.map(|status| status.as_str().to_owned()),
             accepted_at,
             failed_seen_at,
@@ -77,6 +74,7 @@ prop_compose! {
             in_doubt_at,
             overdue_told_at,
             panics,
+            ..Progress::new(status, domain.map(str::to_owned))
         }
     }
 }
@@ -93,7 +91,8 @@ prop_compose! {
         let mut all = facts(progress.status);
         all.lines.extend((1..).zip(others).map(|(index, (kind, status))| line(index, kind, status)));
         let cost_limit = cost_limit.and_then(|limit| limit.parse::<Money>().ok());
-        Facts { wish, cost_limit, progress, placement, now, ..all }
+        let placements = placement.into_iter().collect();
+        Facts { wish, cost_limit, progress, placements, now, ..all }
     }
 }
 
@@ -117,6 +116,7 @@ fn any_patience() -> impl Strategy<Value = Patience> {
         failed_recheck,
         site_id_wait,
         overdue_after,
+        ..PATIENCE
     })
 }
 
@@ -126,9 +126,8 @@ fn any_question() -> impl Strategy<Value = (Facts, bool, Option<Reading>, Patien
 }
 
 fn ask(facts: &Facts, has_catalogue: bool, reading: Option<&Reading>, patience: &Patience) -> Step {
-    let products = catalogue();
-    let catalogue = has_catalogue.then_some(products.as_slice());
-    decide(facts, Known { catalogue, reading }, patience)
+    let known = if has_catalogue { catalogue() } else { Known::default() };
+    decide(facts, &Known { reading: reading.cloned(), ..known }, patience)
 }
 
 /// What every change keeps, whoever makes it.
@@ -164,9 +163,10 @@ proptest! {
     #[test]
     fn the_answers_to_a_request_are_allowed(mut facts in any_facts(), reason in ".{0,9}") {
         facts.progress.status = LineStatus::Placing;
-        check(&facts, &accepted(&facts, UpstreamOrderId(7), None))?;
+        let order = Acceptance::Order { id: UpstreamOrderId(7), cost: None };
+        check(&facts, &accepted(&facts, EffectStep::PlaceOrder, &order))?;
         check(&facts, &in_doubt(&facts, reason.clone()))?;
-        check(&facts, &rejected(&facts, Some(&reason)))?;
+        check(&facts, &rejected(&facts, EffectStep::PlaceOrder, Some(&reason)))?;
         check(&facts, &Change::to(&facts, LineStatus::Pending, Some(reason), Then::Retry))?;
     }
 
@@ -174,12 +174,12 @@ proptest! {
     fn nothing_is_placed_that_the_ledger_forbids(
         (facts, catalogue, reading, patience) in any_question(),
     ) {
-        let Step::Place(order) = ask(&facts, catalogue, reading.as_ref(), &patience) else {
+        let Step::Make(order) = ask(&facts, catalogue, reading.as_ref(), &patience) else {
             return Ok(());
         };
         prop_assert_eq!(facts.progress.status, LineStatus::Pending);
-        prop_assert_eq!(Some((order.n, order.tag)), facts.next_placement());
-        match &facts.placement {
+        prop_assert_eq!(Some((order.n, order.tag)), facts.next_placement(EffectStep::PlaceOrder));
+        match facts.placements.last() {
             None => prop_assert_eq!(order.n, 1),
             Some(latest) => {
                 prop_assert!(!latest.state.may_have_bought());
@@ -191,8 +191,8 @@ proptest! {
         if let (Some(price), Some(limit)) = (order.price, facts.cost_limit) {
             prop_assert!(price <= limit);
         }
-        for other in facts.lines.iter().filter(|other| facts.lines[0].waits_for(other)) {
-            prop_assert_eq!(other.status, LineStatus::Completed);
+        for other in &facts.lines {
+            prop_assert_eq!(facts.lines[0].hindered_by(other), Hindrance::None);
         }
     }
 
@@ -203,8 +203,8 @@ proptest! {
         status in select(&[LineStatus::Pending, LineStatus::Placing, LineStatus::InDoubt]),
     ) {
         facts.progress.status = status;
-        facts.placement = facts.placement.or(Some(placement(1, state)))
-            .map(|placement| Placement { state, ..placement });
+        let latest = facts.placements.pop().unwrap_or_else(|| placement(1, state));
+        facts.placements = vec![Placement { state, ..latest }];
         for change in [ask(&facts, catalogue, None, &patience), panicked(&facts).step()] {
             let Step::Record(change) = change else {
                 return Err(TestCaseError::fail("something more is read or sent"));
@@ -224,7 +224,7 @@ proptest! {
             return Err(TestCaseError::fail("nothing is read or sent for it"));
         };
         if change.progress != facts.progress {
-            let by = facts.placement.as_ref().filter(|by| by.state == EffectState::Accepted);
+            let by = facts.placements.last().filter(|by| by.state == EffectState::Accepted);
             prop_assert!(by.is_some() && status == LineStatus::Failed);
             prop_assert_eq!(change.progress.status, LineStatus::Provisioning);
             prop_assert_eq!(change.progress.upstream_order_id, by.and_then(|by| by.upstream_order_id));

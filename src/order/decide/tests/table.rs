@@ -5,17 +5,15 @@ use LineStatus::{Cancelled, Completed, Failed, Held, InDoubt, Pending, Placing, 
 
 /// What is decided before anything was read.
 fn first(facts: &Facts) -> String {
-    told(&decide(facts, Known::default(), &PATIENCE))
+    told(&decide(facts, &Known::default(), &PATIENCE))
 }
 
 fn with_catalogue(facts: &Facts) -> String {
-    let catalogue = catalogue();
-    let known = Known { catalogue: Some(&catalogue), reading: None };
-    told(&decide(facts, known, &PATIENCE))
+    told(&decide(facts, &catalogue(), &PATIENCE))
 }
 
 fn with(status: LineStatus, placement: Placement) -> Facts {
-    Facts { placement: Some(placement), ..facts(status) }
+    Facts { placements: vec![placement], ..facts(status) }
 }
 
 const IN_DOUBT: &str = "in_doubt, rest: the worker stopped after the order may have been sent, before an answer was \
@@ -69,8 +67,10 @@ fn every_status_with_every_state_of_the_ledger() {
         (Provisioning, Some(Accepted), "provisioning, poll anew"),
     ] {
         let mut facts = facts(status);
-        facts.placement =
-            state.map(|state| if state == Accepted { bought(1, 7) } else { placement(1, state) });
+        facts.placements = state
+            .map(|state| if state == Accepted { bought(1, 7) } else { placement(1, state) })
+            .into_iter()
+            .collect();
         assert_eq!(with_catalogue(&facts), expected, "{status} {state:?}");
     }
 }
@@ -78,7 +78,7 @@ fn every_status_with_every_state_of_the_ledger() {
 #[test]
 fn an_acceptance_is_followed_even_if_the_placement_was_given_up() {
     let given_up = Placement { live: false, ..bought(1, 7) };
-    let Step::Record(change) = decide(&with(Failed, given_up), Known::default(), &PATIENCE) else {
+    let Step::Record(change) = decide(&with(Failed, given_up), &Known::default(), &PATIENCE) else {
         panic!("nothing is read or sent for it");
     };
     assert_eq!(change.progress.upstream_order_id, Some(UpstreamOrderId(7)));
@@ -113,12 +113,6 @@ fn the_placement_that_counts() {
 
 #[test]
 fn what_can_not_be_carried_out_is_held_and_what_is_wrong_fails() {
-    let mut not_yet = facts(Pending);
-    not_yet.wish = Ok(Wish::NotYet(LineKind::Dns));
-    assert_eq!(
-        first(&not_yet),
-        "held, rest: lines of kind dns can't be carried out by this version of Provisor yet"
-    );
     let mut unreadable = facts(Pending);
     unreadable.wish = Err("the line's document can't be read".to_owned());
     assert_eq!(first(&unreadable), "held, rest: the line's document can't be read");
@@ -128,10 +122,8 @@ fn what_can_not_be_carried_out_is_held_and_what_is_wrong_fails() {
         assert!(first(&wrong).starts_with("failed, rest: "), "{}", first(&wrong));
     }
     // But never while something may have been bought.
-    for broken in [&mut not_yet, &mut unreadable] {
-        broken.placement = Some(placement(1, EffectState::InDoubt));
-        assert_eq!(first(broken), OPEN);
-    }
+    unreadable.placements = vec![placement(1, EffectState::InDoubt)];
+    assert_eq!(first(&unreadable), OPEN);
 }
 
 #[test]
@@ -154,17 +146,19 @@ fn the_catalogue_is_read_first_and_judged() {
 
 #[test]
 fn an_order_says_what_is_bought() {
-    let catalogue = catalogue();
-    let known = Known { catalogue: Some(&catalogue), reading: None };
+    let known = catalogue();
     let mut facts = facts(Pending);
     facts.progress.domain = Some("BÜCHER.example".to_owned());
-    let Step::Place(order) = decide(&facts, known, &PATIENCE) else { panic!("it can be placed") };
-    assert_eq!(order.domain.as_str(), "xn--bcher-kva.example");
-    assert_eq!(order.title, "5GB hosting");
-    assert_eq!(order.price, "4.99".parse().ok());
-    let Item::Hosting { product_uuid, billing_period, target_url } = order.item else {
+    let Step::Make(effect) = decide(&facts, &known, &PATIENCE) else { panic!("it can be placed") };
+    assert_eq!(effect.domain.as_ref().map(DomainName::as_str), Some("xn--bcher-kva.example"));
+    assert_eq!(effect.price, "4.99".parse().ok());
+    assert_eq!(effect.during.status, Placing);
+    let Request::Order { title, item: Item::Hosting { product_uuid, billing_period, target_url } } =
+        effect.request
+    else {
         panic!("hosting is asked for");
     };
+    assert_eq!(title, "5GB hosting");
     assert_eq!(product_uuid, "00000000-0000-4000-8000-000000000005");
     assert_eq!((billing_period, target_url), (Some(BillingPeriod::Monthly), None));
 }
@@ -172,7 +166,7 @@ fn an_order_says_what_is_bought() {
 #[test]
 fn hosting_waits_for_its_registration_and_fails_with_it() {
     use LineKind::{DomainRegister, DomainTransfer};
-    const WAITS: &str = "pending, rest: waits for line 1 (domain_register) to be completed";
+    const WAITS: &str = "pending, rest: waits for line 1 (domain_register) to have its name";
     for (kind, status, expected) in [
         (DomainRegister, Pending, WAITS),
         (DomainRegister, Placing, WAITS),
@@ -206,7 +200,7 @@ fn a_line_that_waits_on_says_so_once() {
     let mut facts = facts(Pending);
     facts.lines.push(line(1, LineKind::DomainRegister, Provisioning));
     let decided = |facts: &Facts| {
-        let Step::Record(change) = decide(facts, Known::default(), &PATIENCE) else {
+        let Step::Record(change) = decide(facts, &Known::default(), &PATIENCE) else {
             panic!("it waits");
         };
         *change
@@ -223,7 +217,7 @@ fn the_third_panic_is_the_last() {
     const PANICS: &str = "the worker failed 3 times on this line; its log says why";
     let third = |status, placement: Option<Placement>| {
         let mut facts = facts(status);
-        facts.placement = placement;
+        facts.placements = placement.into_iter().collect();
         facts.progress.panics = PANICS_MAX - 2;
         let second = panicked(&facts);
         assert_eq!((second.progress.status, second.then), (status, Then::Retry));
@@ -240,7 +234,8 @@ fn the_third_panic_is_the_last() {
         (Placing, Some(Sending), IN_DOUBT.to_owned()),
         (Placing, Some(NotSent), AGAIN.to_owned()),
         (Placing, Some(Rejected), REFUSED.to_owned()),
-        (Provisioning, None, "provisioning, retry".to_owned()),
+        (Provisioning, None, format!("in_doubt, rest: {PANICS}")),
+        (InDoubt, Some(Doubtful), "in_doubt, rest".to_owned()),
     ] {
         let placement = state.map(|state| placement(1, state));
         assert_eq!(third(status, placement), expected, "{status} {state:?}");
@@ -255,8 +250,8 @@ fn doubt_has_its_time_and_leaves_it_behind() {
     let mut facts = with(InDoubt, placement(1, EffectState::NotSent));
     facts.progress = doubtful.progress;
     for (state, status) in [(EffectState::NotSent, Pending), (EffectState::Rejected, Failed)] {
-        facts.placement = Some(placement(1, state));
-        let Step::Record(change) = decide(&facts, Known::default(), &PATIENCE) else {
+        facts.placements = vec![placement(1, state)];
+        let Step::Record(change) = decide(&facts, &Known::default(), &PATIENCE) else {
             panic!("a doubt is never sent again");
         };
         assert_eq!((change.progress.status, change.progress.in_doubt_at), (status, None));

@@ -11,26 +11,9 @@ pub use replace::{ReplaceRecords, ReplacedRecords};
 pub(super) use self::replace::read as read_replaced;
 use super::{Ljpc, by_name::is_written, endpoints, envelope::payload, wire::lenient};
 use crate::{
-    order::name::DomainName,
+    order::{domain::Record, name::DomainName},
     upstream::{Answer, UpstreamError, answer::LISTING_BYTES_MAX},
 };
-
-/// One DNS record.
-#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct Record {
-    /// `A`, `AAAA`, `CNAME`, `MX`, `TXT`, `SRV` or `CAA`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Relative to the zone; `@` is its apex.
-    pub name: String,
-    /// As the type asks for it.
-    pub content: String,
-    /// Seconds, 60 to 86400.
-    pub ttl: u32,
-    /// For `MX` and `SRV`; null for all else.
-    #[serde(default)]
-    pub prio: Option<u16>,
-}
 
 /// A domain's zone.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]

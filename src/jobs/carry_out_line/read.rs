@@ -1,0 +1,312 @@
+//! What `decide` asks to be read. All of it is safe to ask, and to ask again.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use super::{CarryOutLine, Delay, Stop, cached::Cached, stop_for};
+use crate::{
+    db::lines::LoadedLine,
+    order::{
+        ContactHandle, LineStatus, UpstreamOrderId,
+        decide::Query,
+        domain::{Availability, DomainSeen, Offer, Price, Purpose, Tld, UpstreamContact},
+        facts::{DomainReading, Known, Reading, SimpleStatus, ZoneReading},
+        kinds::catalogue::Product,
+        name::DomainName,
+    },
+    upstream::{Endpoint, UpstreamError, ljpc},
+};
+
+/// For how long a catalogue that was read serves the lines that follow: each order's price is looked up, and a burst of
+/// orders asks once.
+const CATALOGUE_AGE_MAX: Duration = Duration::from_secs(30);
+
+/// The same for the endings, whose prices nobody goes by.
+const TLDS_AGE_MAX: Duration = Duration::from_mins(10);
+
+/// The same for the WHOIS contacts, which are listed whole: what this house has made since is in its own table.
+const CONTACTS_AGE_MAX: Duration = Duration::from_mins(10);
+
+/// The readings that serve many lines.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    catalogue: Cached<Vec<Product>>,
+    tlds: Cached<Vec<Tld>>,
+    contacts: Cached<Vec<UpstreamContact>>,
+}
+
+/// Why something could not be read.
+pub(super) enum Unread {
+    /// The line is left as it is.
+    Stop(Stop),
+    /// The line says why it waits.
+    Delay(Delay),
+}
+
+impl CarryOutLine {
+    /// Reads what the query asks for, and adds it to what is known.
+    pub(super) async fn read(
+        &self,
+        loaded: &LoadedLine,
+        query: Query,
+        known: &mut Known,
+        prepaid: &mut bool,
+    ) -> Result<(), Unread> {
+        match query {
+            Query::Order(order) => {
+                let reading = self.read_order(order, prepaid).await.map_err(Unread::Stop)?;
+                known.reading = Some(reading);
+            }
+            Query::Domain(name) => {
+                let reading = self.read_domain(&name, prepaid).await.map_err(Unread::Stop)?;
+                known.domain = Some(reading);
+            }
+            Query::Zone(name) => {
+                let reading = self.read_zone(&name, prepaid).await.map_err(Unread::Stop)?;
+                known.zone = Some(reading);
+            }
+            Query::Catalogue => {
+                known.catalogue = Some(self.or_delay(loaded, self.catalogue(prepaid).await)?);
+            }
+            Query::Tlds => known.tlds = Some(self.or_delay(loaded, self.tlds(prepaid).await)?),
+            Query::Offer(name, purpose) => {
+                let offer = self.read_offer(&name, purpose, prepaid).await;
+                known.offer = Some(self.or_delay(loaded, offer)?);
+            }
+            Query::Contact(fresh) => {
+                let age_max = if fresh.is_some() { Duration::ZERO } else { CONTACTS_AGE_MAX };
+                let handle = self.find_contact(loaded, age_max, prepaid).await;
+                known.contact = Some(self.or_delay(loaded, handle)?);
+            }
+            Query::Alternatives(parts) => {
+                known.alternatives = Some(self.alternatives(&parts, prepaid).await);
+            }
+        }
+        Ok(())
+    }
+
+    /// A line that nothing is under way for says why it waits; any other is left as it is.
+    #[expect(clippy::unused_self, reason = "it reads as a step of the run")]
+    fn or_delay<T>(&self, loaded: &LoadedLine, result: Result<T, Delay>) -> Result<T, Unread> {
+        result.map_err(|delay| match loaded.facts.progress.status {
+            LineStatus::Pending => Unread::Delay(delay),
+            LineStatus::Placing
+            | LineStatus::InDoubt
+            | LineStatus::Provisioning
+            | LineStatus::Completed
+            | LineStatus::Failed
+            | LineStatus::Held
+            | LineStatus::Cancelled => Unread::Stop(Stop::Retry),
+        })
+    }
+
+    /// One safe request: with the permission to make it, and told to the circuits.
+    pub(super) async fn ask<T>(
+        &self,
+        endpoint: &'static Endpoint,
+        prepaid: &mut bool,
+        request: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<Result<T, UpstreamError>, super::NotNow> {
+        let permit = self.guest.permit(endpoint.name, prepaid).await?;
+        let answer = request.await;
+        drop(permit);
+        self.guest.learn(endpoint.name, &answer).await;
+        Ok(answer)
+    }
+
+    async fn ask_or_delay<T>(
+        &self,
+        endpoint: &'static Endpoint,
+        prepaid: &mut bool,
+        request: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, Delay> {
+        self.ask(endpoint, prepaid, request).await?.map_err(|error| Delay::by(&error))
+    }
+
+    async fn catalogue(&self, prepaid: &mut bool) -> Result<Arc<Vec<Product>>, Delay> {
+        let read = async {
+            let request = self.guest.ljpc().products();
+            let products =
+                self.ask_or_delay(&ljpc::endpoints::LIST_PRODUCTS, prepaid, request).await?;
+            Ok(products.into_iter().filter_map(to_product).collect())
+        };
+        self.shelf.catalogue.get(CATALOGUE_AGE_MAX, read).await
+    }
+
+    pub(super) async fn tlds(&self, prepaid: &mut bool) -> Result<Arc<Vec<Tld>>, Delay> {
+        let read = async {
+            let request = self.guest.ljpc().tlds();
+            let tlds = self.ask_or_delay(&ljpc::endpoints::LIST_TLDS, prepaid, request).await?;
+            Ok(tlds
+                .into_iter()
+                .filter_map(|tld| Tld::new(&tld.tld, tld.transfer_supported))
+                .collect())
+        };
+        self.shelf.tlds.get(TLDS_AGE_MAX, read).await
+    }
+
+    /// Whether a name can be had, and for how much. A transfer asks for its price alone.
+    pub(super) async fn read_offer(
+        &self,
+        name: &DomainName,
+        purpose: Purpose,
+        prepaid: &mut bool,
+    ) -> Result<Offer, Delay> {
+        let availability = match purpose {
+            Purpose::Transfer => None,
+            Purpose::Register => {
+                let names = [name];
+                let request = self.guest.ljpc().check(&names);
+                let endpoint = &ljpc::endpoints::CHECK_DOMAIN;
+                let checks = self.ask_or_delay(endpoint, prepaid, request).await?;
+                let word = checks.of(name).ok_or_else(|| silent(name, "availability"))?;
+                Some(Availability::read(word))
+            }
+        };
+        // What can't be had needs no price.
+        if !matches!(availability, None | Some(Availability::Available)) {
+            return Ok(Offer { availability, price: None });
+        }
+        let names = [name];
+        let request = self.guest.ljpc().prices(&names);
+        let endpoint = &ljpc::endpoints::PRICE_DOMAIN;
+        let prices = self.ask_or_delay(endpoint, prepaid, request).await?;
+        let price =
+            prices.of(name).map(|price| Price { premium: price.premium, eur: price.price_eur });
+        Ok(Offer { availability, price })
+    }
+
+    /// The registrant's WHOIS contact among those that there are upstream, if there is one that is no other customer's. From
+    /// then on it is this customer's.
+    async fn find_contact(
+        &self,
+        loaded: &LoadedLine,
+        age_max: Duration,
+        prepaid: &mut bool,
+    ) -> Result<Option<ContactHandle>, Delay> {
+        let Some(registrant) = &loaded.facts.name.registrant else { return Ok(None) };
+        let read = async {
+            let request = self.guest.ljpc().all_contacts();
+            let contacts =
+                self.ask_or_delay(&ljpc::endpoints::LIST_CONTACTS, prepaid, request).await?;
+            Ok::<Vec<_>, Delay>(contacts.into_iter().map(to_contact).collect())
+        };
+        let contacts = self.shelf.contacts.get(age_max, read).await?;
+        let same: Vec<ContactHandle> = contacts
+            .iter()
+            .filter(|contact| registrant.is(contact))
+            .map(|contact| ContactHandle(contact.handle.clone()))
+            .collect();
+        if same.is_empty() {
+            return Ok(None);
+        }
+        self.ledger
+            .db()
+            .claim_contact(loaded.customer_id, registrant, &same)
+            .await
+            .map_err(|error| Delay::by_database(&error))
+    }
+
+    async fn read_order(
+        &self,
+        order: UpstreamOrderId,
+        prepaid: &mut bool,
+    ) -> Result<Reading, Stop> {
+        let request = self.guest.ljpc().order(order);
+        match self.ask(&ljpc::endpoints::GET_ORDER, prepaid, request).await? {
+            Ok(detail) => Ok(Reading::Order {
+                simple_status: to_simple_status(&detail.simple_status),
+                // The order has one line, ours.
+                site_id: detail.lines.first().and_then(|line| line.site_id),
+            }),
+            Err(UpstreamError::Rejected { status, .. }) => Ok(Reading::Unreadable { status }),
+            Err(error) => unanswered(&error).map(|()| Reading::Unanswered),
+        }
+    }
+
+    async fn read_domain(
+        &self,
+        name: &DomainName,
+        prepaid: &mut bool,
+    ) -> Result<DomainReading, Stop> {
+        let request = self.guest.ljpc().domain(name);
+        match self.ask(&ljpc::endpoints::GET_DOMAIN, prepaid, request).await? {
+            Ok(detail) => Ok(DomainReading::Seen(DomainSeen {
+                status: Some(detail.status),
+                expires_at: detail.expires_at,
+                nameservers: detail.nameservers,
+                auto_renew: detail.auto_renew,
+                transfer_lock: detail.transfer_lock,
+                contact_handle: detail.contact_handle.map(ContactHandle),
+            })),
+            Err(UpstreamError::Rejected { status: 404, .. }) => Ok(DomainReading::NotOurs),
+            Err(error) => unanswered(&error).map(|()| DomainReading::Unanswered),
+        }
+    }
+
+    async fn read_zone(&self, name: &DomainName, prepaid: &mut bool) -> Result<ZoneReading, Stop> {
+        let request = self.guest.ljpc().zone(name);
+        match self.ask(&ljpc::endpoints::GET_RECORDS, prepaid, request).await? {
+            Ok(zone) => Ok(ZoneReading::Records(zone.map(|zone| zone.records).unwrap_or_default())),
+            Err(error) => unanswered(&error).map(|()| ZoneReading::Unanswered),
+        }
+    }
+}
+
+impl CarryOutLine {
+    async fn alternatives(
+        &self,
+        _parts: &crate::order::domain::SplitName,
+        _prepaid: &mut bool,
+    ) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// An outage fails nobody, yet a line can be overdue by it.
+fn unanswered(error: &UpstreamError) -> Result<(), Stop> {
+    match stop_for(error) {
+        Stop::Retry => Ok(()),
+        stop @ (Stop::Stale | Stop::Later(_)) => Err(stop),
+    }
+}
+
+/// An answer that does not speak of the name that was asked for.
+fn silent(name: &DomainName, of: &str) -> Delay {
+    let detail = format!("it says nothing of the {of} of {name}");
+    Delay::by(&UpstreamError::Unavailable { detail, status: Some(200), jti: None })
+}
+
+fn to_product(product: ljpc::Product) -> Option<Product> {
+    Some(Product {
+        category_identifier: product.category_identifier?,
+        uuid: product.uuid,
+        name: product.name,
+        client_choice: product.billing_period_type == ljpc::BillingPeriodType::ClientChoice,
+        monthly_price: product.monthly_price,
+        yearly_price: product.yearly_price,
+    })
+}
+
+fn to_contact(contact: ljpc::Contact) -> UpstreamContact {
+    UpstreamContact {
+        handle: contact.handle,
+        name: contact.name,
+        address: contact.address_line,
+        postal_code: contact.postal_code,
+        city: contact.city,
+        country: contact.country,
+        email: contact.email,
+        voice: contact.voice,
+        organization: contact.organization,
+    }
+}
+
+fn to_simple_status(status: &ljpc::SimpleStatus) -> SimpleStatus {
+    match status {
+        ljpc::SimpleStatus::Pending => SimpleStatus::Pending,
+        ljpc::SimpleStatus::Processing => SimpleStatus::Processing,
+        ljpc::SimpleStatus::Completed => SimpleStatus::Completed,
+        ljpc::SimpleStatus::Failed => SimpleStatus::Failed,
+        ljpc::SimpleStatus::Unknown(_) => SimpleStatus::Unknown,
+    }
+}

@@ -38,9 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const IMPATIENCE: Duration = Duration::from_millis(150);
 
 const CREATED: &str = include_str!("../../../tests/fixtures/ljpc_client/order_created.json");
-const ERROR: &str = include_str!("../../../tests/fixtures/ljpc_client/error.json");
-const FORBIDDEN: &str = include_str!("../../../tests/fixtures/ljpc_client/forbidden.json");
-const SITES: &str = include_str!("../../../tests/fixtures/ljpc_client/sites.json");
+const ERROR: &str = include_str!("../../../tests/fixtures/ljpc/post_orders_422.json");
+const FORBIDDEN: &str = include_str!("../../../tests/fixtures/ljpc/post_orders_403.json");
+const SITES: &str = include_str!("../../../tests/fixtures/ljpc/get_sites_200.json");
 
 /// Notes what it is told: endpoint and outcome.
 #[derive(Default)]

@@ -343,6 +343,7 @@ async fn auth_code_is_read_and_kept_secret() {
     for body in [
         sample.replace("example.nl", "example.com"),
         sample.replace(r#"x7!Kq-04\"a"#, ""),
+        sample.replace(r#"x7!Kq-04\"a"#, "x7!Kq\\u001b[2J"),
         sample.replace(r#""x7!Kq-04\"a""#, r#"["x7!Kq"]"#),
     ] {
         let (result, _) =

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::told::Told;
 use crate::{
-    config::{EMAIL_TEMPLATES, Mailbox, Settings},
+    config::{EMAIL_TEMPLATES, LeanstackContract, Mailbox, Settings},
     db::{Database, Durability, records::Waits, wakes::Lane},
     jobs::{
         self,
@@ -25,6 +25,7 @@ use crate::{
     telemetry::{KnownLabels, Metrics},
     upstream::{
         Observer, Secret,
+        leanstack::{Contract, Leanstack, LeanstackSettings},
         ljpc::{self, Ljpc, LjpcSettings},
     },
 };
@@ -35,6 +36,9 @@ const CONNECTIONS_MAX: u32 = 8;
 
 /// Connections that claim: one fetcher.
 const CLAIM_CONNECTIONS_MAX: u32 = 1;
+
+/// The whole of one request to Leanstack: its advice is not waited for as LJPc's answers are.
+const LEANSTACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The kinds of findings (contract, "Commands"): their series are there from the start, before there is an audit.
 const FINDING_KINDS: &[&str] = &[
@@ -98,6 +102,28 @@ pub fn connect_ljpc(settings: &Settings, observer: Arc<dyn Observer>) -> anyhow:
             api_key: Secret::new(key.expose().to_owned()),
             timeout: ljpc.timeout,
             allow_http: ljpc.allow_http,
+        },
+        observer,
+    )?)
+}
+
+/// The client of Leanstack.
+pub fn connect_leanstack(
+    settings: &Settings,
+    observer: Arc<dyn Observer>,
+) -> anyhow::Result<Leanstack> {
+    let leanstack = &settings.leanstack;
+    let token = leanstack.access_token.as_ref().context("leanstack.access_token is not set")?;
+    Ok(Leanstack::new(
+        LeanstackSettings {
+            base_url: leanstack.base_url.clone(),
+            access_token: Secret::new(token.expose().to_owned()),
+            contract: match leanstack.contract {
+                LeanstackContract::Seed => Contract::Seed,
+                LeanstackContract::Edition2022 => Contract::Edition2022,
+            },
+            timeout: LEANSTACK_TIMEOUT,
+            allow_http: leanstack.allow_http,
         },
         observer,
     )?)

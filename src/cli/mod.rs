@@ -1,7 +1,10 @@
 //! The commands, one file per group.
 
 mod check;
+mod cure;
 mod demo;
+mod leanstack;
+mod ljpc;
 mod order;
 mod output;
 mod queue;
@@ -54,6 +57,10 @@ enum Command {
     /// Lets the queue go on after a failover or a mended key.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Asks LJPc: what it sells, what this account has there. Each is a GET; nothing is bought or changed.
+    Ljpc(ljpc::LjpcArgs),
+    /// Asks Leanstack about names. Its answers are advice: LJPc's decide.
+    Leanstack(leanstack::LeanstackArgs),
     // No comment for help here: it would take the place of the longer one at the arguments.
     Sandbox(SandboxArgs),
     Demo(demo::DemoArgs),
@@ -111,6 +118,10 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
         Command::Check { json } => check::check(&Sources::from_process(cli.config), json).await,
         Command::Order(command) => order::order(command, &load(&[Need::Database])?).await,
         Command::Queue(command) => queue::queue(command, &load(&[Need::Database])?).await,
+        Command::Ljpc(args) => ljpc::ljpc(args, &load(&[Need::Ljpc])?).await,
+        Command::Leanstack(args) => {
+            leanstack::leanstack(args, &load(&[Need::LeanstackToken])?).await
+        }
         Command::Sandbox(args) => serve_sandbox(args).await,
         Command::Demo(args) => demo::demo(args).await,
     }

@@ -12,8 +12,8 @@ use rustls::ClientConfig;
 use url::Url;
 
 use super::{
-    Answer, BuildError, Endpoint, Observer, Secret, UpstreamError, answer::read_body,
-    origin::Origin, text::chain, tls,
+    Answer, BuildError, Endpoint, Observer, PreparedRequest, Secret, UpstreamError,
+    answer::read_body, origin::Origin, text::chain, tls,
 };
 
 /// Connecting gets no more than this, however long the whole request may take.
@@ -126,6 +126,33 @@ impl Transport {
         Ok(Answer::new(&head, body, vec![self.key.clone()]))
     }
 
+    /// Sends a request that has a body and yet no effect, once, and reads the answer to its end. Whatever status it has, it
+    /// is an answer.
+    ///
+    /// # Errors
+    /// `NotSent` if no connection came about, and for a request that may have an effect: its way is [`Transport::connect`].
+    /// `Unavailable` if no head of an answer came back.
+    pub async fn ask(
+        &self,
+        request: &PreparedRequest,
+        body_bytes_max: usize,
+    ) -> Result<Answer, UpstreamError> {
+        let endpoint = request.endpoint();
+        if endpoint.is_irreversible() {
+            return Err(UpstreamError::not_sent("what may have an effect is not asked for"));
+        }
+        let sending = self
+            .client
+            .request(endpoint.method(), self.origin.url(request.path()))
+            .headers(request.headers())
+            .body(request.body().to_vec())
+            .send();
+        let response = sending.await.map_err(unanswered)?;
+        let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+        let body = read_body(body, body_bytes_max).await;
+        Ok(Answer::new(&head, body, request.secrets_with(&self.key)))
+    }
+
     /// Awaits a request's reading and tells the observer how it ended. `before` is what connecting took, if that was apart.
     pub(super) async fn observed<T>(
         &self,
@@ -155,7 +182,7 @@ fn headers(key_header: HeaderName, key: &Secret) -> Result<HeaderMap, BuildError
     Ok(headers)
 }
 
-/// A GET that brought no head of an answer. The URL is left out of the detail: it may name a customer's domain.
+/// A safe request that brought no head of an answer. The URL is left out of the detail: it may name a customer's domain.
 fn unanswered(error: reqwest::Error) -> UpstreamError {
     let connecting = error.is_connect() || error.is_builder();
     let detail = chain(&error.without_url());

@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{
     Answer, Endpoint, Secret, Transport, UpstreamError,
@@ -29,6 +30,7 @@ pub struct PreparedRequest {
     path: String,
     body: Bytes,
     secrets: Vec<Secret>,
+    id: Option<(HeaderName, Uuid)>,
 }
 
 impl PreparedRequest {
@@ -40,7 +42,7 @@ impl PreparedRequest {
         body: Vec<u8>,
         secrets: Vec<Secret>,
     ) -> Self {
-        Self { endpoint, path, body: body.into(), secrets }
+        Self { endpoint, path, body: body.into(), secrets, id: None }
     }
 
     /// A request whose body is this JSON.
@@ -49,7 +51,7 @@ impl PreparedRequest {
         clippy::expect_used,
         reason = "what is sent holds only text, integers and booleans, under names that are text"
     )]
-    pub fn json(
+    pub(super) fn json(
         endpoint: &'static Endpoint,
         path: String,
         body: &impl Serialize,
@@ -57,6 +59,41 @@ impl PreparedRequest {
     ) -> Self {
         let body = serde_json::to_vec(body).expect("a request's body is plain JSON");
         Self::new(endpoint, path, body, secrets)
+    }
+
+    /// The same request with a fresh id in this header, by which the upstream's support finds it. The hash leaves it out: it
+    /// changes nothing of what is asked.
+    #[must_use]
+    pub fn identified(self, header: HeaderName) -> Self {
+        Self { id: Some((header, Uuid::new_v4())), ..self }
+    }
+
+    /// The request's id, if it bears one.
+    #[must_use]
+    pub fn id(&self) -> Option<Uuid> {
+        self.id.as_ref().map(|(_, id)| *id)
+    }
+
+    /// The headers of this request alone.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some((name, id)) = &self.id
+            && let Ok(id) = HeaderValue::from_str(&id.to_string())
+        {
+            headers.insert(name, id);
+        }
+        headers
+    }
+
+    /// Path and query.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The secrets that it bears, and `key` with them.
+    pub(super) fn secrets_with(&self, key: &Secret) -> Vec<Secret> {
+        self.secrets.iter().chain([key]).cloned().collect()
     }
 
     /// Where it goes.
@@ -149,7 +186,6 @@ impl Transport {
         if let Ok(host) = HeaderValue::from_str(&self.origin.authority) {
             headers.insert(header::HOST, host);
         }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         headers
     }
@@ -184,11 +220,11 @@ impl Connected {
         }
         // From here on everything is doubt.
         match connection.exchange(message, patience).await {
-            Ok((head, body)) => {
-                let secrets = request.secrets.iter().cloned().chain([key]).collect();
-                Ok(Answer::new(&head, body, secrets))
+            Ok((head, body)) => Ok(Answer::new(&head, body, request.secrets_with(&key))),
+            Err(detail) => {
+                let id = request.id().map(|id| id.to_string());
+                Err(UpstreamError::unclear(request.endpoint, detail, None, id.as_deref()))
             }
-            Err(detail) => Err(UpstreamError::unclear(request.endpoint, detail, None, None)),
         }
     }
 
@@ -198,6 +234,7 @@ impl Connected {
             .uri(format!("{}{}", self.target, request.path))
             .body(Full::new(request.body.clone()))?;
         *message.headers_mut() = self.headers.clone();
+        message.headers_mut().extend(request.headers());
         Ok(message)
     }
 }

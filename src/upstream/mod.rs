@@ -1,9 +1,10 @@
 //! The upstreams: the only HTTP client.
 //!
-//! Two ways lead out, and there is no third. A safe GET goes through [`Transport::get`] (reqwest, pooled). Whatever buys or
-//! changes something goes through [`Transport::connect`] and [`Connected::send`] (hyper, one connection for one request),
-//! so that the ledger can commit its intent between the two. Neither retries anything, follows a redirect, or waits without
-//! a deadline: what to do next is for the ledger to decide, from the [`UpstreamError`] it gets.
+//! Two ways lead out, and there is no third. What is safe goes through [`Transport::get`], or [`Transport::ask`] where the
+//! question has a body (reqwest, pooled). Whatever buys or changes something goes through [`Transport::connect`] and
+//! [`Connected::send`] (hyper, one connection for one request), so that the ledger can commit its intent between the two.
+//! Neither retries anything, follows a redirect, or waits without a deadline: what to do next is for the ledger to decide,
+//! from the [`UpstreamError`] it gets.
 //!
 //! Each upstream is a folder: its endpoints, its calls, its wire types. None knows the other.
 
@@ -14,6 +15,7 @@ mod endpoint;
 mod error;
 mod http;
 mod irreversible;
+pub mod leanstack;
 pub mod ljpc;
 mod observer;
 mod origin;

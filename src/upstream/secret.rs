@@ -1,6 +1,6 @@
 //! Text that must never be shown.
 
-use std::fmt;
+use std::{cmp::Reverse, fmt};
 
 /// An API key or an auth code. Its Debug is a mask, and it has neither Display nor Serialize: showing it takes a call of
 /// [`Secret::expose`], which is easily looked for.
@@ -28,6 +28,18 @@ impl Secret {
 }
 
 const MASK: &str = "[secret]";
+
+/// Personal data that is shorter is not masked where an upstream quotes it: it would mask parts of words, and it tells
+/// nothing by itself.
+const PERSONAL_CHARS_MIN: usize = 3;
+
+/// The personal data that a request bears, to be masked like secrets: the longest first, lest a part of it be masked alone.
+pub(super) fn personal<'a>(values: impl IntoIterator<Item = &'a String>) -> Vec<Secret> {
+    let long_enough = |value: &&String| value.chars().count() >= PERSONAL_CHARS_MIN;
+    let mut values: Vec<&String> = values.into_iter().filter(long_enough).collect();
+    values.sort_by_key(|value| Reverse(value.len()));
+    values.into_iter().cloned().map(Secret).collect()
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! GET /api/v1/products: what can be ordered, at this account's prices.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A product. Its UUID may change; `category_identifier` is what stays.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Product {
     /// What an order names.
     pub uuid: String,
@@ -44,8 +44,8 @@ pub struct Product {
 }
 
 /// Whether the customer chooses the billing period.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(from = "String")]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "String", into = "Option<String>")]
 pub enum BillingPeriodType {
     /// `client_choice`: monthly or yearly, and an order must say which.
     ClientChoice,
@@ -64,6 +64,17 @@ impl From<String> for BillingPeriodType {
             "client_choice" => Self::ClientChoice,
             "yearly_only" => Self::YearlyOnly,
             _ => Self::Unknown(text),
+        }
+    }
+}
+
+impl From<BillingPeriodType> for Option<String> {
+    fn from(kind: BillingPeriodType) -> Self {
+        match kind {
+            BillingPeriodType::ClientChoice => Some("client_choice".to_owned()),
+            BillingPeriodType::YearlyOnly => Some("yearly_only".to_owned()),
+            BillingPeriodType::Unknown(text) => Some(text),
+            BillingPeriodType::Missing => None,
         }
     }
 }

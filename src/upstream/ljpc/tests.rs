@@ -13,10 +13,10 @@ use crate::{
 
 const CREATED: &str = include_str!("../../../tests/fixtures/ljpc_client/order_created.json");
 const DETAIL: &str = include_str!("../../../tests/fixtures/ljpc_client/order_detail.json");
-const ERROR: &str = include_str!("../../../tests/fixtures/ljpc_client/error.json");
-const PRODUCTS: &str = include_str!("../../../tests/fixtures/ljpc_client/products.json");
-const SITE: &str = include_str!("../../../tests/fixtures/ljpc_client/site.json");
-const SITES: &str = include_str!("../../../tests/fixtures/ljpc_client/sites.json");
+const ERROR: &str = include_str!("../../../tests/fixtures/ljpc/post_orders_422.json");
+const PRODUCTS: &str = include_str!("../../../tests/fixtures/ljpc/get_products_200.json");
+const SITE: &str = include_str!("../../../tests/fixtures/ljpc/get_sites_id_200.json");
+const SITES: &str = include_str!("../../../tests/fixtures/ljpc/get_sites_200.json");
 
 fn answer(status: u16, body: &[u8]) -> Answer {
     let head = http::Response::builder().status(status).body(()).unwrap().into_parts().0;

@@ -62,10 +62,7 @@ async fn shown(handle: &str, status: &str, body: &str) -> (Result<Contact, Upstr
 #[tokio::test]
 async fn contact_is_created_as_documented() {
     let (result, request) = created("201 Created", &fixture("post_contacts_201")).await;
-    insta::assert_snapshot!(request, @r#"
-    POST /api/hosting/v1/contacts HTTP/1.1
-    {"name":"Owned Contact","address":"Teststreet 1","postal_code":"1234AB","city":"Testcity","country":"NL","email":"owned@example.com","voice":"+31612345678"}
-    "#);
+    insta::assert_snapshot!("create_contact", request);
     let body: serde_json::Value =
         serde_json::from_str(request.split_once('\n').unwrap().1).unwrap();
     let sample: serde_json::Value =

@@ -91,10 +91,7 @@ async fn zone_is_read_whole_or_not_at_all() {
 async fn records_are_replaced_as_documented() {
     let sample = fixture("put_dns_zones_domain_records_200");
     let (result, request) = replaced(records(), "200 OK", &sample).await;
-    insta::assert_snapshot!(request, @r#"
-    PUT /api/hosting/v1/dns/zones/example.nl/records HTTP/1.1
-    {"records":[{"type":"A","name":"@","content":"192.0.2.10","ttl":3600,"prio":null},{"type":"MX","name":"@","content":"mail.example.nl","ttl":3600,"prio":10}]}
-    "#);
+    insta::assert_snapshot!("replace_records", request);
     let done = result.unwrap();
     assert_eq!((done.synced, done.source.as_deref()), (Some(false), Some("manual")));
     assert_eq!(done.records, Some(records()));

@@ -4,6 +4,7 @@ mod contacts;
 mod dns;
 mod domains;
 mod irreversible;
+mod leanstack;
 mod lookups;
 mod reads;
 mod server;
@@ -38,9 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const IMPATIENCE: Duration = Duration::from_millis(150);
 
 const CREATED: &str = include_str!("../../../tests/fixtures/ljpc_client/order_created.json");
-const ERROR: &str = include_str!("../../../tests/fixtures/ljpc_client/error.json");
-const FORBIDDEN: &str = include_str!("../../../tests/fixtures/ljpc_client/forbidden.json");
-const SITES: &str = include_str!("../../../tests/fixtures/ljpc_client/sites.json");
+const ERROR: &str = include_str!("../../../tests/fixtures/ljpc/post_orders_422.json");
+const FORBIDDEN: &str = include_str!("../../../tests/fixtures/ljpc/post_orders_403.json");
+const SITES: &str = include_str!("../../../tests/fixtures/ljpc/get_sites_200.json");
 
 /// Notes what it is told: endpoint and outcome.
 #[derive(Default)]
@@ -54,7 +55,8 @@ impl Observer for Recorder {
         outcome: &'static str,
         _: Duration,
     ) {
-        assert_eq!(provider, "ljpc");
+        let of_leanstack = endpoint.contains("/v1/enterprise/");
+        assert_eq!(provider, if of_leanstack { "leanstack" } else { "ljpc" });
         self.0.lock().unwrap().push((endpoint, outcome));
     }
 }
@@ -108,9 +110,13 @@ async fn place(
     client.place_order(connected, &order.prepare(), &order.tag, deadline).await
 }
 
-/// One of the document's samples: `get_tlds_200`.
+/// One of the samples of LJPc's document: `get_tlds_200`.
 fn fixture(name: &str) -> String {
-    let path = format!("{}/tests/fixtures/ljpc/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    sample("ljpc", name)
+}
+
+fn sample(provider: &str, name: &str) -> String {
+    let path = format!("{}/tests/fixtures/{provider}/{name}.json", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }
 

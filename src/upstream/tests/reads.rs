@@ -10,8 +10,8 @@ use crate::{
     upstream::{BuildError, Scope, ljpc::Site},
 };
 
-const SITE: &str = include_str!("../../../tests/fixtures/ljpc_client/site.json");
-const PRODUCTS: &str = include_str!("../../../tests/fixtures/ljpc_client/products.json");
+const SITE: &str = include_str!("../../../tests/fixtures/ljpc/get_sites_id_200.json");
+const PRODUCTS: &str = include_str!("../../../tests/fixtures/ljpc/get_products_200.json");
 
 /// Reads site 2019 from a server that does this, and sees to it that it was asked once.
 async fn site(act: Act, timeout: Duration) -> Result<i64, UpstreamError> {
@@ -234,7 +234,12 @@ fn debug_shows_no_key() {
 fn calls_can_move_between_threads() {
     fn assert_send<T: Send>(_: T) {}
     let (client, _) = client("https://ljpc.example", PATIENCE);
+    let domain = name("example.nl");
     assert_send(client.all_sites());
+    assert_send(client.all_domains());
+    assert_send(client.all_contacts());
+    assert_send(client.prices(&[&domain]));
+    assert_send(client.zone(&domain));
     assert_send(client.products());
     assert_send(client.order(UpstreamOrderId(1)));
     assert_send(place(&client, &hosting(), PATIENCE));

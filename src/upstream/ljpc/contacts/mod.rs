@@ -1,5 +1,5 @@
-//! /api/hosting/v1/contacts: WHOIS contacts. They are read in camelCase with an array of address lines, and written in
-//! snake_case with one address. None can be deleted, and none is recognised as the same as another.
+//! /api/hosting/v1/contacts: WHOIS contacts. They are read with `addressLine`, an array, and written with `address`, one
+//! text. None can be deleted, and none is recognised as the same as another.
 
 mod write;
 

@@ -1,22 +1,20 @@
 //! Contacts that are created and changed. A change reaches every domain that bears the handle.
 
-use std::{cmp::Reverse, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Deadline,
     upstream::{
-        Answer, Connected, PreparedRequest, Secret, UnfitSegment, UpstreamError,
+        Answer, Connected, PreparedRequest, UnfitSegment, UpstreamError,
         ljpc::{Ljpc, Updated, endpoints, envelope::payload},
+        secret::personal,
     },
 };
 
 /// The most characters of a handle; those of registries have about 16.
 const HANDLE_CHARS_MAX: usize = 255;
-
-/// What is shorter is not masked where upstream quotes it: it would mask parts of words, and it tells nothing by itself.
-const MASKED_CHARS_MIN: usize = 3;
 
 /// One contact to be created. All that is known should be given: registries want more than LJPc does.
 #[derive(Clone, Serialize)]
@@ -90,31 +88,15 @@ impl fmt::Debug for UpdateContact {
     }
 }
 
-/// Personal data, to be masked where upstream quotes it: the longest first, lest a part of it be masked alone.
-fn personal<'a>(values: impl IntoIterator<Item = Option<&'a String>>) -> Vec<Secret> {
-    let mut values: Vec<&String> = values
-        .into_iter()
-        .flatten()
-        .filter(|value| value.chars().count() >= MASKED_CHARS_MIN)
-        .collect();
-    values.sort_by_key(|value| Reverse(value.len()));
-    values.into_iter().map(|value| Secret::new(value.clone())).collect()
-}
-
 impl CreateContact {
     /// The request, fixed byte by byte.
     #[must_use]
     pub fn prepare(&self) -> PreparedRequest {
         let endpoint = &endpoints::CREATE_CONTACT;
-        let personal = personal([
-            Some(&self.name),
-            self.organization.as_ref(),
-            Some(&self.address),
-            self.postal_code.as_ref(),
-            self.city.as_ref(),
-            self.email.as_ref(),
-            self.voice.as_ref(),
-        ]);
+        let personal =
+            personal([&self.name, &self.address].into_iter().chain(&self.organization).chain(
+                [&self.postal_code, &self.city, &self.email, &self.voice].into_iter().flatten(),
+            ));
         PreparedRequest::json(endpoint, endpoint.template().to_owned(), self, personal)
     }
 }
@@ -126,15 +108,19 @@ impl UpdateContact {
     /// For a handle that no path can hold: no contact has one.
     pub fn prepare(&self) -> Result<PreparedRequest, UnfitSegment> {
         let endpoint = &endpoints::UPDATE_CONTACT;
-        let personal = personal([
-            self.name.as_ref(),
-            self.organization.as_ref(),
-            self.address.as_ref(),
-            self.postal_code.as_ref(),
-            self.city.as_ref(),
-            self.email.as_ref(),
-            self.voice.as_ref(),
-        ]);
+        let personal = personal(
+            [
+                &self.name,
+                &self.organization,
+                &self.address,
+                &self.postal_code,
+                &self.city,
+                &self.email,
+                &self.voice,
+            ]
+            .into_iter()
+            .flatten(),
+        );
         let path = endpoint.path_of(&self.handle)?;
         Ok(PreparedRequest::json(endpoint, path, self, personal))
     }

@@ -36,8 +36,9 @@ pub(in crate::upstream::ljpc) fn read(
     if !is_written(domain, &shown.domain) {
         return Err(payload.broken("the answer is about another domain"));
     }
-    if shown.auth_code.is_empty() {
-        return Err(payload.broken("the auth code is empty"));
+    // It is shown to a person as it came, so it must be printable, too.
+    if shown.auth_code.is_empty() || shown.auth_code.chars().any(char::is_control) {
+        return Err(payload.broken("the auth code is none"));
     }
     Ok(Secret::new(shown.auth_code))
 }

@@ -31,7 +31,10 @@ pub use self::{
     dice::{NotAProbability, Probability},
     faults::{FaultError, FaultKind, Listed},
     journal::{Answered, Entry, Text},
-    ljpc::{BookError, Delivery, Drive, DrivenSite, OrderSeen, Stage},
+    ljpc::{
+        BookError, ContactSeen, Delivery, DnsRecord, DomainSeen, Drive, DrivenSite, OrderSeen,
+        Stage,
+    },
     mail::Mail,
     state::{Handle, Summary},
 };

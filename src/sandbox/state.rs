@@ -13,13 +13,16 @@ use super::{
     SandboxOptions,
     faults::{FaultError, Faults, Listed},
     journal::{Entry, Journal},
-    ljpc::{Book, BookError, Drive, OrderSeen, Terms},
+    ljpc::{Book, BookError, ContactSeen, DnsRecord, DomainSeen, Drive, OrderSeen, Terms},
     mail::{Mail, MailIndex},
 };
-use crate::order::UpstreamOrderId;
+use crate::order::{UpstreamOrderId, name::DomainName};
 
-/// More orders than this are refused: a forgotten load generator must not eat the machine.
+/// More orders than this are refused, and more of the others: a forgotten load generator must not eat the machine.
 const ORDERS_MAX: usize = 1_000_000;
+const DOMAINS_MAX: usize = 1_000_000;
+const CONTACTS_MAX: usize = 1_000_000;
+const RECORDS_MAX: usize = 1_000_000;
 
 /// The sandbox's whole state. Its locks are held for one look-up or one change, never across an await.
 pub(super) struct World {
@@ -46,6 +49,9 @@ impl World {
                 failure_rate: options.failure_rate,
                 seed: options.seed,
                 orders_max: ORDERS_MAX,
+                domains_max: DOMAINS_MAX,
+                contacts_max: CONTACTS_MAX,
+                records_max: RECORDS_MAX,
             })),
             journal: Mutex::new(Journal::default()),
         }
@@ -67,12 +73,17 @@ impl World {
             orders: book.len(),
             untagged: book.len().saturating_sub(tagged),
             most_per_tag: tags.values().copied().max().unwrap_or(0),
+            registrations: book.domains.registrations,
+            transfers: book.domains.transfers,
+            contacts: book.contacts.created,
+            bought_twice: book.domains.bought_twice(),
             tags,
         }
     }
 }
 
-/// How many orders bear each tag. Bought exactly once means that `most_per_tag` is 1.
+/// How many orders bear each tag, and what else was bought. Exactly once means that `most_per_tag` is 1, and
+/// `bought_twice` empty.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// All orders.
@@ -83,6 +94,15 @@ pub struct Summary {
     pub most_per_tag: u32,
     /// Orders per external reference.
     pub tags: BTreeMap<String, u32>,
+    /// Names registered.
+    pub registrations: usize,
+    /// Transfers begun.
+    pub transfers: usize,
+    /// WHOIS contacts created.
+    pub contacts: usize,
+    /// The names that were bought more than once, by whatever endpoint, and how often. A transfer that is asked for anew
+    /// after its rejection is no second purchase.
+    pub bought_twice: BTreeMap<String, u32>,
 }
 
 /// A view into a running sandbox, for tests in the same process.
@@ -100,6 +120,28 @@ impl Handle {
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.0.summary()
+    }
+
+    /// All domains, in the order in which they came, foreign ones included.
+    #[must_use]
+    pub fn domains(&self) -> Vec<DomainSeen> {
+        let now = Instant::now();
+        let mut book = self.0.book();
+        book.advance(now);
+        book.domains.all().map(|domain| domain.seen(now)).collect()
+    }
+
+    /// All WHOIS contacts, in the order in which they came.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<ContactSeen> {
+        self.0.book().contacts.all().cloned().collect()
+    }
+
+    /// The records of a domain's zone, if one was ever written through the API.
+    #[must_use]
+    pub fn zone(&self, domain: &str) -> Option<Vec<DnsRecord>> {
+        let name = DomainName::parse(domain).ok()?;
+        self.0.book().zones.get(&name).map(<[DnsRecord]>::to_vec)
     }
 
     /// Puts an order where a test wants it.

@@ -95,7 +95,53 @@ pub(in crate::sandbox) async fn send(
     Seen { bytes }
 }
 
+/// A sandbox with the folder of its mails.
+pub(in crate::sandbox) struct Running {
+    pub(in crate::sandbox) sandbox: Sandbox,
+    _folder: Folder,
+}
+
+impl std::ops::Deref for Running {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
+/// A sandbox that delivers at once.
+pub(in crate::sandbox) async fn sandbox() -> Running {
+    sandbox_with(|_| {}).await
+}
+
+/// The same with other options.
+pub(in crate::sandbox) async fn sandbox_with(change: impl FnOnce(&mut SandboxOptions)) -> Running {
+    let folder = Folder::new();
+    let mut options = options(&folder);
+    change(&mut options);
+    Running { sandbox: start(options).await.unwrap(), _folder: folder }
+}
+
 impl Sandbox {
+    /// Any request with the right key.
+    pub(in crate::sandbox) async fn call(&self, method: &str, path: &str, body: &Value) -> Seen {
+        send(self.ljpc, method, path, Some("sandbox-key"), body.to_string().as_bytes()).await
+    }
+
+    /// A WHOIS contact; its handle.
+    pub(in crate::sandbox) async fn contact(&self) -> String {
+        let body =
+            serde_json::json!({"name": "Bob Brown", "address": "Teststreet 1", "country": "NL"});
+        let made = self.post("/api/hosting/v1/contacts", &body).await;
+        made.json()["data"]["handle"].as_str().unwrap().to_owned()
+    }
+
+    /// Registers a name on this handle.
+    pub(in crate::sandbox) async fn register(&self, domain: &str, handle: &str) -> Seen {
+        let body = serde_json::json!({"domain": domain, "contact_handle": handle});
+        self.post("/api/hosting/v1/domain-names", &body).await
+    }
+
     pub(in crate::sandbox) async fn get(&self, path: &str) -> Seen {
         send(self.ljpc, "GET", path, Some("sandbox-key"), b"").await
     }

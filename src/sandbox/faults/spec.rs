@@ -38,7 +38,7 @@ pub enum FaultKind {
     NoSiteId,
     /// The order placed is completed, and its `site_id` follows `delay_ms` later (the sandbox's delay unless given).
     LateSiteId,
-    /// The order placed will fail.
+    /// The order placed, or the transfer begun, will fail.
     Fail,
     /// 403 with the message that the document shows for what belongs to somebody else.
     #[serde(rename = "foreign_403")]
@@ -50,9 +50,16 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Whether it decides about an order's future, so that it can only strike where orders are placed.
+    /// Whether it decides about the future of an order or a transfer.
     fn is_fate(self) -> bool {
         matches!(self, Self::NoSiteId | Self::LateSiteId | Self::Fail)
+    }
+
+    /// Whether it has a meaning at this endpoint: a fate has one only where something with a future is begun.
+    fn suits(self, endpoint: Endpoint) -> bool {
+        !self.is_fate()
+            || endpoint == Endpoint::PostOrders
+            || (self == Self::Fail && endpoint == Endpoint::PostTransfer)
     }
 
     /// Whether the answer is made up, so that the request need not be carried out.
@@ -156,7 +163,7 @@ impl FaultSpec {
         match at {
             Point::Http(endpoint) => {
                 (self.endpoint == Point::AnyHttp || self.endpoint == at)
-                    && (!self.fault.is_fate() || endpoint == Endpoint::PostOrders)
+                    && self.fault.suits(endpoint)
             }
             Point::AnyHttp | Point::Smtp(_) => self.endpoint == at,
         }
@@ -182,11 +189,11 @@ impl FaultSpec {
     }
 
     fn senseless_http(&self) -> Option<String> {
-        let ours = matches!(self.endpoint, Point::AnyHttp | Point::Http(Endpoint::PostOrders));
-        if self.fault.is_fate() && !ours {
+        let unsuited = matches!(self.endpoint, Point::Http(at) if !self.fault.suits(at));
+        if unsuited {
             return Some(
                 "fault: no_site_id, late_site_id and fail decide what becomes of an order when it is placed: their \
-                 endpoint is `POST /api/v1/orders` or `*`"
+                 endpoint is `POST /api/v1/orders` or `*`; fail also decides about a transfer"
                     .into(),
             );
         }
@@ -201,9 +208,14 @@ impl FaultSpec {
         if self.status.is_some_and(|code| !(200..=599).contains(&code)) {
             return Some("status: from 200 to 599".into());
         }
-        if self.matching.as_ref().is_some_and(|wanted| wanted.recipient.is_some()) {
+        let of_contacts = matches!(
+            self.endpoint,
+            Point::Http(Endpoint::PostContacts | Endpoint::GetContact | Endpoint::PatchContact)
+        );
+        if !of_contacts && self.matching.as_ref().is_some_and(|wanted| wanted.recipient.is_some()) {
             return Some(
-                "match: recipient is for the endpoints `SMTP …`; here domain and reference".into(),
+                "match: recipient is for the endpoints `SMTP …` and those of one contact; here domain and reference"
+                    .into(),
             );
         }
         None

@@ -130,8 +130,23 @@ fn foreign(endpoint: Endpoint) -> &'static str {
         Endpoint::PostOrders => "You can only create orders for yourself",
         Endpoint::GetSiteLogin => "You don't have permission to login to this site",
         Endpoint::GetOrder => "This order does not belong to you",
-        Endpoint::GetProducts | Endpoint::GetSites | Endpoint::GetSite | Endpoint::GetTlds => {
-            "You don't have permission to do this"
+        Endpoint::PostDomains | Endpoint::PostTransfer | Endpoint::PatchDomain => {
+            "Contact handle does not belong to you"
         }
+        Endpoint::GetProducts
+        | Endpoint::GetSites
+        | Endpoint::GetSite
+        | Endpoint::GetTlds
+        | Endpoint::GetCheck
+        | Endpoint::GetPrice
+        | Endpoint::GetDomains
+        | Endpoint::GetDomain
+        | Endpoint::GetAuthCode
+        | Endpoint::GetContacts
+        | Endpoint::PostContacts
+        | Endpoint::GetContact
+        | Endpoint::PatchContact
+        | Endpoint::GetZone
+        | Endpoint::PutZone => "You don't have permission to do this",
     }
 }

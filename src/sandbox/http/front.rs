@@ -81,17 +81,13 @@ fn unreadable(unread: &Unread) -> Answer {
     }
 }
 
-fn decide<'a>(
-    world: &World,
-    method: &str,
-    path: &'a str,
-    call: Call<'a>,
-) -> (Reply, Option<FaultKind>) {
+fn decide(world: &World, method: &str, path: &str, call: Call<'_>) -> (Reply, Option<FaultKind>) {
     match route(method, path) {
         Route::Unknown => (Reply::Whole(Answer::not_found("Not found")), None),
         Route::OtherMethod(allowed) => (Reply::Whole(other_method(method, &allowed)), None),
         Route::To(endpoint, parameter) => {
-            let call = Call { parameter, ..call };
+            let parameter = parameter.map(ljpc::decoded);
+            let call = Call { parameter: parameter.as_deref(), ..call };
             let facts = || ljpc::facts(world, endpoint, &call);
             match world.faults.take(Point::Http(endpoint), facts) {
                 Some(spec) => (strike(world, endpoint, &call, &spec), Some(spec.fault)),

@@ -10,33 +10,9 @@ use tokio::{
 
 use super::*;
 use crate::sandbox::{
-    FaultKind, Sandbox, SandboxOptions, Stage, start,
-    tests::{Folder, Seen, options, order_document, send},
+    FaultKind, Stage,
+    tests::{Folder, Seen, options, order_document, sandbox, sandbox_with, send},
 };
-
-struct Running {
-    sandbox: Sandbox,
-    _folder: Folder,
-}
-
-impl std::ops::Deref for Running {
-    type Target = Sandbox;
-
-    fn deref(&self) -> &Sandbox {
-        &self.sandbox
-    }
-}
-
-async fn sandbox() -> Running {
-    sandbox_with(|_| {}).await
-}
-
-async fn sandbox_with(change: impl FnOnce(&mut SandboxOptions)) -> Running {
-    let folder = Folder::new();
-    let mut options = options(&folder);
-    change(&mut options);
-    Running { sandbox: start(options).await.unwrap(), _folder: folder }
-}
 
 fn at_orders(fault: &str) -> Value {
     json!({ "endpoint": "POST /api/v1/orders", "fault": fault })
@@ -372,7 +348,8 @@ async fn the_summary_shows_what_was_bought_twice() {
     assert_eq!(
         sandbox.get("/_sandbox/summary").await.json(),
         json!({ "orders": 4, "untagged": 1, "most_per_tag": 2,
-            "tags": { "SHOP-1/0": 1, "SHOP-2/0": 2 } })
+            "tags": { "SHOP-1/0": 1, "SHOP-2/0": 2 },
+            "registrations": 0, "transfers": 0, "contacts": 0, "bought_twice": {} })
     );
     let listed = sandbox.get("/_sandbox/orders?limit=1").await.json();
     assert_eq!((&listed["total"], listed["orders"].as_array().unwrap().len()), (&json!(4), 1));

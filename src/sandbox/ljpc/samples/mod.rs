@@ -1,5 +1,7 @@
 //! What the sandbox answers has the shape of the document's samples, key by key.
 
+mod domains;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! All that the account has: orders, and the sites and names that came of them; contacts and zones. Nothing runs beside it: what is due by now is delivered
-//! when somebody next asks, so that 100,000 open orders cost no timer and no scan.
+//! All that the account has: orders, and the sites and names that came of them; contacts and zones. Nothing runs beside
+//! it: what is due by now is delivered when somebody next asks, so that 100,000 open orders cost no timer and no scan.
 
 use std::{
     cmp::Reverse,

@@ -95,20 +95,20 @@ impl ContactSeen {
 pub(in crate::sandbox) struct Contacts {
     rows: Vec<ContactSeen>,
     places: HashMap<String, usize>,
-    contacts_max: usize,
+    rows_max: usize,
     /// How many were asked for.
     pub(in crate::sandbox) created: usize,
 }
 
 impl Contacts {
-    pub(in crate::sandbox::ljpc) fn new(contacts_max: usize) -> Self {
-        Self { rows: Vec::new(), places: HashMap::new(), contacts_max, created: 0 }
+    pub(in crate::sandbox::ljpc) fn new(rows_max: usize) -> Self {
+        Self { rows: Vec::new(), places: HashMap::new(), rows_max, created: 0 }
     }
 
     /// Makes a contact, and names it.
     pub(super) fn create(&mut self, written: Written) -> Result<String, Refused> {
-        if self.created >= self.contacts_max {
-            return Err(Refused::full("contacts", self.contacts_max));
+        if self.created >= self.rows_max {
+            return Err(Refused::full("contacts", self.rows_max));
         }
         self.created = self.created.saturating_add(1);
         let mut contact = ContactSeen::empty(format!("sandbox-{:04}", self.created));

@@ -1,4 +1,4 @@
-//! GET, POST and PATCH /api/hosting/v1/contacts: written in snake_case, read in camelCase.
+//! GET, POST and PATCH /api/hosting/v1/contacts: written in `snake_case`, read in camelCase.
 
 mod file;
 mod voice;

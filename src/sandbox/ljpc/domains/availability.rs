@@ -26,7 +26,7 @@ const PREMIUM_USD: Decimal = Decimal::from_parts(54_000, 0, 0, false, 2);
 const PREMIUM_EUR: Decimal = Decimal::from_parts(49_900, 0, 0, false, 2);
 
 #[derive(Serialize)]
-struct Price {
+struct Offer {
     premium: bool,
     price: Money,
     price_eur: Money,
@@ -43,7 +43,7 @@ pub(in crate::sandbox::ljpc) fn check(world: &World, call: &Call<'_>) -> Result<
     let asked = asked(call)?;
     let mut book = world.book();
     book.advance(std::time::Instant::now());
-    let word = |text: &str| {
+    let told = |text: &str| {
         let Ok(name) = DomainName::parse(text) else { return "invalid" };
         match catalogue::split(&name) {
             None => "unknown",
@@ -53,14 +53,14 @@ pub(in crate::sandbox::ljpc) fn check(world: &World, call: &Call<'_>) -> Result<
         }
     };
     let words: BTreeMap<&str, &str> =
-        asked.iter().map(|text| (text.as_str(), word(text))).collect();
+        asked.iter().map(|text| (text.as_str(), told(text))).collect();
     Ok(Answer::data(StatusCode::OK, &words))
 }
 
 /// For each name what a year costs this account, or null for a TLD that is not sold.
 pub(in crate::sandbox::ljpc) fn price(call: &Call<'_>) -> Result<Answer, Refused> {
     let asked = asked(call)?;
-    let prices: BTreeMap<&str, Option<Price>> =
+    let prices: BTreeMap<&str, Option<Offer>> =
         asked.iter().map(|text| (text.as_str(), price_of(text))).collect();
     Ok(Answer::data(StatusCode::OK, &prices))
 }
@@ -77,13 +77,13 @@ fn asked(call: &Call<'_>) -> Result<Vec<String>, Refused> {
     Ok(asked)
 }
 
-fn price_of(text: &str) -> Option<Price> {
+fn price_of(text: &str) -> Option<Offer> {
     let name = DomainName::parse(text).ok()?;
     let (sld, tld) = catalogue::split(&name)?;
     let premium = catalogue::is_premium(sld);
     let price_eur = Money { amount: account_price(tld, premium), currency: "EUR" };
     let price = if premium { Money { amount: PREMIUM_USD, currency: "USD" } } else { price_eur };
-    Some(Price { premium, price, price_eur })
+    Some(Offer { premium, price, price_eur })
 }
 
 fn account_price(tld: &Tld, premium: bool) -> Decimal {

@@ -150,7 +150,7 @@ pub struct DomainSeen {
 pub(in crate::sandbox) struct Domains {
     rows: Vec<Domain>,
     places: HashMap<DomainName, usize>,
-    domains_max: usize,
+    rows_max: usize,
     /// How often each name was bought.
     bought: HashMap<DomainName, u32>,
     pub(in crate::sandbox) registrations: usize,
@@ -158,11 +158,11 @@ pub(in crate::sandbox) struct Domains {
 }
 
 impl Domains {
-    pub(in crate::sandbox::ljpc) fn new(domains_max: usize) -> Self {
+    pub(in crate::sandbox::ljpc) fn new(rows_max: usize) -> Self {
         Self {
             rows: Vec::new(),
             places: HashMap::new(),
-            domains_max,
+            rows_max,
             bought: HashMap::new(),
             registrations: 0,
             transfers: 0,
@@ -203,8 +203,8 @@ impl Domains {
             reference: new.reference,
             name: new.name,
         };
-        if self.rows.len() >= self.domains_max && !self.places.contains_key(&domain.name) {
-            return Err(Refused::full("domains", self.domains_max));
+        if self.rows.len() >= self.rows_max && !self.places.contains_key(&domain.name) {
+            return Err(Refused::full("domains", self.rows_max));
         }
         *count = count.saturating_add(1);
         self.put(domain)
@@ -216,8 +216,8 @@ impl Domains {
             *row = domain;
             return Ok(());
         }
-        if self.rows.len() >= self.domains_max {
-            return Err(Refused::full("domains", self.domains_max));
+        if self.rows.len() >= self.rows_max {
+            return Err(Refused::full("domains", self.rows_max));
         }
         self.places.insert(domain.name.clone(), self.rows.len());
         self.rows.push(domain);

@@ -32,8 +32,8 @@ pub use self::{
     faults::{FaultError, FaultKind, Listed},
     journal::{Answered, Entry, Text},
     ljpc::{
-        BookError, ContactSeen, Delivery, DnsRecord, DomainSeen, Drive, DrivenSite, OrderSeen,
-        Stage,
+        BookError, ContactSeen, Delivery, DnsRecord, DomainError, DomainSeen, Drive, DrivenSite,
+        OrderSeen, Stage,
     },
     mail::Mail,
     state::{Handle, Summary},

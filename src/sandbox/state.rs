@@ -13,10 +13,16 @@ use super::{
     SandboxOptions,
     faults::{FaultError, Faults, Listed},
     journal::{Entry, Journal},
-    ljpc::{Book, BookError, ContactSeen, DnsRecord, DomainSeen, Drive, OrderSeen, Terms},
+    ljpc::{
+        self, Book, BookError, ContactSeen, DnsRecord, DomainError, DomainSeen, Drive, OrderSeen,
+        Terms,
+    },
     mail::{Mail, MailIndex},
 };
-use crate::order::{UpstreamOrderId, name::DomainName};
+use crate::{
+    clock,
+    order::{UpstreamOrderId, name::DomainName},
+};
 
 /// More orders than this are refused, and more of the others: a forgotten load generator must not eat the machine.
 const ORDERS_MAX: usize = 1_000_000;
@@ -63,6 +69,13 @@ impl World {
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put_domain(&self, wish: &[u8]) -> Result<DomainSeen, DomainError> {
+        let now = Instant::now();
+        let mut book = self.book();
+        book.advance(now);
+        ljpc::put_domain(&mut book, wish, now, clock::now())
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -142,6 +155,11 @@ impl Handle {
     pub fn zone(&self, domain: &str) -> Option<Vec<DnsRecord>> {
         let name = DomainName::parse(domain).ok()?;
         self.0.book().zones.get(&name).map(<[DnsRecord]>::to_vec)
+    }
+
+    /// Puts a domain where a test wants it, given as POST /_sandbox/domains takes it.
+    pub fn put_domain(&self, wish: &serde_json::Value) -> Result<DomainSeen, DomainError> {
+        self.0.put_domain(wish.to_string().as_bytes())
     }
 
     /// Puts an order where a test wants it.

@@ -49,6 +49,8 @@ fn routes(world: Arc<World>) -> Router {
         .route("/_sandbox/journal", get(control::show_journal))
         .route("/_sandbox/orders", get(control::list_orders))
         .route("/_sandbox/orders/{id}", post(control::drive_order))
+        .route("/_sandbox/domains", get(control::list_domains).post(control::put_domain))
+        .route("/_sandbox/contacts", get(control::list_contacts))
         .route("/_sandbox/summary", get(control::show_summary))
         .route("/_sandbox/mails", get(control::list_mails))
         .fallback(front::answer)

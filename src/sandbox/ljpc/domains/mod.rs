@@ -4,6 +4,7 @@ mod availability;
 mod register;
 pub(in crate::sandbox) mod registry;
 mod update;
+pub(in crate::sandbox) mod wish;
 
 #[cfg(test)]
 mod tests;

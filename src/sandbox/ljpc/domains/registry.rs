@@ -72,6 +72,35 @@ pub(in crate::sandbox::ljpc) struct NewDomain {
 }
 
 impl Domain {
+    /// As a name is that has just been registered.
+    pub(super) fn registered(
+        name: DomainName,
+        contact_handle: String,
+        expires_at: Option<DateTime<FixedOffset>>,
+    ) -> Self {
+        Self {
+            name,
+            foreign: false,
+            status: "active".to_owned(),
+            transfer: None,
+            expires_at,
+            nameservers: NAMESERVERS.map(str::to_owned).to_vec(),
+            auto_renew: true,
+            transfer_lock: true,
+            contact_handle,
+            reference: None,
+        }
+    }
+
+    /// Shows this status from now on. A transfer that had not arrived ends; only if it is active has it brought a date.
+    pub(super) fn put_status(&mut self, status: String, now: Instant) {
+        let arrived = self.expires_at(now);
+        self.status = status;
+        if self.transfer.take().is_some() && !self.has_status("active", now) {
+            self.expires_at = arrived;
+        }
+    }
+
     /// As the API shows it.
     pub(in crate::sandbox) fn status(&self, now: Instant) -> &str {
         match self.transfer {
@@ -189,20 +218,12 @@ impl Domains {
             Way::Registration { .. } => (None, &mut self.registrations),
             Way::Transfer(transfer) => (Some(transfer), &mut self.transfers),
         };
-        let nameservers =
-            new.nameservers.unwrap_or_else(|| NAMESERVERS.map(str::to_owned).to_vec());
-        let domain = Domain {
-            foreign: false,
-            status: "active".to_owned(),
-            transfer,
-            expires_at: expiry(new.at, years),
-            nameservers,
-            auto_renew: true,
-            transfer_lock: true,
-            contact_handle: new.contact_handle,
-            reference: new.reference,
-            name: new.name,
-        };
+        let mut domain = Domain::registered(new.name, new.contact_handle, expiry(new.at, years));
+        domain.transfer = transfer;
+        domain.reference = new.reference;
+        if let Some(nameservers) = new.nameservers {
+            domain.nameservers = nameservers;
+        }
         if self.rows.len() >= self.rows_max && !self.places.contains_key(&domain.name) {
             return Err(Refused::full("domains", self.rows_max));
         }
@@ -241,6 +262,11 @@ impl Domains {
         self.rows.get(*self.places.get(name)?)
     }
 
+    /// [`Self::get`], to be changed.
+    pub(super) fn get_mut(&mut self, name: &DomainName) -> Option<&mut Domain> {
+        self.rows.get_mut(*self.places.get(name)?)
+    }
+
     /// The domain of this name, if it is ours.
     pub(in crate::sandbox::ljpc) fn own(&self, name: &DomainName) -> Option<&Domain> {
         self.get(name).filter(|domain| !domain.foreign)
@@ -248,7 +274,7 @@ impl Domains {
 
     /// [`Self::own`], to be changed.
     pub(in crate::sandbox::ljpc) fn own_mut(&mut self, name: &DomainName) -> Option<&mut Domain> {
-        self.rows.get_mut(*self.places.get(name)?).filter(|domain| !domain.foreign)
+        self.get_mut(name).filter(|domain| !domain.foreign)
     }
 
     /// All that are held here, whosever they are.

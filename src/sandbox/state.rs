@@ -13,6 +13,7 @@ use super::{
     SandboxOptions,
     faults::{FaultError, Faults, Listed},
     journal::{Entry, Journal},
+    leanstack::{CustomerSeen, Customers},
     ljpc::{
         self, Book, BookError, ContactSeen, DnsRecord, DomainError, DomainSeen, Drive, OrderSeen,
         Terms,
@@ -29,16 +30,19 @@ const ORDERS_MAX: usize = 1_000_000;
 const DOMAINS_MAX: usize = 1_000_000;
 const CONTACTS_MAX: usize = 1_000_000;
 const RECORDS_MAX: usize = 1_000_000;
+const CUSTOMERS_MAX: usize = 1_000_000;
 
 /// The sandbox's whole state. Its locks are held for one look-up or one change, never across an await.
 pub(super) struct World {
     pub(super) api_key: String,
+    pub(super) leanstack_token: String,
     pub(super) faults: Faults,
     pub(super) mails: MailIndex,
     /// Cancelled when the sandbox stops: whoever waits on purpose stops waiting.
     pub(super) stopping: CancellationToken,
     pub(super) late_site_default: std::time::Duration,
     book: Mutex<Book>,
+    customers: Mutex<Customers>,
     journal: Mutex<Journal>,
 }
 
@@ -46,6 +50,7 @@ impl World {
     pub(super) fn new(options: &SandboxOptions) -> Self {
         Self {
             api_key: options.api_key.clone(),
+            leanstack_token: options.leanstack_token.clone(),
             faults: Faults::new(options.seed),
             mails: MailIndex::default(),
             stopping: CancellationToken::new(),
@@ -59,12 +64,17 @@ impl World {
                 contacts_max: CONTACTS_MAX,
                 records_max: RECORDS_MAX,
             })),
+            customers: Mutex::new(Customers::new(CUSTOMERS_MAX)),
             journal: Mutex::new(Journal::default()),
         }
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn customers(&self) -> MutexGuard<'_, Customers> {
+        self.customers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -155,6 +165,12 @@ impl Handle {
     pub fn zone(&self, domain: &str) -> Option<Vec<DnsRecord>> {
         let name = DomainName::parse(domain).ok()?;
         self.0.book().zones.get(&name).map(<[DnsRecord]>::to_vec)
+    }
+
+    /// All of Leanstack's customers, in the order in which they came.
+    #[must_use]
+    pub fn customers(&self) -> Vec<CustomerSeen> {
+        self.0.customers().all().to_vec()
     }
 
     /// Puts a domain where a test wants it, given as POST /_sandbox/domains takes it.

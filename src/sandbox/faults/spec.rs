@@ -162,10 +162,17 @@ impl FaultSpec {
     pub(super) fn covers(&self, at: Point) -> bool {
         match at {
             Point::Http(endpoint) => {
-                (self.endpoint == Point::AnyHttp || self.endpoint == at)
+                (matches!(self.endpoint, Point::AnyHttp | Point::AnyLjpc) || self.endpoint == at)
                     && self.fault.suits(endpoint)
             }
-            Point::AnyHttp | Point::Smtp(_) => self.endpoint == at,
+            Point::Leanstack(_) => {
+                (matches!(self.endpoint, Point::AnyHttp | Point::AnyLeanstack)
+                    || self.endpoint == at)
+                    && !self.fault.is_fate()
+            }
+            Point::AnyHttp | Point::AnyLjpc | Point::AnyLeanstack | Point::Smtp(_) => {
+                self.endpoint == at
+            }
         }
     }
 
@@ -183,13 +190,21 @@ impl FaultSpec {
             return Some("message: must not contain control characters".into());
         }
         match self.endpoint {
-            Point::AnyHttp | Point::Http(_) => self.senseless_http(),
+            Point::AnyHttp
+            | Point::AnyLjpc
+            | Point::Http(_)
+            | Point::AnyLeanstack
+            | Point::Leanstack(_) => self.senseless_http(),
             Point::Smtp(phase) => self.senseless_smtp(phase),
         }
     }
 
     fn senseless_http(&self) -> Option<String> {
-        let unsuited = matches!(self.endpoint, Point::Http(at) if !self.fault.suits(at));
+        let unsuited = match self.endpoint {
+            Point::Http(at) => !self.fault.suits(at),
+            Point::Leanstack(_) | Point::AnyLeanstack => self.fault.is_fate(),
+            Point::AnyHttp | Point::AnyLjpc | Point::Smtp(_) => false,
+        };
         if unsuited {
             return Some(
                 "fault: no_site_id, late_site_id and fail decide what becomes of an order when it is placed: their \
@@ -208,13 +223,17 @@ impl FaultSpec {
         if self.status.is_some_and(|code| !(200..=599).contains(&code)) {
             return Some("status: from 200 to 599".into());
         }
-        let of_contacts = matches!(
-            self.endpoint,
-            Point::Http(Endpoint::PostContacts | Endpoint::GetContact | Endpoint::PatchContact)
-        );
-        if !of_contacts && self.matching.as_ref().is_some_and(|wanted| wanted.recipient.is_some()) {
+        let has_email = match self.endpoint {
+            Point::Http(at) => {
+                matches!(at, Endpoint::PostContacts | Endpoint::GetContact | Endpoint::PatchContact)
+            }
+            Point::Leanstack(at) => at.adds_customer(),
+            Point::AnyHttp | Point::AnyLjpc | Point::AnyLeanstack | Point::Smtp(_) => false,
+        };
+        if !has_email && self.matching.as_ref().is_some_and(|wanted| wanted.recipient.is_some()) {
             return Some(
-                "match: recipient is for the endpoints `SMTP …` and those of one contact; here domain and reference"
+                "match: recipient is for the endpoints `SMTP …` and those of one contact or customer; here \
+                 domain and reference"
                     .into(),
             );
         }

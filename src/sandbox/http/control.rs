@@ -141,6 +141,19 @@ pub(super) async fn list_contacts(
     json(StatusCode::OK, &json!({ "total": total, "contacts": contacts }))
 }
 
+/// GET /_sandbox/customers?after=N&limit=N
+pub(super) async fn list_customers(
+    State(world): State<Arc<World>>,
+    Query(part): Query<Part>,
+) -> Response {
+    let (customers, total) = {
+        let customers = world.customers();
+        let wanted = customers.all().iter().skip(part.skip()).take(part.limit);
+        (wanted.cloned().collect::<Vec<_>>(), customers.all().len())
+    };
+    json(StatusCode::OK, &json!({ "total": total, "customers": customers }))
+}
+
 /// GET /_sandbox/summary
 pub(super) async fn show_summary(State(world): State<Arc<World>>) -> Response {
     json(StatusCode::OK, &world.summary())

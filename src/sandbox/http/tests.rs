@@ -491,7 +491,11 @@ async fn door(connections: usize, idle: Duration) -> (SocketAddr, Arc<World>) {
     let world = Arc::new(World::new(&options(&folder)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_from(Doorman::new(listener, connections, idle), Arc::clone(&world)));
+    tokio::spawn(serve_from(
+        Doorman::new(listener, connections, idle),
+        Arc::clone(&world),
+        Provider::Ljpc,
+    ));
     (address, world)
 }
 

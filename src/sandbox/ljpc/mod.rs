@@ -16,7 +16,7 @@ mod sites;
 mod tlds;
 
 #[cfg(test)]
-mod samples;
+pub(super) mod samples;
 
 use http::StatusCode;
 

@@ -23,7 +23,7 @@ struct DomainWish {
     status: Option<String>,
     /// A time with its offset, null for none, or not there at all.
     #[serde(default, deserialize_with = "given")]
-    expires_at: Option<Option<DateTime<FixedOffset>>>,
+    expires_at: Expiry,
     auto_renew: Option<bool>,
     transfer_lock: Option<bool>,
     nameservers: Option<Vec<String>>,
@@ -32,10 +32,18 @@ struct DomainWish {
     foreign: Option<bool>,
 }
 
-fn given<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Option<DateTime<FixedOffset>>>, D::Error> {
-    Option::deserialize(from).map(Some)
+/// When a domain shall expire.
+#[derive(Debug, Default)]
+enum Expiry {
+    /// As before.
+    #[default]
+    Kept,
+    /// Then, or nobody knows when.
+    At(Option<DateTime<FixedOffset>>),
+}
+
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Expiry, D::Error> {
+    Option::deserialize(from).map(Expiry::At)
 }
 
 /// Why a domain is not put there.
@@ -82,7 +90,9 @@ pub(in crate::sandbox) fn put(
     if let Some(status) = wish.status {
         domain.put_status(status, now);
     }
-    domain.expires_at = wish.expires_at.unwrap_or(domain.expires_at);
+    if let Expiry::At(at) = wish.expires_at {
+        domain.expires_at = at;
+    }
     domain.auto_renew = wish.auto_renew.unwrap_or(domain.auto_renew);
     domain.transfer_lock = wish.transfer_lock.unwrap_or(domain.transfer_lock);
     domain.foreign = wish.foreign.unwrap_or(domain.foreign);

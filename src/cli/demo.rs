@@ -108,6 +108,7 @@ async fn set(args: &DemoArgs) -> anyhow::Result<Stage> {
     db.migrate().await?;
     let sandbox = sandbox::start(SandboxOptions {
         listen: ([127, 0, 0, 1], 0).into(),
+        leanstack_listen: ([127, 0, 0, 1], 0).into(),
         smtp_listen: ([127, 0, 0, 1], 0).into(),
         mail_dir: dir.join("mails"),
         delay: args.delay,

@@ -154,16 +154,22 @@ async fn serve_sandbox(args: SandboxArgs) -> Result<(), Failed> {
     let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
     let options = args.into_options();
     let (key, mails) = (options.api_key.clone(), options.mail_dir.clone());
+    let token = options.leanstack_token.clone();
     let sandbox = sandbox::start(options).await.map_err(anyhow::Error::from)?;
     output::line(&format!(
-        "The sandbox stands in for LJPc and for a mail server. Point Provisor at it:\n\n\
+        "The sandbox stands in for LJPc, for Leanstack and for a mail server. Point Provisor at it:\n\n\
          \x20   export PROVISOR_LJPC__BASE_URL=http://{}\n\
          \x20   export PROVISOR_LJPC__API_KEY={key}\n\
+         \x20   export PROVISOR_LEANSTACK__ENABLED=true\n\
+         \x20   export PROVISOR_LEANSTACK__BASE_URL=http://{}\n\
+         \x20   export PROVISOR_LEANSTACK__ACCESS_TOKEN={token}\n\
          \x20   export PROVISOR_EMAIL__SMTP_URL=smtp://{}\n\
          \x20   export PROVISOR_EMAIL__FROM=shop@example.com\n\n\
-         Mails are kept in {}. What was asked of it: GET /_sandbox/journal, /_sandbox/orders, /_sandbox/summary.\n\
+         Mails are kept in {}. What was asked of it: GET /_sandbox/journal, /_sandbox/summary;\n\
+         what there is: GET /_sandbox/orders, /_sandbox/domains, /_sandbox/contacts, /_sandbox/customers.\n\
          What shall go wrong: POST /_sandbox/faults. Ctrl-C ends it.",
         sandbox.ljpc_addr(),
+        sandbox.leanstack_addr(),
         sandbox.smtp_addr(),
         mails.display(),
     ));

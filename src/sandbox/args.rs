@@ -8,16 +8,23 @@ use super::{Probability, SandboxOptions};
 
 /// Stands in for the upstreams, so that a shop can be tried out without buying anything.
 ///
-/// Point `ljpc.base_url` at the first address, `ljpc.api_key` at `sandbox-key` and `email.smtp_url` at the second.
-/// While it runs, `GET /_sandbox/orders`, `/_sandbox/summary`, `/_sandbox/journal` and `/_sandbox/mails` tell what
-/// happened, and `POST /_sandbox/faults` makes the next requests go wrong on purpose.
+/// Once started it prints the settings that point Provisor at it. While it runs, `GET /_sandbox/orders`, `…/domains`,
+/// `…/contacts`, `…/customers`, `…/mails`, `…/journal` and `…/summary` tell what happened; `POST /_sandbox/faults` makes the
+/// next requests go wrong on purpose; `POST /_sandbox/orders/ID` and `/_sandbox/domains` put one where you want it.
 /// Nothing is kept: it starts empty each time, but for the mails' files.
+///
+/// Some names mean something: `taken.TLD` and `taken-….TLD` can't be registered, `premium….TLD` is a dear one, and a
+/// transfer with the auth code `wrong` is rejected. Names registered here are taken from then on.
 #[derive(Args, Clone, Debug)]
 pub struct SandboxArgs {
     /// Where the simulated LJPc API listens. Everybody who reaches the address may use it, so leave it on loopback
     /// unless the network is yours. Port 0 takes any free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9480")]
     pub listen: SocketAddr,
+
+    /// Where the simulated Leanstack API listens, with the token `sandbox-token`.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9481")]
+    pub leanstack_listen: SocketAddr,
 
     /// Where the mail catcher listens (SMTP without TLS or login). It delivers nothing to anybody.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9425")]
@@ -28,8 +35,8 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "DIR", default_value = "sandbox-mail")]
     pub mail_dir: PathBuf,
 
-    /// How long an order takes to be delivered, such as 500ms, 3s or 2m: pending at first, processing from half of it
-    /// on. 0s delivers at once; long times show how a shop copes with waiting.
+    /// How long an order, or a transfer of a domain, takes, such as 500ms, 3s or 2m. An order is pending at first, and
+    /// processing from half of it on. 0s delivers at once; long times show how a shop copes with waiting.
     #[arg(long, value_name = "D", default_value = "3s", value_parser = parse_duration)]
     pub delay: Duration,
 
@@ -44,6 +51,7 @@ impl SandboxArgs {
     pub fn into_options(self) -> SandboxOptions {
         SandboxOptions {
             listen: self.listen,
+            leanstack_listen: self.leanstack_listen,
             smtp_listen: self.smtp_listen,
             mail_dir: self.mail_dir,
             delay: self.delay,
@@ -116,6 +124,7 @@ mod tests {
         let options = Cli::parse_from(["sandbox"]).args.into_options();
         let default = SandboxOptions::default();
         assert_eq!(options.listen, default.listen);
+        assert_eq!(options.leanstack_listen, default.leanstack_listen);
         assert_eq!(options.smtp_listen, default.smtp_listen);
         assert_eq!(options.mail_dir, default.mail_dir);
         assert_eq!(options.delay, default.delay);
@@ -127,6 +136,7 @@ mod tests {
         let options = Cli::parse_from([
             "sandbox",
             "--listen=127.0.0.1:0",
+            "--leanstack-listen=127.0.0.1:1",
             "--smtp-listen=[::1]:0",
             "--mail-dir=here",
             "--delay=2m",
@@ -135,6 +145,7 @@ mod tests {
         .args
         .into_options();
         assert_eq!(options.listen, "127.0.0.1:0".parse().unwrap());
+        assert_eq!(options.leanstack_listen, "127.0.0.1:1".parse().unwrap());
         assert_eq!(options.smtp_listen, "[::1]:0".parse().unwrap());
         assert_eq!(options.mail_dir, PathBuf::from("here"));
         assert_eq!(options.delay, Duration::from_mins(2));

@@ -80,6 +80,7 @@ pub(super) fn draw(seed: u64, stream: Stream, n: u64) -> u64 {
         Stream::Failures => 0x5eed_0001,
         Stream::Gaps => 0x5eed_0002,
         Stream::Faults => 0x5eed_0003,
+        Stream::AuthCodes => 0x5eed_0004,
     };
     mix(mix(seed ^ salt) ^ n)
 }
@@ -93,6 +94,8 @@ pub(super) enum Stream {
     Gaps,
     /// Does this fault strike?
     Faults,
+    /// What is a domain's auth code?
+    AuthCodes,
 }
 
 fn mix(n: u64) -> u64 {

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{StatusCode, request::Parts};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{faults::FaultKind, ljpc::Key};
+use super::{faults::FaultKind, ljpc::Key, provider::Provider};
 
 const ENTRIES_MAX: usize = 100_000;
 /// Bodies may be a mebibyte each, so the entries alone are no limit.
 const BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Headers that are never written down, beside X-API-Key.
-const SECRET: [&str; 5] =
-    ["authorization", "proxy-authorization", "cookie", "access_token", "access-token"];
+/// Headers that are never written down, also where nobody asks for them.
+const SECRET: [&str; 6] =
+    ["x-api-key", "authorization", "proxy-authorization", "cookie", "access_token", "access-token"];
 /// What is kept of one body.
 const BODY_MAX: usize = 64 * 1024;
 
@@ -25,6 +25,8 @@ pub struct Entry {
     pub seq: u64,
     /// When its head and body had been read.
     pub at: DateTime<Utc>,
+    /// The upstream that it was sent to.
+    pub provider: Provider,
     /// Its method.
     pub method: String,
     /// Its path.
@@ -164,33 +166,30 @@ impl Journal {
     }
 }
 
-/// A journal entry of a request that has just been read.
+/// A journal entry of a request that has just been read. Of the headers that hold a key it keeps only what they are worth.
 pub(super) fn received(
     at: DateTime<Utc>,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    key: Key,
+    provider: Provider,
+    head: &Parts,
+    keys: &[(&str, Key)],
     body: &[u8],
 ) -> Entry {
     Entry {
         seq: 0,
         at,
-        method: method.as_str().to_owned(),
-        path: uri.path().to_owned(),
-        query: uri.query().unwrap_or_default().to_owned(),
-        headers: headers
+        provider,
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head
+            .headers
             .iter()
             .map(|(name, value)| {
-                let shown = if name == "x-api-key" {
-                    match key {
-                        Key::Right => "(the right key)".to_owned(),
-                        Key::Missing | Key::Unknown => "(an unknown key)".to_owned(),
-                    }
-                } else if SECRET.contains(&name.as_str()) {
-                    "(hidden)".to_owned()
-                } else {
-                    String::from_utf8_lossy(value.as_bytes()).into_owned()
+                let shown = match keys.iter().find(|(key, _)| name == key) {
+                    Some((_, Key::Right)) => "(the right key)".to_owned(),
+                    Some((_, Key::Missing | Key::Unknown)) => "(an unknown key)".to_owned(),
+                    None if SECRET.contains(&name.as_str()) => "(hidden)".to_owned(),
+                    None => String::from_utf8_lossy(value.as_bytes()).into_owned(),
                 };
                 (name.as_str().to_owned(), shown)
             })
@@ -208,20 +207,17 @@ pub(super) fn answered(status: StatusCode, body: &[u8]) -> Answered {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, Request};
 
     use super::*;
     use crate::clock;
 
+    fn head() -> Parts {
+        Request::get("/x?y=1").body(()).unwrap().into_parts().0
+    }
+
     fn entry(body: &str) -> Entry {
-        received(
-            clock::now(),
-            &Method::GET,
-            &Uri::from_static("/x?y=1"),
-            &HeaderMap::new(),
-            Key::Missing,
-            body.as_bytes(),
-        )
+        received(clock::now(), Provider::Ljpc, &head(), &[], body.as_bytes())
     }
 
     #[test]
@@ -268,7 +264,7 @@ mod tests {
 
     #[test]
     fn no_key_is_written_down() {
-        let mut headers = HeaderMap::new();
+        let mut head = head();
         for name in [
             "x-api-key",
             "authorization",
@@ -277,13 +273,21 @@ mod tests {
             "access_token",
             "access-token",
         ] {
-            headers.insert(name, HeaderValue::from_static("s3cret"));
+            head.headers.insert(name, HeaderValue::from_static("s3cret"));
         }
-        headers.insert("accept", HeaderValue::from_static("application/json"));
-        let uri = Uri::from_static("/");
-        let entry = received(clock::now(), &Method::GET, &uri, &headers, Key::Right, b"");
-        let shown = serde_json::to_string(&entry).unwrap();
-        assert!(!shown.contains("s3cret"), "{shown}");
-        assert!(shown.contains("(the right key)") && shown.contains("application/json"), "{shown}");
+        head.headers.insert("accept", HeaderValue::from_static("application/json"));
+        for (provider, keys) in [
+            (Provider::Ljpc, vec![("x-api-key", Key::Right)]),
+            (
+                Provider::Leanstack,
+                vec![("access_token", Key::Right), ("access-token", Key::Unknown)],
+            ),
+        ] {
+            let entry = received(clock::now(), provider, &head, &keys, b"");
+            let shown = serde_json::to_string(&entry).unwrap();
+            assert!(!shown.contains("s3cret"), "{shown}");
+            assert!(shown.contains("(the right key)"), "{shown}");
+            assert!(shown.contains("application/json"), "{shown}");
+        }
     }
 }

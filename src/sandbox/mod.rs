@@ -9,9 +9,11 @@ mod dice;
 mod faults;
 mod http;
 mod journal;
+mod leanstack;
 mod ljpc;
 mod mail;
 pub mod postgres;
+mod provider;
 mod state;
 
 #[cfg(test)]
@@ -31,8 +33,13 @@ pub use self::{
     dice::{NotAProbability, Probability},
     faults::{FaultError, FaultKind, Listed},
     journal::{Answered, Entry, Text},
-    ljpc::{BookError, Delivery, Drive, DrivenSite, OrderSeen, Stage},
+    leanstack::CustomerSeen,
+    ljpc::{
+        BookError, ContactSeen, Delivery, DnsRecord, DomainError, DomainSeen, Drive, DrivenSite,
+        OrderSeen, Stage,
+    },
     mail::Mail,
+    provider::Provider,
     state::{Handle, Summary},
 };
 use self::{mail::Limits, mail::Store, state::World};
@@ -45,6 +52,8 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub struct SandboxOptions {
     /// Where the simulated LJPc API and the controls listen. Whoever reaches it may use it; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where the simulated Leanstack API listens.
+    pub leanstack_listen: SocketAddr,
     /// Where the mail catcher listens.
     pub smtp_listen: SocketAddr,
     /// Where caught mails are written; made if it is missing.
@@ -55,6 +64,8 @@ pub struct SandboxOptions {
     pub failure_rate: Probability,
     /// The one X-API-Key that is known.
     pub api_key: String,
+    /// The one token that Leanstack knows.
+    pub leanstack_token: String,
     /// What chance is drawn from: with the same seed the same orders fail, and ids have the same gaps.
     pub seed: u64,
 }
@@ -63,11 +74,13 @@ impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9480).into(),
+            leanstack_listen: (Ipv4Addr::LOCALHOST, 9481).into(),
             smtp_listen: (Ipv4Addr::LOCALHOST, 9425).into(),
             mail_dir: PathBuf::from("sandbox-mail"),
             delay: Duration::from_secs(3),
             failure_rate: Probability::NEVER,
             api_key: "sandbox-key".to_owned(),
+            leanstack_token: "sandbox-token".to_owned(),
             seed: 1,
         }
     }
@@ -99,6 +112,7 @@ pub enum SandboxError {
 /// A running sandbox. Dropping it stops it as well, but does not wait.
 pub struct Sandbox {
     ljpc: SocketAddr,
+    leanstack: SocketAddr,
     smtp: SocketAddr,
     world: Arc<World>,
     servers: Vec<JoinHandle<()>>,
@@ -110,18 +124,24 @@ pub async fn start(options: SandboxOptions) -> Result<Sandbox, SandboxError> {
         .await
         .map_err(|source| SandboxError::MailDir { dir: options.mail_dir.clone(), source })?;
     let (http, ljpc) = listen("the simulated API", options.listen).await?;
+    let (http_leanstack, leanstack) = listen("Leanstack", options.leanstack_listen).await?;
     let (smtp_listener, smtp) = listen("mail", options.smtp_listen).await?;
     let world = Arc::new(World::new(&options));
-    let http = tokio::spawn({
-        let world = Arc::clone(&world);
-        async move {
-            if let Err(error) = http::serve(http, world).await {
-                tracing::error!(%error, "the sandbox's HTTP server has ended");
-            }
+    let servers = vec![
+        serve(http, &world, Provider::Ljpc),
+        serve(http_leanstack, &world, Provider::Leanstack),
+        tokio::spawn(mail::serve(smtp_listener, Arc::clone(&world), store, Limits::USUAL)),
+    ];
+    Ok(Sandbox { ljpc, leanstack, smtp, world, servers })
+}
+
+fn serve(listener: TcpListener, world: &Arc<World>, provider: Provider) -> JoinHandle<()> {
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        if let Err(error) = http::serve(listener, world, provider).await {
+            tracing::error!(%error, ?provider, "the sandbox's HTTP server has ended");
         }
-    });
-    let mail = tokio::spawn(mail::serve(smtp_listener, Arc::clone(&world), store, Limits::USUAL));
-    Ok(Sandbox { ljpc, smtp, world, servers: vec![http, mail] })
+    })
 }
 
 async fn listen(
@@ -141,6 +161,12 @@ impl Sandbox {
         self.ljpc
     }
 
+    /// Where the simulated Leanstack API answers.
+    #[must_use]
+    pub fn leanstack_addr(&self) -> SocketAddr {
+        self.leanstack
+    }
+
     /// Where the mail catcher answers.
     #[must_use]
     pub fn smtp_addr(&self) -> SocketAddr {
@@ -153,7 +179,7 @@ impl Sandbox {
         Handle(Arc::clone(&self.world))
     }
 
-    /// Ends both servers and waits for them; whoever is kept waiting on purpose is cut off.
+    /// Ends all servers and waits for them; whoever is kept waiting on purpose is cut off.
     pub async fn stop(mut self) {
         self.world.stopping.cancel();
         for server in std::mem::take(&mut self.servers) {

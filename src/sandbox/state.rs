@@ -13,23 +13,36 @@ use super::{
     SandboxOptions,
     faults::{FaultError, Faults, Listed},
     journal::{Entry, Journal},
-    ljpc::{Book, BookError, Drive, OrderSeen, Terms},
+    leanstack::{CustomerSeen, Customers},
+    ljpc::{
+        self, Book, BookError, ContactSeen, DnsRecord, DomainError, DomainSeen, Drive, OrderSeen,
+        Terms,
+    },
     mail::{Mail, MailIndex},
 };
-use crate::order::UpstreamOrderId;
+use crate::{
+    clock,
+    order::{UpstreamOrderId, name::DomainName},
+};
 
-/// More orders than this are refused: a forgotten load generator must not eat the machine.
+/// More orders than this are refused, and more of the others: a forgotten load generator must not eat the machine.
 const ORDERS_MAX: usize = 1_000_000;
+const DOMAINS_MAX: usize = 1_000_000;
+const CONTACTS_MAX: usize = 1_000_000;
+const RECORDS_MAX: usize = 1_000_000;
+const CUSTOMERS_MAX: usize = 1_000_000;
 
 /// The sandbox's whole state. Its locks are held for one look-up or one change, never across an await.
 pub(super) struct World {
     pub(super) api_key: String,
+    pub(super) leanstack_token: String,
     pub(super) faults: Faults,
     pub(super) mails: MailIndex,
     /// Cancelled when the sandbox stops: whoever waits on purpose stops waiting.
     pub(super) stopping: CancellationToken,
     pub(super) late_site_default: std::time::Duration,
     book: Mutex<Book>,
+    customers: Mutex<Customers>,
     journal: Mutex<Journal>,
 }
 
@@ -37,6 +50,7 @@ impl World {
     pub(super) fn new(options: &SandboxOptions) -> Self {
         Self {
             api_key: options.api_key.clone(),
+            leanstack_token: options.leanstack_token.clone(),
             faults: Faults::new(options.seed),
             mails: MailIndex::default(),
             stopping: CancellationToken::new(),
@@ -46,7 +60,11 @@ impl World {
                 failure_rate: options.failure_rate,
                 seed: options.seed,
                 orders_max: ORDERS_MAX,
+                domains_max: DOMAINS_MAX,
+                contacts_max: CONTACTS_MAX,
+                records_max: RECORDS_MAX,
             })),
+            customers: Mutex::new(Customers::new(CUSTOMERS_MAX)),
             journal: Mutex::new(Journal::default()),
         }
     }
@@ -55,8 +73,19 @@ impl World {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn customers(&self) -> MutexGuard<'_, Customers> {
+        self.customers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put_domain(&self, wish: &[u8]) -> Result<DomainSeen, DomainError> {
+        let now = Instant::now();
+        let mut book = self.book();
+        book.advance(now);
+        ljpc::put_domain(&mut book, wish, now, clock::now())
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -67,12 +96,17 @@ impl World {
             orders: book.len(),
             untagged: book.len().saturating_sub(tagged),
             most_per_tag: tags.values().copied().max().unwrap_or(0),
+            registrations: book.domains.registrations,
+            transfers: book.domains.transfers,
+            contacts: book.contacts.created,
+            bought_twice: book.domains.bought_twice(),
             tags,
         }
     }
 }
 
-/// How many orders bear each tag. Bought exactly once means that `most_per_tag` is 1.
+/// How many orders bear each tag, and what else was bought. Exactly once means that `most_per_tag` is 1, and
+/// `bought_twice` empty.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// All orders.
@@ -83,6 +117,15 @@ pub struct Summary {
     pub most_per_tag: u32,
     /// Orders per external reference.
     pub tags: BTreeMap<String, u32>,
+    /// Names registered.
+    pub registrations: usize,
+    /// Transfers begun.
+    pub transfers: usize,
+    /// WHOIS contacts created.
+    pub contacts: usize,
+    /// The names that were bought more than once, by whatever endpoint, and how often. A transfer that is asked for anew
+    /// after its rejection is no second purchase.
+    pub bought_twice: BTreeMap<String, u32>,
 }
 
 /// A view into a running sandbox, for tests in the same process.
@@ -100,6 +143,39 @@ impl Handle {
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.0.summary()
+    }
+
+    /// All domains, in the order in which they came, foreign ones included.
+    #[must_use]
+    pub fn domains(&self) -> Vec<DomainSeen> {
+        let now = Instant::now();
+        let mut book = self.0.book();
+        book.advance(now);
+        book.domains.all().map(|domain| domain.seen(now)).collect()
+    }
+
+    /// All WHOIS contacts, in the order in which they came.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<ContactSeen> {
+        self.0.book().contacts.all().cloned().collect()
+    }
+
+    /// The records of a domain's zone, if one was ever written through the API.
+    #[must_use]
+    pub fn zone(&self, domain: &str) -> Option<Vec<DnsRecord>> {
+        let name = DomainName::parse(domain).ok()?;
+        self.0.book().zones.get(&name).map(<[DnsRecord]>::to_vec)
+    }
+
+    /// All of Leanstack's customers, in the order in which they came.
+    #[must_use]
+    pub fn customers(&self) -> Vec<CustomerSeen> {
+        self.0.customers().all().to_vec()
+    }
+
+    /// Puts a domain where a test wants it, given as POST /_sandbox/domains takes it.
+    pub fn put_domain(&self, wish: &serde_json::Value) -> Result<DomainSeen, DomainError> {
+        self.0.put_domain(wish.to_string().as_bytes())
     }
 
     /// Puts an order where a test wants it.

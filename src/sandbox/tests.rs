@@ -35,6 +35,7 @@ impl Drop for Folder {
 pub(in crate::sandbox) fn options(folder: &Folder) -> SandboxOptions {
     SandboxOptions {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        leanstack_listen: (Ipv4Addr::LOCALHOST, 0).into(),
         smtp_listen: (Ipv4Addr::LOCALHOST, 0).into(),
         mail_dir: folder.path().join("mail"),
         delay: Duration::ZERO,
@@ -81,11 +82,22 @@ pub(in crate::sandbox) async fn send(
     key: Option<&str>,
     body: &[u8],
 ) -> Seen {
-    let mut stream = TcpStream::connect(address).await.unwrap();
     let key = key.map(|key| format!("X-API-Key: {key}\r\n")).unwrap_or_default();
+    send_with(address, method, path, &key, body).await
+}
+
+/// The same with these header lines.
+pub(in crate::sandbox) async fn send_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Seen {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: sandbox\r\n{key}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: sandbox\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     // A server that cuts the connection may do so before it has read everything.
@@ -95,7 +107,53 @@ pub(in crate::sandbox) async fn send(
     Seen { bytes }
 }
 
+/// A sandbox with the folder of its mails.
+pub(in crate::sandbox) struct Running {
+    pub(in crate::sandbox) sandbox: Sandbox,
+    _folder: Folder,
+}
+
+impl std::ops::Deref for Running {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
+/// A sandbox that delivers at once.
+pub(in crate::sandbox) async fn sandbox() -> Running {
+    sandbox_with(|_| {}).await
+}
+
+/// The same with other options.
+pub(in crate::sandbox) async fn sandbox_with(change: impl FnOnce(&mut SandboxOptions)) -> Running {
+    let folder = Folder::new();
+    let mut options = options(&folder);
+    change(&mut options);
+    Running { sandbox: start(options).await.unwrap(), _folder: folder }
+}
+
 impl Sandbox {
+    /// Any request with the right key.
+    pub(in crate::sandbox) async fn call(&self, method: &str, path: &str, body: &Value) -> Seen {
+        send(self.ljpc, method, path, Some("sandbox-key"), body.to_string().as_bytes()).await
+    }
+
+    /// A WHOIS contact; its handle.
+    pub(in crate::sandbox) async fn contact(&self) -> String {
+        let body =
+            serde_json::json!({"name": "Bob Brown", "address": "Teststreet 1", "country": "NL"});
+        let made = self.post("/api/hosting/v1/contacts", &body).await;
+        made.json()["data"]["handle"].as_str().unwrap().to_owned()
+    }
+
+    /// Registers a name on this handle.
+    pub(in crate::sandbox) async fn register(&self, domain: &str, handle: &str) -> Seen {
+        let body = serde_json::json!({"domain": domain, "contact_handle": handle});
+        self.post("/api/hosting/v1/domain-names", &body).await
+    }
+
     pub(in crate::sandbox) async fn get(&self, path: &str) -> Seen {
         send(self.ljpc, "GET", path, Some("sandbox-key"), b"").await
     }
@@ -149,9 +207,9 @@ async fn a_folder_that_cannot_be_made_is_told() {
 async fn after_a_stop_nobody_listens() {
     let folder = Folder::new();
     let sandbox = start(options(&folder)).await.unwrap();
-    let (http, smtp) = (sandbox.ljpc_addr(), sandbox.smtp_addr());
+    let addresses = [sandbox.ljpc_addr(), sandbox.leanstack_addr(), sandbox.smtp_addr()];
     sandbox.stop().await;
-    for address in [http, smtp] {
+    for address in addresses {
         assert!(tokio::net::TcpStream::connect(address).await.is_err(), "{address}");
     }
 }

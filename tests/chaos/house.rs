@@ -51,6 +51,7 @@ impl House {
         std::fs::create_dir_all(folder.join("logs")).expect("a folder for logs and mails");
         let sandbox = sandbox::start(SandboxOptions {
             listen: ([127, 0, 0, 1], 0).into(),
+            leanstack_listen: ([127, 0, 0, 1], 0).into(),
             smtp_listen: ([127, 0, 0, 1], 0).into(),
             mail_dir: folder.join("mails"),
             delay: Duration::from_millis(300),

@@ -46,6 +46,7 @@ impl House {
         let mails = std::env::temp_dir().join(format!("provisor-it-{}", uuid::Uuid::new_v4()));
         let mut chosen = SandboxOptions {
             listen: ([127, 0, 0, 1], 0).into(),
+            leanstack_listen: ([127, 0, 0, 1], 0).into(),
             smtp_listen: ([127, 0, 0, 1], 0).into(),
             mail_dir: mails.clone(),
             delay: Duration::ZERO,

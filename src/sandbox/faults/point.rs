@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::sandbox::ljpc::endpoint::Endpoint;
+use crate::sandbox::{leanstack, ljpc::endpoint::Endpoint};
 
 /// A step of an SMTP session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,14 +30,23 @@ impl Phase {
 pub(in crate::sandbox) enum Point {
     /// Every HTTP endpoint.
     AnyHttp,
+    /// Every endpoint of LJPc.
+    AnyLjpc,
+    /// One of LJPc.
     Http(Endpoint),
+    /// Every endpoint of Leanstack.
+    AnyLeanstack,
+    /// One of Leanstack.
+    Leanstack(leanstack::Endpoint),
     Smtp(Phase),
 }
 
 impl Point {
     fn all() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::AnyHttp)
+        [Self::AnyHttp, Self::AnyLjpc, Self::AnyLeanstack]
+            .into_iter()
             .chain(Endpoint::ALL.into_iter().map(Self::Http))
+            .chain(leanstack::Endpoint::ALL.into_iter().map(Self::Leanstack))
             .chain(Phase::ALL.into_iter().map(Self::Smtp))
     }
 }
@@ -46,7 +55,10 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AnyHttp => f.write_str("*"),
+            Self::AnyLjpc => f.write_str("LJPc *"),
+            Self::AnyLeanstack => f.write_str("Leanstack *"),
             Self::Http(endpoint) => endpoint.fmt(f),
+            Self::Leanstack(endpoint) => endpoint.fmt(f),
             Self::Smtp(phase) => f.write_str(match phase {
                 Phase::Connect => "SMTP connect",
                 Phase::Ehlo => "SMTP EHLO",

@@ -38,7 +38,7 @@ pub enum FaultKind {
     NoSiteId,
     /// The order placed is completed, and its `site_id` follows `delay_ms` later (the sandbox's delay unless given).
     LateSiteId,
-    /// The order placed will fail.
+    /// The order placed, or the transfer begun, will fail.
     Fail,
     /// 403 with the message that the document shows for what belongs to somebody else.
     #[serde(rename = "foreign_403")]
@@ -50,9 +50,16 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Whether it decides about an order's future, so that it can only strike where orders are placed.
+    /// Whether it decides about the future of an order or a transfer.
     fn is_fate(self) -> bool {
         matches!(self, Self::NoSiteId | Self::LateSiteId | Self::Fail)
+    }
+
+    /// Whether it has a meaning at this endpoint: a fate has one only where something with a future is begun.
+    fn suits(self, endpoint: Endpoint) -> bool {
+        !self.is_fate()
+            || endpoint == Endpoint::PostOrders
+            || (self == Self::Fail && endpoint == Endpoint::PostTransfer)
     }
 
     /// Whether the answer is made up, so that the request need not be carried out.
@@ -155,10 +162,17 @@ impl FaultSpec {
     pub(super) fn covers(&self, at: Point) -> bool {
         match at {
             Point::Http(endpoint) => {
-                (self.endpoint == Point::AnyHttp || self.endpoint == at)
-                    && (!self.fault.is_fate() || endpoint == Endpoint::PostOrders)
+                (matches!(self.endpoint, Point::AnyHttp | Point::AnyLjpc) || self.endpoint == at)
+                    && self.fault.suits(endpoint)
             }
-            Point::AnyHttp | Point::Smtp(_) => self.endpoint == at,
+            Point::Leanstack(_) => {
+                (matches!(self.endpoint, Point::AnyHttp | Point::AnyLeanstack)
+                    || self.endpoint == at)
+                    && !self.fault.is_fate()
+            }
+            Point::AnyHttp | Point::AnyLjpc | Point::AnyLeanstack | Point::Smtp(_) => {
+                self.endpoint == at
+            }
         }
     }
 
@@ -176,17 +190,25 @@ impl FaultSpec {
             return Some("message: must not contain control characters".into());
         }
         match self.endpoint {
-            Point::AnyHttp | Point::Http(_) => self.senseless_http(),
+            Point::AnyHttp
+            | Point::AnyLjpc
+            | Point::Http(_)
+            | Point::AnyLeanstack
+            | Point::Leanstack(_) => self.senseless_http(),
             Point::Smtp(phase) => self.senseless_smtp(phase),
         }
     }
 
     fn senseless_http(&self) -> Option<String> {
-        let ours = matches!(self.endpoint, Point::AnyHttp | Point::Http(Endpoint::PostOrders));
-        if self.fault.is_fate() && !ours {
+        let unsuited = match self.endpoint {
+            Point::Http(at) => !self.fault.suits(at),
+            Point::Leanstack(_) | Point::AnyLeanstack => self.fault.is_fate(),
+            Point::AnyHttp | Point::AnyLjpc | Point::Smtp(_) => false,
+        };
+        if unsuited {
             return Some(
                 "fault: no_site_id, late_site_id and fail decide what becomes of an order when it is placed: their \
-                 endpoint is `POST /api/v1/orders` or `*`"
+                 endpoint is `POST /api/v1/orders` or `*`; fail also decides about a transfer"
                     .into(),
             );
         }
@@ -201,9 +223,18 @@ impl FaultSpec {
         if self.status.is_some_and(|code| !(200..=599).contains(&code)) {
             return Some("status: from 200 to 599".into());
         }
-        if self.matching.as_ref().is_some_and(|wanted| wanted.recipient.is_some()) {
+        let has_email = match self.endpoint {
+            Point::Http(at) => {
+                matches!(at, Endpoint::PostContacts | Endpoint::GetContact | Endpoint::PatchContact)
+            }
+            Point::Leanstack(at) => at.adds_customer(),
+            Point::AnyHttp | Point::AnyLjpc | Point::AnyLeanstack | Point::Smtp(_) => false,
+        };
+        if !has_email && self.matching.as_ref().is_some_and(|wanted| wanted.recipient.is_some()) {
             return Some(
-                "match: recipient is for the endpoints `SMTP …`; here domain and reference".into(),
+                "match: recipient is for the endpoints `SMTP …` and those of one contact or customer; here \
+                 domain and reference"
+                    .into(),
             );
         }
         None

@@ -17,7 +17,7 @@ use crate::{
     sandbox::{
         faults::FaultError,
         journal::Entry,
-        ljpc::{BookError, Drive, DrivenSite, Stage},
+        ljpc::{BookError, ContactSeen, DomainError, DomainSeen, Drive, DrivenSite, Stage},
         state::World,
     },
 };
@@ -50,11 +50,17 @@ pub(super) async fn clear_faults(State(world): State<Arc<World>>) -> Response {
 /// What part of a long list is wanted.
 #[derive(Deserialize)]
 pub(super) struct Part {
-    /// Only what follows this `seq` or id.
+    /// Only what follows this `seq` or id; of what has neither, only what follows so many.
     #[serde(default)]
     after: u64,
     #[serde(default = "no_limit")]
     limit: usize,
+}
+
+impl Part {
+    fn skip(&self) -> usize {
+        usize::try_from(self.after).unwrap_or(usize::MAX)
+    }
 }
 
 fn no_limit() -> usize {
@@ -90,6 +96,62 @@ pub(super) async fn list_orders(
         (book.seen(after, part.limit, Instant::now()), book.len())
     };
     json(StatusCode::OK, &json!({ "total": total, "orders": orders }))
+}
+
+/// GET /_sandbox/domains?after=N&limit=N
+pub(super) async fn list_domains(
+    State(world): State<Arc<World>>,
+    Query(part): Query<Part>,
+) -> Response {
+    let now = Instant::now();
+    let (domains, total) = {
+        let mut book = world.book();
+        book.advance(now);
+        let wanted = book.domains.all().skip(part.skip()).take(part.limit);
+        let seen: Vec<DomainSeen> = wanted.map(|domain| domain.seen(now)).collect();
+        (seen, book.domains.all().count())
+    };
+    json(StatusCode::OK, &json!({ "total": total, "domains": domains }))
+}
+
+/// POST /_sandbox/domains
+pub(super) async fn put_domain(State(world): State<Arc<World>>, request: Request) -> Response {
+    let body = match read_body(request.into_body()).await {
+        Ok(body) => body,
+        Err(unread) => return unreadable(&unread),
+    };
+    match world.put_domain(&body) {
+        Ok(domain) => json(StatusCode::OK, &domain),
+        Err(error @ DomainError::Full) => refused(StatusCode::CONFLICT, &error.to_string()),
+        Err(error) => refused(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+    }
+}
+
+/// GET /_sandbox/contacts?after=N&limit=N
+pub(super) async fn list_contacts(
+    State(world): State<Arc<World>>,
+    Query(part): Query<Part>,
+) -> Response {
+    let (contacts, total) = {
+        let book = world.book();
+        let wanted = book.contacts.all().skip(part.skip()).take(part.limit);
+        let seen: Vec<ContactSeen> = wanted.cloned().collect();
+        (seen, book.contacts.all().count())
+    };
+    json(StatusCode::OK, &json!({ "total": total, "contacts": contacts }))
+}
+
+/// GET /_sandbox/customers?after=N&limit=N
+pub(super) async fn list_customers(
+    State(world): State<Arc<World>>,
+    Query(part): Query<Part>,
+) -> Response {
+    let (customers, total) = {
+        let customers = world.customers();
+        let wanted = customers.all().iter().skip(part.skip()).take(part.limit);
+        (wanted.cloned().collect::<Vec<_>>(), customers.all().len())
+    };
+    json(StatusCode::OK, &json!({ "total": total, "customers": customers }))
 }
 
 /// GET /_sandbox/summary

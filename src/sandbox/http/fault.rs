@@ -6,8 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 use crate::sandbox::{
     faults::{FaultKind, FaultSpec},
-    ljpc::{self, Call, Fate, answer::Answer, endpoint::Endpoint},
-    state::World,
+    ljpc::{Fate, answer::Answer, endpoint::Endpoint},
 };
 
 /// Above every limit that a careful client sets (a mebibyte is common).
@@ -26,14 +25,22 @@ pub(super) enum Reply {
     Cut,
 }
 
+/// What is struck: a request, and how its upstream speaks.
+pub(super) struct Target<'a> {
+    /// Carries the request out as usual.
+    pub(super) process: &'a dyn Fn(Fate) -> Answer,
+    /// The message for what belongs to somebody else.
+    pub(super) foreign: &'static str,
+    /// The message for an unknown key.
+    pub(super) unauthorized: &'static str,
+    /// Whether refusals are enveloped.
+    pub(super) enveloped: bool,
+    pub(super) late_site_default: Duration,
+}
+
 /// Carries the request out, or not, as the fault has it, and says what its sender gets to see.
-pub(super) fn strike(
-    world: &World,
-    endpoint: Endpoint,
-    call: &Call<'_>,
-    spec: &FaultSpec,
-) -> Reply {
-    let process = |fate| ljpc::serve(world, endpoint, call, fate);
+pub(super) fn strike(target: &Target<'_>, spec: &FaultSpec) -> Reply {
+    let process = target.process;
     match spec.fault {
         FaultKind::Drop => Reply::Cut,
         FaultKind::ProcessThenDrop => {
@@ -49,7 +56,7 @@ pub(super) fn strike(
             if spec.process == Some(true) {
                 process(Fate::Usual);
             }
-            Reply::Whole(made_up(endpoint, spec))
+            Reply::Whole(made_up(target, spec))
         }
         FaultKind::Garbage => {
             let mut answer = process(Fate::Usual);
@@ -70,14 +77,14 @@ pub(super) fn strike(
         FaultKind::Fail => Reply::Whole(process(Fate::Fails)),
         FaultKind::NoSiteId => Reply::Whole(process(Fate::WithoutSiteId)),
         FaultKind::LateSiteId => {
-            let after = spec.delay_ms.map_or(world.late_site_default, Duration::from_millis);
+            let after = spec.delay_ms.map_or(target.late_site_default, Duration::from_millis);
             Reply::Whole(process(Fate::LateSiteId(after)))
         }
     }
 }
 
-fn made_up(endpoint: Endpoint, spec: &FaultSpec) -> Answer {
-    let (usual_status, usual_message) = usual(endpoint, spec.fault);
+fn made_up(target: &Target<'_>, spec: &FaultSpec) -> Answer {
+    let (usual_status, usual_message) = usual(target, spec.fault);
     let status = spec.status_or(usual_status);
     let reason = status.canonical_reason().unwrap_or("Made up by the sandbox");
     let message = spec.message.as_deref().or(usual_message).unwrap_or(reason);
@@ -91,7 +98,7 @@ fn made_up(endpoint: Endpoint, spec: &FaultSpec) -> Answer {
         )
     } else if status == StatusCode::NO_CONTENT {
         Answer::empty(status)
-    } else if spec.enveloped == Some(false) {
+    } else if !spec.enveloped.unwrap_or(target.enveloped) {
         Answer::raw(status, &serde_json::json!({ "message": message }))
     } else {
         Answer::refusal(status, message)
@@ -104,13 +111,13 @@ fn made_up(endpoint: Endpoint, spec: &FaultSpec) -> Answer {
 }
 
 /// The status and message of a made-up answer for which the fault names none.
-fn usual(endpoint: Endpoint, fault: FaultKind) -> (StatusCode, Option<&'static str>) {
+fn usual(target: &Target<'_>, fault: FaultKind) -> (StatusCode, Option<&'static str>) {
     match fault {
         FaultKind::RateLimit => (StatusCode::TOO_MANY_REQUESTS, Some("Too Many Attempts.")),
         FaultKind::Redirect => (StatusCode::FOUND, None),
         FaultKind::Html => (StatusCode::BAD_GATEWAY, None),
-        FaultKind::Foreign403 => (StatusCode::FORBIDDEN, Some(foreign(endpoint))),
-        FaultKind::Unauthorized => (StatusCode::UNAUTHORIZED, Some("API key is invalid")),
+        FaultKind::Foreign403 => (StatusCode::FORBIDDEN, Some(target.foreign)),
+        FaultKind::Unauthorized => (StatusCode::UNAUTHORIZED, Some(target.unauthorized)),
         FaultKind::Status
         | FaultKind::ProcessThenDrop
         | FaultKind::Drop
@@ -124,14 +131,29 @@ fn usual(endpoint: Endpoint, fault: FaultKind) -> (StatusCode, Option<&'static s
     }
 }
 
-/// The message that the document shows for what belongs to somebody else.
-fn foreign(endpoint: Endpoint) -> &'static str {
+/// The message that LJPc's document shows for what belongs to somebody else.
+pub(super) fn foreign(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::PostOrders => "You can only create orders for yourself",
         Endpoint::GetSiteLogin => "You don't have permission to login to this site",
         Endpoint::GetOrder => "This order does not belong to you",
-        Endpoint::GetProducts | Endpoint::GetSites | Endpoint::GetSite | Endpoint::GetTlds => {
-            "You don't have permission to do this"
+        Endpoint::PostDomains | Endpoint::PostTransfer | Endpoint::PatchDomain => {
+            "Contact handle does not belong to you"
         }
+        Endpoint::GetProducts
+        | Endpoint::GetSites
+        | Endpoint::GetSite
+        | Endpoint::GetTlds
+        | Endpoint::GetCheck
+        | Endpoint::GetPrice
+        | Endpoint::GetDomains
+        | Endpoint::GetDomain
+        | Endpoint::GetAuthCode
+        | Endpoint::GetContacts
+        | Endpoint::PostContacts
+        | Endpoint::GetContact
+        | Endpoint::PatchContact
+        | Endpoint::GetZone
+        | Endpoint::PutZone => "You don't have permission to do this",
     }
 }

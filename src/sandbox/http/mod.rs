@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 
 use self::connection::{Doorman, Line};
-use super::state::World;
+use super::{provider::Provider, state::World};
 
 /// The most that a request's body may have.
 const BODY_MAX: usize = 1024 * 1024;
@@ -28,20 +28,29 @@ const CONNECTIONS_MAX: usize = 1_024;
 /// Longer than any answer can be held back by a fault.
 const IDLE_MAX: Duration = Duration::from_mins(15);
 
-/// Serves until the world is stopping.
-pub(super) async fn serve(listener: TcpListener, world: Arc<World>) -> io::Result<()> {
+/// Serves one of the upstreams until the world is stopping.
+pub(super) async fn serve(
+    listener: TcpListener,
+    world: Arc<World>,
+    provider: Provider,
+) -> io::Result<()> {
     let doorman = Doorman::new(listener, CONNECTIONS_MAX, IDLE_MAX);
-    serve_from(doorman, world).await
+    serve_from(doorman, world, provider).await
 }
 
-async fn serve_from(doorman: Doorman, world: Arc<World>) -> io::Result<()> {
+async fn serve_from(doorman: Doorman, world: Arc<World>, provider: Provider) -> io::Result<()> {
     let stopping = world.stopping.clone();
-    axum::serve(doorman, routes(world).into_make_service_with_connect_info::<Line>())
+    let routes = match provider {
+        Provider::Ljpc => routes(world),
+        Provider::Leanstack => Router::new().fallback(front::answer_leanstack).with_state(world),
+    };
+    axum::serve(doorman, routes.into_make_service_with_connect_info::<Line>())
         .with_graceful_shutdown(stopping.cancelled_owned())
         .await
 }
 
-/// The simulated endpoints have a table of their own (`ljpc/endpoint.rs`), since faults are named by it too.
+/// Of LJPc, and the controls of all. The simulated endpoints have tables of their own (`ljpc/endpoint.rs`,
+/// `leanstack/endpoint.rs`), since faults are named by them too.
 fn routes(world: Arc<World>) -> Router {
     let faults = get(control::list_faults).post(control::add_fault).delete(control::clear_faults);
     Router::new()
@@ -49,9 +58,12 @@ fn routes(world: Arc<World>) -> Router {
         .route("/_sandbox/journal", get(control::show_journal))
         .route("/_sandbox/orders", get(control::list_orders))
         .route("/_sandbox/orders/{id}", post(control::drive_order))
+        .route("/_sandbox/domains", get(control::list_domains).post(control::put_domain))
+        .route("/_sandbox/contacts", get(control::list_contacts))
+        .route("/_sandbox/customers", get(control::list_customers))
         .route("/_sandbox/summary", get(control::show_summary))
         .route("/_sandbox/mails", get(control::list_mails))
-        .fallback(front::answer)
+        .fallback(front::answer_ljpc)
         .with_state(world)
 }
 

@@ -10,33 +10,9 @@ use tokio::{
 
 use super::*;
 use crate::sandbox::{
-    FaultKind, Sandbox, SandboxOptions, Stage, start,
-    tests::{Folder, Seen, options, order_document, send},
+    FaultKind, Stage,
+    tests::{Folder, Seen, options, order_document, sandbox, sandbox_with, send},
 };
-
-struct Running {
-    sandbox: Sandbox,
-    _folder: Folder,
-}
-
-impl std::ops::Deref for Running {
-    type Target = Sandbox;
-
-    fn deref(&self) -> &Sandbox {
-        &self.sandbox
-    }
-}
-
-async fn sandbox() -> Running {
-    sandbox_with(|_| {}).await
-}
-
-async fn sandbox_with(change: impl FnOnce(&mut SandboxOptions)) -> Running {
-    let folder = Folder::new();
-    let mut options = options(&folder);
-    change(&mut options);
-    Running { sandbox: start(options).await.unwrap(), _folder: folder }
-}
 
 fn at_orders(fault: &str) -> Value {
     json!({ "endpoint": "POST /api/v1/orders", "fault": fault })
@@ -372,7 +348,8 @@ async fn the_summary_shows_what_was_bought_twice() {
     assert_eq!(
         sandbox.get("/_sandbox/summary").await.json(),
         json!({ "orders": 4, "untagged": 1, "most_per_tag": 2,
-            "tags": { "SHOP-1/0": 1, "SHOP-2/0": 2 } })
+            "tags": { "SHOP-1/0": 1, "SHOP-2/0": 2 },
+            "registrations": 0, "transfers": 0, "contacts": 0, "bought_twice": {} })
     );
     let listed = sandbox.get("/_sandbox/orders?limit=1").await.json();
     assert_eq!((&listed["total"], listed["orders"].as_array().unwrap().len()), (&json!(4), 1));
@@ -414,6 +391,81 @@ async fn an_order_is_driven_by_hand() {
 }
 
 #[tokio::test]
+async fn a_domain_is_put_where_a_test_wants_it() {
+    let sandbox = sandbox_with(|o| o.delay = Duration::from_hours(1)).await;
+    let (put, names) = ("/_sandbox/domains", "/api/hosting/v1/domain-names");
+    let made = sandbox
+        .post(
+            put,
+            &json!({"domain": "Old.nl", "status": "clienttransferprohibited,active",
+            "expires_at": "2026-12-01T00:00:00+01:00", "auto_renew": false, "transfer_lock": false,
+            "nameservers": ["ns1.example.nl"], "contact_handle": "elsewhere"}),
+        )
+        .await;
+    assert_eq!((made.status(), &made.json()["domain"]), (200, &json!("old.nl")));
+    let shown = sandbox.get(&format!("{names}/old.nl")).await.json()["data"].clone();
+    assert_eq!(
+        shown,
+        json!({"domain": "old.nl", "status": "clienttransferprohibited,active",
+            "expires_at": "2026-12-01T00:00:00+01:00", "auto_renew": false, "transfer_lock": false,
+            "nameservers": ["ns1.example.nl"], "contact_handle": "elsewhere"})
+    );
+    sandbox.post(put, &json!({"domain": "old.nl", "expires_at": null})).await;
+    let shown = sandbox.get(&format!("{names}/old.nl")).await.json()["data"].clone();
+    assert_eq!((&shown["expires_at"], &shown["auto_renew"]), (&Value::Null, &json!(false)));
+
+    sandbox.post(put, &json!({"domain": "old.nl", "foreign": true})).await;
+    assert_eq!(sandbox.get(&format!("{names}/old.nl")).await.status(), 404);
+    assert_eq!(sandbox.get(names).await.json()["data"]["total"], 0);
+    let handle = sandbox.contact().await;
+    assert_eq!(sandbox.register("old.nl", &handle).await.status(), 422);
+    let checked = sandbox.get(&format!("{names}/check?domain=old.nl")).await.json();
+    assert_eq!(checked["data"]["old.nl"], "taken");
+
+    let listed = sandbox.get("/_sandbox/domains?limit=1").await.json();
+    assert_eq!((&listed["total"], &listed["domains"][0]["foreign"]), (&json!(1), &json!(true)));
+    assert_eq!(sandbox.get("/_sandbox/domains?after=1").await.json()["domains"], json!([]));
+    assert_eq!(sandbox.get("/_sandbox/contacts").await.json()["total"], 2);
+    assert_eq!(sandbox.state().summary().registrations, 0, "nothing was bought");
+}
+
+#[tokio::test]
+async fn a_transfer_ends_as_a_test_has_it() {
+    let sandbox = sandbox_with(|o| o.delay = Duration::from_hours(1)).await;
+    let handle = sandbox.contact().await;
+    let names = "/api/hosting/v1/domain-names";
+    for (domain, status, dated) in [("a.nl", "active", true), ("b.nl", "transfer_failed", false)] {
+        let wish = json!({"auth_code": "x", "contact_handle": handle});
+        sandbox.post(&format!("{names}/{domain}/transfer"), &wish).await;
+        let driven = json!({"domain": domain, "status": status});
+        assert_eq!(sandbox.post("/_sandbox/domains", &driven).await.json()["status"], status);
+        let shown = sandbox.get(&format!("{names}/{domain}")).await.json()["data"].clone();
+        assert_eq!((&shown["status"], !shown["expires_at"].is_null()), (&json!(status), dated));
+    }
+}
+
+#[tokio::test]
+async fn a_slip_in_a_domain_is_told() {
+    let sandbox = sandbox().await;
+    let many = vec!["ns1.example.nl"; 14];
+    for (wish, told) in [
+        (json!({"domain": "a.nl", "state": "active"}), "expected one of `domain`, `status`"),
+        (json!({"status": "active"}), "missing field `domain`"),
+        (json!({"domain": "-"}), "domain: "),
+        (json!({"domain": "a.nl", "status": ""}), "status and contact_handle:"),
+        (json!({"domain": "a.nl", "status": "x".repeat(256)}), "status and contact_handle:"),
+        (json!({"domain": "a.nl", "expires_at": "2026-12-01"}), "premature end of input"),
+        (json!({"domain": "a.nl", "nameservers": ["-"]}), "nameservers: each"),
+        (json!({"domain": "a.nl", "nameservers": many}), "nameservers: at most"),
+    ] {
+        let seen = sandbox.post("/_sandbox/domains", &wish).await;
+        let message = seen.json()["message"].as_str().unwrap().to_owned();
+        assert!(seen.status() == 422 && message.contains(told), "{wish}: {message}");
+    }
+    assert_eq!(sandbox.state().domains().len(), 0);
+}
+
+#[tokio::test]
 async fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
     let sandbox = sandbox().await;
     for (size, status) in [(BODY_MAX, 422), (BODY_MAX + 1, 413)] {
@@ -439,7 +491,11 @@ async fn door(connections: usize, idle: Duration) -> (SocketAddr, Arc<World>) {
     let world = Arc::new(World::new(&options(&folder)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve_from(Doorman::new(listener, connections, idle), Arc::clone(&world)));
+    tokio::spawn(serve_from(
+        Doorman::new(listener, connections, idle),
+        Arc::clone(&world),
+        Provider::Ljpc,
+    ));
     (address, world)
 }
 

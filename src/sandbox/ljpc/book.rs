@@ -1,20 +1,23 @@
-//! The orders and the sites that came of them. Nothing runs beside it: what is due by now is delivered
-//! when somebody next asks, so that 100,000 open orders cost no timer and no scan.
+//! All that the account has: orders, and the sites and names that came of them; contacts and zones. Nothing runs beside
+//! it: what is due by now is delivered when somebody next asks, so that 100,000 open orders cost no timer and no scan.
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    cart::{NewOrder, OrderLine},
+    cart::{NameAction, NewOrder, OrderLine, OrderedName},
+    contacts::Contacts,
+    dns::Zones,
+    domains::registry::{Domains, NewDomain, Transfer, Way},
     record::{Drive, DrivenSite, Fate, Order, OrderSeen, Site, Stage},
 };
 use crate::{
-    order::{SiteId, UpstreamOrderId},
+    order::{SiteId, UpstreamOrderId, name::DomainName},
     sandbox::dice::{Probability, Stream, draw},
 };
 
@@ -31,6 +34,9 @@ pub(in crate::sandbox) struct Terms {
     pub(in crate::sandbox) failure_rate: Probability,
     pub(in crate::sandbox) seed: u64,
     pub(in crate::sandbox) orders_max: usize,
+    pub(in crate::sandbox) domains_max: usize,
+    pub(in crate::sandbox) contacts_max: usize,
+    pub(in crate::sandbox) records_max: usize,
 }
 
 /// Why the book refused.
@@ -61,14 +67,19 @@ enum Due {
     LateSites,
 }
 
-/// All orders and sites.
+/// All orders, sites, domains and contacts.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Book {
+    pub(in crate::sandbox) domains: Domains,
+    pub(in crate::sandbox) contacts: Contacts,
+    pub(in crate::sandbox) zones: Zones,
     terms: Terms,
     /// Ids ascend, so a binary search finds one.
     orders: Vec<Order>,
     /// Ascending by id.
     sites: Vec<Site>,
+    /// The names of the sites that have a control panel, which manages their zones.
+    with_panel: HashSet<DomainName>,
     tags: HashMap<String, u32>,
     due: BinaryHeap<Reverse<(Instant, UpstreamOrderId, Due)>>,
     next_order_id: i64,
@@ -78,9 +89,13 @@ pub(in crate::sandbox) struct Book {
 impl Book {
     pub(in crate::sandbox) fn new(terms: Terms) -> Self {
         Self {
+            domains: Domains::new(terms.domains_max),
+            contacts: Contacts::new(terms.contacts_max),
+            zones: Zones::new(terms.records_max),
             terms,
             orders: Vec::new(),
             sites: Vec::new(),
+            with_panel: HashSet::new(),
             tags: HashMap::new(),
             due: BinaryHeap::new(),
             next_order_id: FIRST_ORDER_ID,
@@ -105,6 +120,9 @@ impl Book {
         if let Some(tag) = &new.external_reference {
             *self.tags.entry(tag.clone()).or_default() += 1;
         }
+        for ordered in new.lines.iter().filter_map(|line| line.name.as_ref()) {
+            self.domains.count_purchase(&ordered.name);
+        }
         let due = now + self.terms.delay;
         self.due.push(Reverse((due, id, Due::End)));
         if let Fate::LateSiteId(after) = fate {
@@ -127,30 +145,63 @@ impl Book {
     }
 
     /// Delivers whatever is due by now.
-    pub(super) fn advance(&mut self, now: Instant) {
+    pub(in crate::sandbox) fn advance(&mut self, now: Instant) {
         while let Some(Reverse((at, id, what))) = self.due.peek().copied() {
             if at > now {
                 return;
             }
             self.due.pop();
             match what {
-                Due::End => self.end(id),
+                Due::End => self.end(id, at),
                 Due::LateSites => self.assign_sites(id),
             }
         }
     }
 
-    fn end(&mut self, id: UpstreamOrderId) {
+    fn end(&mut self, id: UpstreamOrderId, now: Instant) {
         let drawn = draw(self.terms.seed, Stream::Failures, id.0.unsigned_abs());
         let unlucky = self.terms.failure_rate.happens(drawn);
-        let Some(order) = self.order_mut(id) else { return };
+        let domains = &self.domains;
+        let order = self.orders.binary_search_by_key(&id, |order| order.id);
+        let Some(order) = order.ok().and_then(|at| self.orders.get_mut(at)) else { return };
         if order.settled.is_some() {
             return; // driven by hand meanwhile
         }
-        let fails = order.fate == Fate::Fails || (order.fate == Fate::Usual && unlucky);
+        let names = order.lines.iter().filter_map(|line| line.name.as_ref());
+        let refused = names.into_iter().any(|ordered| !can_come(domains, ordered, now));
+        let fails = order.fate == Fate::Fails || (order.fate == Fate::Usual && unlucky) || refused;
         order.settled = Some(if fails { Stage::Failed } else { Stage::Completed });
-        if !fails && order.fate == Fate::Usual {
+        if fails {
+            return;
+        }
+        if order.fate == Fate::Usual {
             self.assign_sites(id);
+        }
+        self.deliver_names(id, now);
+    }
+
+    /// Enters the names of a completed order that can be had, on the account's own contact: a cart item has no handle.
+    fn deliver_names(&mut self, id: UpstreamOrderId, now: Instant) {
+        let Ok(at) = self.position(id) else { return };
+        let Some(order) = self.orders.get(at) else { return };
+        for ordered in order.lines.iter().filter_map(|line| line.name.as_ref()) {
+            if !can_come(&self.domains, ordered, now) {
+                continue;
+            }
+            let way = match ordered.action {
+                NameAction::Register => Way::Registration { years: 1 },
+                NameAction::Transfer { succeeds } => Way::Transfer(Transfer { due: now, succeeds }),
+            };
+            let new = NewDomain {
+                name: ordered.name.clone(),
+                way,
+                nameservers: None,
+                contact_handle: self.contacts.account(),
+                reference: order.tag.clone(),
+                at: order.created_at,
+            };
+            // Where no more fit in, the name is missing, as one is that LJPc lost.
+            drop(self.domains.enter(new));
         }
     }
 
@@ -188,6 +239,11 @@ impl Book {
     }
 
     fn insert_site(&mut self, site: Site) {
+        if let Ok(name) = DomainName::parse(&site.domain)
+            && site.has_panel
+        {
+            self.with_panel.insert(name);
+        }
         if let Err(at) = self.sites.binary_search_by_key(&site.id, |known| known.id) {
             self.sites.insert(at, site);
         }
@@ -214,6 +270,7 @@ impl Book {
                 DrivenSite::None => order.site_ids.fill(None),
                 DrivenSite::This(site_id) => self.assign_site(id, site_id),
             }
+            self.deliver_names(id, now);
         }
         self.order(id)
             .map(|order| order.seen(now, self.terms.delay))
@@ -257,6 +314,11 @@ impl Book {
         self.sites.get(at)
     }
 
+    /// Whether a site of this name was delivered that has a control panel.
+    pub(super) fn has_panel(&self, name: &DomainName) -> bool {
+        self.with_panel.contains(name)
+    }
+
     /// How many sites there are, and those from `skip` on, at most `take`.
     pub(super) fn sites(&self, skip: usize, take: usize) -> (usize, &[Site]) {
         let from = skip.min(self.sites.len());
@@ -266,6 +328,11 @@ impl Book {
 
     pub(super) fn stage(&self, order: &Order, now: Instant) -> Stage {
         order.stage(now, self.terms.delay)
+    }
+
+    /// How long an order, or a transfer, takes.
+    pub(super) fn delay(&self) -> Duration {
+        self.terms.delay
     }
 
     /// How many orders there are.
@@ -309,6 +376,14 @@ impl Book {
     }
 }
 
+/// Whether a name that was ordered can be had.
+fn can_come(domains: &Domains, ordered: &OrderedName, now: Instant) -> bool {
+    match ordered.action {
+        NameAction::Register => !domains.is_taken(&ordered.name),
+        NameAction::Transfer { succeeds } => succeeds && domains.may_come(&ordered.name, now),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,7 +394,15 @@ mod tests {
 
     fn book(failure_rate: &str, seed: u64) -> Book {
         let failure_rate = failure_rate.parse().unwrap();
-        Book::new(Terms { delay: DELAY, failure_rate, seed, orders_max: 1_000 })
+        Book::new(Terms {
+            delay: DELAY,
+            failure_rate,
+            seed,
+            orders_max: 1_000,
+            domains_max: 1_000,
+            contacts_max: 1_000,
+            records_max: 1_000,
+        })
     }
 
     fn new_order(tag: &str) -> NewOrder {

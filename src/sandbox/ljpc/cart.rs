@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use super::{
     Facts,
     catalogue::{Billing, Category, PriceList, Product, find_tld, product},
+    domains::registry::is_right_auth_code,
 };
+use crate::order::name::DomainName;
 
 const LINES_MAX: usize = 100;
 const DOMAIN_LENGTH_MAX: usize = 253;
@@ -36,6 +38,23 @@ pub(super) struct Hosting {
     pub(super) has_panel: bool,
 }
 
+/// A name that an order brings.
+#[derive(Debug)]
+pub(super) struct OrderedName {
+    pub(super) name: DomainName,
+    pub(super) action: NameAction,
+}
+
+/// What is done for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NameAction {
+    Register,
+    /// A transfer, which succeeds if the auth code is right.
+    Transfer {
+        succeeds: bool,
+    },
+}
+
 /// One accepted line.
 #[derive(Debug)]
 pub(super) struct OrderLine {
@@ -44,6 +63,8 @@ pub(super) struct OrderLine {
     pub(super) domain: String,
     /// `None` for a domain.
     pub(super) hosting: Option<Hosting>,
+    /// The name that a domain's delivery brings.
+    pub(super) name: Option<OrderedName>,
     pub(super) price: Decimal,
     /// In months.
     pub(super) period: u8,
@@ -158,6 +179,7 @@ fn hosting(item: &Map<String, Value>, description: String) -> Result<OrderLine, 
             disk_space_gb: product.disk_space_gb,
             has_panel: product.disk_space_gb > 0,
         }),
+        name: None,
         price: PriceList::Account.price(cents),
         period,
         cart_item: only(item, &["type", "product_uuid", "domain", "billing_period", "target_url"]),
@@ -173,6 +195,7 @@ fn hosting_own(item: &Map<String, Value>, description: String) -> Result<OrderLi
         kind: CartKind::HostingOwn,
         domain: domain_name(required(item, "domain")?)?,
         hosting: Some(Hosting { disk_space_gb: 10, has_panel: true }),
+        name: None,
         price: Decimal::ZERO,
         period: 1,
         cart_item: only(item, &["type", "space_id", "domain"]),
@@ -187,20 +210,27 @@ fn domain(item: &Map<String, Value>, description: String) -> Result<OrderLine, R
     let (sld, name) = (required(item, "sld")?, required(item, "tld")?);
     let tld = find_tld(name).ok_or_else(|| format!("TLD '{name}' is not supported"))?;
     let cents = tld.cents.ok_or_else(|| format!("TLD '{name}' has no price"))?;
+    let mut name_action = NameAction::Register;
     if action == "transfer" {
         if !tld.transfer_supported {
             return Err(format!("TLD '{name}' does not support transfers"));
         }
-        required(item, "auth_code").map_err(|_| "auth_code is required for a transfer")?;
+        let auth_code =
+            required(item, "auth_code").map_err(|_| "auth_code is required for a transfer")?;
+        name_action = NameAction::Transfer { succeeds: is_right_auth_code(auth_code) };
     }
     if sld.contains('.') {
         return Err("sld must not contain a dot".into());
     }
+    let domain = domain_name(&format!("{sld}.{name}"))?;
+    let ordered =
+        DomainName::parse(&domain).map_err(|_| "domain is not a valid domain name".to_owned())?;
     Ok(OrderLine {
         description,
         kind: CartKind::Domain,
-        domain: domain_name(&format!("{sld}.{name}"))?,
+        domain,
         hosting: None,
+        name: Some(OrderedName { name: ordered, action: name_action }),
         price: PriceList::Account.price(cents),
         period: 12,
         cart_item: only(item, &["type", "action", "sld", "tld", "auth_code"]),

@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::order::name::DomainName;
+
 /// How a product may be paid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Billing {
@@ -140,7 +142,7 @@ const fn tld(name: &'static str, cents: Option<i64>, transfer_supported: bool) -
 }
 
 /// All TLDs: among them some of several labels, one without a price and one that can't be transferred.
-pub(super) static TLDS: [Tld; 15] = [
+pub(super) static TLDS: [Tld; 16] = [
     tld("nl", Some(388), true),
     tld("2000.hu", Some(500), true),
     tld("be", Some(649), true),
@@ -156,11 +158,41 @@ pub(super) static TLDS: [Tld; 15] = [
     tld("onl", None, true),
     tld("org", Some(1_149), true),
     tld("uk", Some(699), true),
+    tld("xn--p1ai", Some(1_590), true),
 ];
+
+/// What a year costs where the catalogue has no price: the registry always has one.
+const UNLISTED_CENTS: i64 = 2_999;
+
+impl Tld {
+    /// The list price of a year, also of what the catalogue lists without one.
+    pub(super) fn registry_cents(&self) -> i64 {
+        self.cents.unwrap_or(UNLISTED_CENTS)
+    }
+}
 
 /// The TLD of this name, written without a leading dot.
 pub(super) fn find_tld(name: &str) -> Option<&'static Tld> {
     TLDS.iter().find(|tld| tld.name == name)
+}
+
+/// What stands before the TLD, and the TLD: the longest one that fits.
+pub(super) fn split(name: &DomainName) -> Option<(&str, &'static Tld)> {
+    let fits = TLDS
+        .iter()
+        .filter_map(|tld| Some((name.as_str().strip_suffix(tld.name)?.strip_suffix('.')?, tld)));
+    fits.max_by_key(|(_, tld)| tld.name.len())
+}
+
+/// A convention: `taken.nl`, and what begins with `taken-`, is somebody's already.
+pub(in crate::sandbox) fn is_taken_by_convention(name: &DomainName) -> bool {
+    let first = name.as_str().split('.').next().unwrap_or_default();
+    first == "taken" || first.starts_with("taken-")
+}
+
+/// A convention: what begins with `premium` costs more than its TLD.
+pub(super) fn is_premium(sld: &str) -> bool {
+    sld.starts_with("premium")
 }
 
 #[cfg(test)]
@@ -177,6 +209,24 @@ mod tests {
         for uuid in uuids {
             assert!(uuid.parse::<uuid::Uuid>().is_ok(), "{uuid}");
         }
+    }
+
+    #[test]
+    fn a_name_is_split_at_the_longest_tld_on_sale() {
+        for (name, parts) in [
+            ("example.nl", Some(("example", "nl"))),
+            ("example.co.uk", Some(("example", "co.uk"))),
+            ("example.uk", Some(("example", "uk"))),
+            ("example.2000.hu", Some(("example", "2000.hu"))),
+            ("a.example.hu", Some(("a.example", "hu"))),
+            ("пример.рф", Some(("xn--e1afmkfd", "xn--p1ai"))),
+            ("example.zz", None),
+            ("examplenl.zz", None),
+        ] {
+            let name = DomainName::parse(name).unwrap();
+            assert_eq!(split(&name).map(|(sld, tld)| (sld, tld.name)), parts, "{name}");
+        }
+        assert!(split(&DomainName::parse("co.uk").unwrap()).is_some_and(|(sld, _)| sld == "co"));
     }
 
     #[test]

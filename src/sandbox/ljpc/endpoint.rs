@@ -12,11 +12,25 @@ pub(in crate::sandbox) enum Endpoint {
     GetSite,
     GetSiteLogin,
     GetTlds,
+    GetCheck,
+    GetPrice,
+    GetDomains,
+    PostDomains,
+    GetDomain,
+    PatchDomain,
+    PostTransfer,
+    GetAuthCode,
+    GetContacts,
+    PostContacts,
+    GetContact,
+    PatchContact,
+    GetZone,
+    PutZone,
 }
 
 impl Endpoint {
-    /// All of them.
-    pub(in crate::sandbox) const ALL: [Self; 7] = [
+    /// All of them; where two paths fit a request, the first counts.
+    pub(in crate::sandbox) const ALL: [Self; 21] = [
         Self::GetProducts,
         Self::PostOrders,
         Self::GetOrder,
@@ -24,29 +38,53 @@ impl Endpoint {
         Self::GetSite,
         Self::GetSiteLogin,
         Self::GetTlds,
+        Self::GetCheck,
+        Self::GetPrice,
+        Self::GetDomains,
+        Self::PostDomains,
+        Self::GetDomain,
+        Self::PatchDomain,
+        Self::PostTransfer,
+        Self::GetAuthCode,
+        Self::GetContacts,
+        Self::PostContacts,
+        Self::GetContact,
+        Self::PatchContact,
+        Self::GetZone,
+        Self::PutZone,
     ];
 
     fn method(self) -> &'static str {
-        match self {
-            Self::PostOrders => "POST",
-            Self::GetProducts
-            | Self::GetOrder
-            | Self::GetSites
-            | Self::GetSite
-            | Self::GetSiteLogin
-            | Self::GetTlds => "GET",
-        }
+        self.parts().0
     }
 
     fn path(self) -> &'static str {
+        self.parts().1
+    }
+
+    fn parts(self) -> (&'static str, &'static str) {
         match self {
-            Self::GetProducts => "/api/v1/products",
-            Self::PostOrders => "/api/v1/orders",
-            Self::GetOrder => "/api/v1/orders/{id}",
-            Self::GetSites => "/api/hosting/v1/sites",
-            Self::GetSite => "/api/hosting/v1/sites/{id}",
-            Self::GetSiteLogin => "/api/hosting/v1/sites/{id}/login",
-            Self::GetTlds => "/api/hosting/v1/tlds",
+            Self::GetProducts => ("GET", "/api/v1/products"),
+            Self::PostOrders => ("POST", "/api/v1/orders"),
+            Self::GetOrder => ("GET", "/api/v1/orders/{id}"),
+            Self::GetSites => ("GET", "/api/hosting/v1/sites"),
+            Self::GetSite => ("GET", "/api/hosting/v1/sites/{id}"),
+            Self::GetSiteLogin => ("GET", "/api/hosting/v1/sites/{id}/login"),
+            Self::GetTlds => ("GET", "/api/hosting/v1/tlds"),
+            Self::GetCheck => ("GET", "/api/hosting/v1/domain-names/check"),
+            Self::GetPrice => ("GET", "/api/hosting/v1/domain-names/price"),
+            Self::GetDomains => ("GET", "/api/hosting/v1/domain-names"),
+            Self::PostDomains => ("POST", "/api/hosting/v1/domain-names"),
+            Self::GetDomain => ("GET", "/api/hosting/v1/domain-names/{domain}"),
+            Self::PatchDomain => ("PATCH", "/api/hosting/v1/domain-names/{domain}"),
+            Self::PostTransfer => ("POST", "/api/hosting/v1/domain-names/{domain}/transfer"),
+            Self::GetAuthCode => ("GET", "/api/hosting/v1/domain-names/{domain}/authcode"),
+            Self::GetContacts => ("GET", "/api/hosting/v1/contacts"),
+            Self::PostContacts => ("POST", "/api/hosting/v1/contacts"),
+            Self::GetContact => ("GET", "/api/hosting/v1/contacts/{handle}"),
+            Self::PatchContact => ("PATCH", "/api/hosting/v1/contacts/{handle}"),
+            Self::GetZone => ("GET", "/api/hosting/v1/dns/zones/{domain}/records"),
+            Self::PutZone => ("PUT", "/api/hosting/v1/dns/zones/{domain}/records"),
         }
     }
 }
@@ -116,7 +154,10 @@ mod tests {
     #[test]
     fn every_endpoint_is_found_by_its_own_name() {
         for endpoint in Endpoint::ALL {
-            let path = endpoint.path().replace("{id}", "7");
+            let parts = endpoint.path().split('/');
+            let path: Vec<&str> =
+                parts.map(|part| if part.starts_with('{') { "7" } else { part }).collect();
+            let path = path.join("/");
             let parameter = endpoint.path().contains('{').then_some("7");
             assert_eq!(route(endpoint.method(), &path), Route::To(endpoint, parameter));
             assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
@@ -127,6 +168,13 @@ mod tests {
     fn another_method_is_told_which_ones_there_are() {
         assert_eq!(route("DELETE", "/api/v1/orders/110"), Route::OtherMethod(vec!["GET"]));
         assert_eq!(route("GET", "/api/v1/orders"), Route::OtherMethod(vec!["POST"]));
+    }
+
+    #[test]
+    fn a_word_goes_before_a_name() {
+        let path = "/api/hosting/v1/domain-names/check";
+        assert_eq!(route("GET", path), Route::To(Endpoint::GetCheck, None));
+        assert_eq!(route("PATCH", path), Route::To(Endpoint::PatchDomain, Some("check")));
     }
 
     #[test]

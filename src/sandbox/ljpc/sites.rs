@@ -6,11 +6,14 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Call, Facts, answer::Answer, query_value, record::Site};
+use super::{
+    Call, Facts,
+    answer::Answer,
+    input::{Paging, Refused},
+    record::Site,
+};
 use crate::{order::SiteId, sandbox::state::World};
 
-const PER_PAGE_DEFAULT: usize = 25;
-const PER_PAGE_MAX: usize = 100;
 const BYTES_PER_GIB: u64 = 1024 * 1024 * 1024;
 /// Sites below this id are other resellers'.
 const FIRST_OWN: SiteId = SiteId(2019);
@@ -46,16 +49,14 @@ struct Login {
 }
 
 /// One page of the delivered sites.
-pub(super) fn list(world: &World, call: &Call<'_>) -> Answer {
-    let (page, per_page) = match paging(call.query) {
-        Ok(paging) => paging,
-        Err(message) => return Answer::unprocessable(&message),
-    };
+pub(super) fn list(world: &World, call: &Call<'_>) -> Result<Answer, Refused> {
+    let paging = Paging::read(call.query)?;
     let mut book = world.book();
     book.advance(Instant::now());
-    let (total, sites) = book.sites((page - 1).saturating_mul(per_page), per_page);
+    let (total, sites) = book.sites(paging.skip(), paging.per_page);
     let sites = sites.iter().map(row).collect();
-    Answer::data(StatusCode::OK, &Listing { sites, total, page, per_page })
+    let Paging { page, per_page } = paging;
+    Ok(Answer::data(StatusCode::OK, &Listing { sites, total, page, per_page }))
 }
 
 /// A site with its usage. A foreign one answers like an unknown one.
@@ -102,23 +103,6 @@ fn site_id(call: &Call<'_>) -> Option<SiteId> {
     call.parameter?.parse().ok().map(SiteId)
 }
 
-fn paging(query: &str) -> Result<(usize, usize), String> {
-    let number = |name: &str, label: &str, default: usize| match query_value(query, name) {
-        None => Ok(default),
-        Some(text) => match text.parse() {
-            Ok(0) => Err(format!("The {label} field must be at least 1.")),
-            Ok(n) => Ok(n),
-            Err(_) => Err(format!("The {label} field must be an integer.")),
-        },
-    };
-    let page = number("page", "page", 1)?;
-    let per_page = number("per_page", "per page", PER_PAGE_DEFAULT)?;
-    if per_page > PER_PAGE_MAX {
-        return Err(format!("The per page field must not be greater than {PER_PAGE_MAX}."));
-    }
-    Ok((page, per_page))
-}
-
 fn row(site: &Site) -> Row<'_> {
     Row { id: site.id, domain: &site.domain, status: "active", disk_space_gb: site.disk_space_gb }
 }
@@ -132,19 +116,5 @@ fn detail(site: &Site) -> Detail<'_> {
         disk_used_bytes: measured.then_some(disk_quota_bytes * 3 / 10),
         email_used_bytes: measured.then_some(disk_quota_bytes / 10),
         disk_quota_bytes,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paging_has_defaults_and_limits() {
-        assert_eq!(paging(""), Ok((1, 25)));
-        assert_eq!(paging("page=3&per_page=100"), Ok((3, 100)));
-        for query in ["page=0", "page=-1", "page=x", "per_page=0", "per_page=101", "per_page="] {
-            assert!(paging(query).is_err(), "{query}");
-        }
     }
 }

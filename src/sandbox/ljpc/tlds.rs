@@ -42,5 +42,6 @@ mod tests {
         assert!(body.contains(r#"{"tld":"nl","price":3.88,"currency":"EUR""#), "{body}");
         assert!(body.contains(r#"{"tld":"2000.hu","price":5,"#), "{body}");
         assert!(body.contains(r#"{"tld":"onl","price":null,"#), "{body}");
+        assert!(body.contains(r#""tld":"xn--p1ai""#) && body.contains("false}"), "{body}");
     }
 }

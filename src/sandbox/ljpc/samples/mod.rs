@@ -1,5 +1,7 @@
 //! What the sandbox answers has the shape of the document's samples, key by key.
 
+mod domains;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,12 +15,16 @@ use crate::{
 };
 
 fn fixture(name: &str) -> Value {
-    let path = format!("{}/tests/fixtures/ljpc/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    fixture_of("ljpc", name)
+}
+
+pub(in crate::sandbox) fn fixture_of(provider: &str, name: &str) -> Value {
+    let path = format!("{}/tests/fixtures/{provider}/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// Panics where the two differ in a key or a type. Arrays must be equally long.
-fn assert_same_shape(sample: &Value, answer: &Value, at: &str) {
+pub(in crate::sandbox) fn assert_same_shape(sample: &Value, answer: &Value, at: &str) {
     match (sample, answer) {
         (Value::Object(sample), Value::Object(answer)) => {
             let keys = |map: &serde_json::Map<String, Value>| -> Vec<String> {

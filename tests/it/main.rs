@@ -39,4 +39,6 @@ mod recording;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod withdrawn;
+#[cfg(test)]
 mod world;

@@ -25,7 +25,7 @@ use crate::{
         catalogue::Product,
         decide::{Change, Step, Then, decide, panicked},
         facts::{Known, Patience, Reading, SimpleStatus},
-        poll::waiting,
+        poll::{decide_reading, waiting},
     },
     queue::{Claim, Handler, Presence, Ran, Schedule},
     upstream::{UpstreamError, ljpc},
@@ -190,7 +190,10 @@ impl CarryOutLine {
                     Ok(products) => catalogue = Some(products),
                     Err(delay) => return self.wait(claim, loaded, delay).await,
                 },
-                Step::ReadOrder(order) => reading = Some(self.read_order(order, prepaid).await?),
+                Step::ReadOrder(order) => match self.read_order(order, prepaid).await {
+                    Ok(read) => reading = Some(read),
+                    Err(stop) => return self.tell_if_overdue(claim, loaded, stop).await,
+                },
                 Step::Place(order) => {
                     return Box::pin(self.place_order(claim, loaded, &order, prepaid)).await;
                 }
@@ -212,6 +215,18 @@ impl CarryOutLine {
         let patience = &self.waiting.patience;
         let change = waiting(&loaded.facts, loaded.submitted_at, reason, then, patience);
         self.record_change(claim, loaded, change).await
+    }
+
+    /// A poll that can't be made for now says nothing of its order, and costs no try; but a line can be overdue by it, which
+    /// is told once.
+    async fn tell_if_overdue(
+        &self,
+        claim: Claim,
+        loaded: &LoadedLine,
+        stop: Stop,
+    ) -> Result<(), Stop> {
+        let change = decide_reading(&loaded.facts, &Reading::Unanswered, &self.waiting.patience);
+        if change.overdue { self.record_change(claim, loaded, change).await } else { Err(stop) }
     }
 
     /// The catalogue, at most [`CATALOGUE_AGE_MAX`] old. Who comes while it is being read waits for that.

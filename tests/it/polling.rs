@@ -335,6 +335,57 @@ async fn a_line_that_can_not_even_be_placed_is_told_of_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_waits_for_a_good_key_is_told_of_once() {
+    let house = House::new().await;
+    house.fault(&json!({ "endpoint": "*", "fault": "unauthorized", "times": 100_000 }));
+    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "3s")]);
+    house.submit("FIRST-1", json!([hosting("first.example")])).await;
+    eventually("the circuit is open", async || {
+        house.world.value::<i64>("SELECT count(*) FROM provisor.circuits").await == 1
+    })
+    .await;
+    // One that comes while it is shut is not even tried.
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    for reference in ["FIRST-1", "SHOP-1"] {
+        assert_told_once_unplaced(&house, reference).await;
+    }
+    house.until_reason("SHOP-1", 0, "waits until LJPc accepts the API key").await;
+    assert!(house.posts("SHOP-1").is_empty());
+    house.no_more_faults();
+    for reference in ["FIRST-1", "SHOP-1"] {
+        house.until_order(reference, "completed").await;
+        assert_eq!(house.told_operator(reference, "overdue").await, 1, "{reference}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_polls_wait_for_a_good_key_is_told_of_once() {
+    let house = slow_house().await;
+    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "3s")]);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "provisioning").await;
+    house.fault(&json!({ "endpoint": "*", "fault": "unauthorized", "times": 100_000 }));
+    let open = "SELECT count(*) FROM provisor.circuits WHERE endpoint = ''";
+    eventually("the circuit is open", async || house.world.value::<i64>(open).await == 1).await;
+    let polls = house.requests("GET", "/api/v1/orders/").len();
+    eventually("both sides are told", async || {
+        house.told_operator("SHOP-1", "overdue").await == 1
+            && house.count_emails("SHOP-1", "order_delayed").await == 1
+    })
+    .await;
+    let line = house.line("SHOP-1", 0).await;
+    house.look_again(line.id, 2).await;
+    assert_eq!(house.count_events("SHOP-1", "overdue").await, 1);
+    assert_eq!(house.line_status("SHOP-1", 0).await, "provisioning");
+    assert_eq!(house.requests("GET", "/api/v1/orders/").len(), polls, "nothing is asked for it");
+    house.no_more_faults();
+    house.drive("SHOP-1/0", Stage::Completed);
+    house.until_order("SHOP-1", "completed").await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn progress_is_told_once_when_a_line_is_done_and_another_still_open() {
     let house = slow_house().await;
     let daemon = house.daemon(&[("POLL__PROGRESS_AFTER", "1s")]);

@@ -1,10 +1,16 @@
 //! What operators are told: about no order in particular, each by a mail of their own, once.
 
-use provisor::clock;
+use provisor::{
+    clock,
+    queue::Alarm,
+    upstream::{Scope, UpstreamError},
+};
 use serde_json::{Value, json};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     binary::Process,
+    doubt::{database, guest},
     emails_owed::{held, mails_to, outbox},
     house::{House, eventually, hosting},
 };
@@ -89,6 +95,31 @@ async fn a_circuit_that_opens_is_told_once_for_each_opening() {
     }
     assert!(texts[2].contains("POST /api/v1/orders"), "{}", texts[2]);
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_circuit_that_several_requests_find_shut_is_told_once() {
+    let house = House::new().await;
+    let (db, tasks, stop) = (database(&house), TaskTracker::new(), CancellationToken::new());
+    let processes = [0, 1].map(|_| guest(&house, &db, &tasks, &stop, &Alarm::default()));
+    for opening in 1..=2 {
+        for process in &processes {
+            for _ in 0..2 {
+                let answer: Result<(), _> = Err(UpstreamError::Unauthorized {
+                    scope: Scope::Upstream,
+                    status: 401,
+                    message: "Unauthorized".to_owned(),
+                    jti: None,
+                });
+                process.learn("GET /api/v1/products", &answer).await;
+            }
+        }
+        assert_eq!(told(&house, "circuit_open").await.len(), opening);
+        house.world.run("DELETE FROM provisor.circuits").await;
+    }
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

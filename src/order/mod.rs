@@ -19,3 +19,4 @@ pub use line::{LineKind, LineStatus};
 pub use money::Money;
 pub use status::OrderStatus;
 pub use text_enum::UnknownName;
+pub(crate) use text_enum::text_enum;

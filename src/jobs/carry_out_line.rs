@@ -132,7 +132,6 @@ impl CarryOutLine {
     }
 
     fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {
-        let tries = claim.wake.tries.saturating_add(1);
         // A poll that could not be made stays a poll.
         let lane = if claim.wake.lane == Lane::Poll { Lane::Poll } else { Lane::Retry };
         match result {
@@ -140,10 +139,7 @@ impl CarryOutLine {
             Err(Stop::Stale) => Ran::Stale,
             // Not its own fault, so it costs no try.
             Err(Stop::Later(after)) => Ran::Later { lane, after: *after, tries: claim.wake.tries },
-            Err(Stop::Retry) => {
-                let after = self.waiting.retries.interval(claim.wake.tries);
-                Ran::Later { lane, after, tries }
-            }
+            Err(Stop::Retry) => claim.again(lane, self.waiting.retries.interval(claim.wake.tries)),
         }
     }
 

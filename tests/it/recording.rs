@@ -6,7 +6,7 @@ use provisor::{
     db::{
         Database,
         lines::LoadedLine,
-        records::{Intent, LineChange, Record, Recorded, Timeline, Truth},
+        records::{Intent, LineChange, Record, Recorded, Timeline, Truth, Waits},
         wakes::{ClaimedWake, Due, Lane, LaneDemand},
     },
     jobs,
@@ -371,4 +371,24 @@ async fn two_lines_that_are_completed_together_by_one_site_both_end() {
     let owners: i64 =
         house.world.value("SELECT count(*) FROM provisor.effects WHERE site_id = 2019").await;
     assert_eq!(owners, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_reviewed_when_the_grace_of_its_doubt_ends() {
+    let house = House::new().await;
+    let db = database(&house);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, Uuid::new_v4()).await;
+    let (intent, attempt) = run.intend();
+    let doubt = in_doubt(&run.loaded.facts, "no answer".to_owned());
+    let answer = run.answer(attempt, Outcome::InDoubt, doubt);
+    let waits = Waits { grace: Duration::from_hours(1), ..WAITS };
+    for record in [intent, answer] {
+        let committed = db.commit_records(&[record], waits).await;
+        assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
+    }
+    // It counts from when the doubt began, and not from when it was written down.
+    let grace = "SELECT w.due_at - l.in_doubt_at = interval '1 hour' FROM provisor.order_lines l
+                 JOIN provisor.wakes w ON w.id = l.order_id * 16 + 3";
+    assert!(house.world.value::<bool>(grace).await);
 }

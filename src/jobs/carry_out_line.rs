@@ -28,8 +28,8 @@ use crate::{
     order::{
         LineId,
         decide::{Change, Step, Then, decide},
-        facts::{Known, Patience},
-        kinds::poll::waiting,
+        facts::{Known, Patience, Reading},
+        kinds::poll::{decide_reading, waiting},
         outcome::panicked,
     },
     queue::{Claim, Handler, Presence, Ran, Schedule},
@@ -144,7 +144,6 @@ impl CarryOutLine {
     }
 
     fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {
-        let tries = claim.wake.tries.saturating_add(1);
         // A poll that could not be made stays a poll.
         let lane = if claim.wake.lane == Lane::Poll { Lane::Poll } else { Lane::Retry };
         match result {
@@ -152,10 +151,7 @@ impl CarryOutLine {
             Err(Stop::Stale) => Ran::Stale,
             // Not its own fault, so it costs no try.
             Err(Stop::Later(after)) => Ran::Later { lane, after: *after, tries: claim.wake.tries },
-            Err(Stop::Retry) => {
-                let after = self.waiting.retries.interval(claim.wake.tries);
-                Ran::Later { lane, after, tries }
-            }
+            Err(Stop::Retry) => claim.again(lane, self.waiting.retries.interval(claim.wake.tries)),
         }
     }
 
@@ -196,7 +192,9 @@ impl CarryOutLine {
                 Step::Read(query) => {
                     match Box::pin(self.read(loaded, query, &mut known, prepaid)).await {
                         Ok(()) => {}
-                        Err(Unread::Stop(stop)) => return Err(stop),
+                        Err(Unread::Stop(stop)) => {
+                            return self.tell_if_overdue(claim, loaded, stop).await;
+                        }
                         Err(Unread::Delay(delay)) => return self.wait(claim, loaded, delay).await,
                     }
                 }
@@ -216,6 +214,18 @@ impl CarryOutLine {
         let patience = &self.waiting.patience;
         let change = waiting(&loaded.facts, loaded.submitted_at, reason, then, patience);
         self.record_change(claim, loaded, change).await
+    }
+
+    /// A poll that can't be made for now says nothing of its order, and costs no try; but a line can be overdue by it, which
+    /// is told once.
+    async fn tell_if_overdue(
+        &self,
+        claim: Claim,
+        loaded: &LoadedLine,
+        stop: Stop,
+    ) -> Result<(), Stop> {
+        let change = decide_reading(&loaded.facts, &Reading::Unanswered, &self.waiting.patience);
+        if change.overdue { self.record_change(claim, loaded, change).await } else { Err(stop) }
     }
 
     async fn record_change(

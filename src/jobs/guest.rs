@@ -20,6 +20,10 @@ use crate::{
 /// How often the circuits that other processes opened or closed are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
+/// While the upstream is shut, so many lines are looked at in each [`LOOK_INTERVAL`] all the same: each says why it waits,
+/// and whoever waits for too long is told of. No request is made for it.
+const LOOKS_WHILE_SHUT_MAX: usize = 8;
+
 /// Is told of circuits.
 pub trait CircuitObserver: Send + Sync {
     /// The circuit of an endpoint, or of the whole upstream (empty), is open or closed.
@@ -48,6 +52,26 @@ pub struct GuestLimits {
     pub probe_interval: Duration,
 }
 
+/// The looks at lines while the upstream is shut, of the interval that began `since`.
+#[derive(Debug)]
+struct Looks {
+    left: usize,
+    since: Instant,
+}
+
+impl Looks {
+    fn left(&mut self, now: Instant) -> usize {
+        if now.saturating_duration_since(self.since) >= LOOK_INTERVAL {
+            *self = Self { left: LOOKS_WHILE_SHUT_MAX, since: now };
+        }
+        self.left
+    }
+
+    fn give_back(&mut self, n: usize) {
+        self.left = self.left.saturating_add(n).min(LOOKS_WHILE_SHUT_MAX);
+    }
+}
+
 /// The way to LJPc, for all handlers of this process.
 pub struct Guest {
     ljpc: Ljpc,
@@ -57,6 +81,7 @@ pub struct Guest {
     probe_interval: Duration,
     /// Open circuits by endpoint (empty: all of them), with the time of the next trial.
     circuits: Mutex<HashMap<String, Instant>>,
+    looks: Mutex<Looks>,
     observer: Arc<dyn CircuitObserver>,
     alarm: Alarm,
 }
@@ -78,6 +103,7 @@ impl Guest {
             in_flight: Semaphore::new(limits.max_in_flight),
             probe_interval: limits.probe_interval,
             circuits: Mutex::default(),
+            looks: Mutex::new(Looks { left: LOOKS_WHILE_SHUT_MAX, since: Instant::now() }),
             observer,
             alarm,
         }
@@ -92,7 +118,8 @@ impl Guest {
     /// already (`prepaid`): its wake was not claimed without.
     pub async fn permit(&self, endpoint: &str, prepaid: &mut bool) -> Result<Permit<'_>, NotNow> {
         if let Some(after) = self.wait_of("") {
-            return Err(NotNow { after });
+            // A trial that is due just now is not this line's to make.
+            return Err(NotNow { after: after.max(LOOK_INTERVAL) });
         }
         if let Some(after) = self.wait_of(endpoint) {
             // No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
@@ -235,6 +262,10 @@ impl Guest {
         circuits.get(endpoint).map(|at| at.saturating_duration_since(Instant::now()))
     }
 
+    fn with_looks<T>(&self, f: impl FnOnce(&mut Looks) -> T) -> T {
+        f(&mut self.looks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn set(&self, endpoint: &str, trial_at: Option<Instant>) {
         let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
         match trial_at {
@@ -248,21 +279,48 @@ impl Guest {
 
 impl Gate for Guest {
     fn admit(&self, max: usize) -> usize {
-        if self.wait_of("").is_some() {
-            return 0;
-        }
         // A line that would wait for its place among the requests would only use up its lease.
-        self.budget.take(max.min(self.in_flight.available_permits()))
+        let max = max.min(self.in_flight.available_permits());
+        if self.wait_of("").is_none() {
+            return self.budget.take(max);
+        }
+        // Also a line that is only looked at has its place in the budget: the circuit may close meanwhile.
+        let now = Instant::now();
+        self.with_looks(|looks| {
+            let taken = self.budget.take(max.min(looks.left(now)));
+            looks.left = looks.left.saturating_sub(taken);
+            taken
+        })
     }
 
     fn give_back(&self, n: usize) {
         self.budget.give_back(n);
+        self.with_looks(|looks| looks.give_back(n));
     }
 
     fn lack(&self) {
         // A circuit rings the alarm itself when it closes.
-        if self.wait_of("").is_none() {
+        if self.wait_of("").is_none() || self.with_looks(|looks| looks.left(Instant::now())) > 0 {
             self.budget.want();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_while_shut_are_so_many_in_each_interval() {
+        let start = Instant::now();
+        let mut looks = Looks { left: LOOKS_WHILE_SHUT_MAX, since: start };
+        looks.give_back(5);
+        assert_eq!(looks.left(start), LOOKS_WHILE_SHUT_MAX, "never more");
+        looks.left = 0;
+        looks.give_back(2);
+        assert_eq!(looks.left(start + LOOK_INTERVAL / 2), 2, "what was not used can be");
+        looks.left = 0;
+        assert_eq!(looks.left(start + LOOK_INTERVAL / 2), 0);
+        assert_eq!(looks.left(start + LOOK_INTERVAL), LOOKS_WHILE_SHUT_MAX);
     }
 }

@@ -57,10 +57,6 @@ impl Handler for ReviewOrder {
     }
 
     async fn panicked(&self, claim: Claim) -> Ran {
-        Ran::Later {
-            lane: Lane::Audit,
-            after: AGAIN_AFTER,
-            tries: claim.wake.tries.saturating_add(1),
-        }
+        claim.again(Lane::Audit, AGAIN_AFTER)
     }
 }

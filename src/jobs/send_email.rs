@@ -92,8 +92,7 @@ impl Handler for SendEmail {
     }
 
     async fn panicked(&self, claim: Claim) -> Ran {
-        let after = self.settings.retries.interval(claim.wake.tries);
-        Ran::Later { lane: Lane::Email, after, tries: claim.wake.tries.saturating_add(1) }
+        claim.again(Lane::Email, self.settings.retries.interval(claim.wake.tries))
     }
 }
 

@@ -3,7 +3,7 @@
 mod filters;
 mod overrides;
 
-use std::{collections::BTreeMap, fmt, io, path::Path, str::FromStr};
+use std::{collections::BTreeMap, fmt, io, path::Path};
 
 use minijinja::{
     Environment, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Serde,
@@ -19,6 +19,7 @@ use super::{
     clean::{clean, clean_header},
     sample,
 };
+use crate::order::text_enum;
 
 /// The most that one part of a mail may become, in bytes; far above any mail that a person reads.
 pub const PART_BYTES_MAX: usize = 256 * 1024;
@@ -29,78 +30,40 @@ const VALUE_CHARS_MAX: usize = 1000;
 /// The most instructions that one part may take: a loop without output must end as well.
 const FUEL: u64 = 1_000_000;
 
-macro_rules! names {
-    ($(#[$doc:meta])* $type:ident: $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)*) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub enum $type {
-            $($(#[$variant_doc])* $variant,)*
-        }
-
-        impl $type {
-            /// All of them, in the order of the contract.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The name, as the contract and the database write it.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownName;
-
-            fn from_str(name: &str) -> Result<Self, Self::Err> {
-                match name {
-                    $($name => Ok(Self::$variant),)*
-                    _ => Err(UnknownName { allowed: &[$($name),*] }),
-                }
-            }
-        }
-    };
-}
-
-names! {
+text_enum! {
     /// An email that Provisor sends (contract, "Emails").
-    TemplateName:
-    /// To the customer, at the submission; disabled by default.
-    OrderReceived = "order_received",
-    /// To the customer, when a line is done and another has been open for `poll.progress_after`.
-    OrderProgress = "order_progress",
-    /// To the customer: everything is delivered.
-    OrderCompleted = "order_completed",
-    /// To the customer: some is delivered and some will not be.
-    OrderPartial = "order_partial",
-    /// To the customer: nothing was delivered.
-    OrderFailed = "order_failed",
-    /// To the customer, once, after `poll.overdue_after`.
-    OrderDelayed = "order_delayed",
-    /// To the customer, before a domain expires.
-    DomainExpiring = "domain_expiring",
-    /// To the customer, after a domain has expired.
-    DomainExpired = "domain_expired",
-    /// To the operator, at once: a person must know, and perhaps decide.
-    OpsAttention = "ops_attention",
-    /// To the operator: what the audit has found.
-    OpsAudit = "ops_audit",
+    TemplateName {
+        /// To the customer, at the submission; disabled by default.
+        OrderReceived = "order_received",
+        /// To the customer, when a line is done and another has been open for `poll.progress_after`.
+        OrderProgress = "order_progress",
+        /// To the customer: everything is delivered.
+        OrderCompleted = "order_completed",
+        /// To the customer: some is delivered and some will not be.
+        OrderPartial = "order_partial",
+        /// To the customer: nothing was delivered.
+        OrderFailed = "order_failed",
+        /// To the customer, once, after `poll.overdue_after`.
+        OrderDelayed = "order_delayed",
+        /// To the customer, before a domain expires.
+        DomainExpiring = "domain_expiring",
+        /// To the customer, after a domain has expired.
+        DomainExpired = "domain_expired",
+        /// To the operator, at once: a person must know, and perhaps decide.
+        OpsAttention = "ops_attention",
+        /// To the operator: what the audit has found.
+        OpsAudit = "ops_audit",
+    }
 }
 
-names! {
+text_enum! {
     /// A language that mails are written in.
-    Locale:
-    /// English, the default.
-    En = "en",
-    /// Dutch.
-    Nl = "nl",
+    Locale {
+        /// English, the default.
+        En = "en",
+        /// Dutch.
+        Nl = "nl",
+    }
 }
 
 impl TemplateName {
@@ -109,14 +72,6 @@ impl TemplateName {
     pub const fn is_for_operator(self) -> bool {
         matches!(self, Self::OpsAttention | Self::OpsAudit)
     }
-}
-
-/// A name that is not among the allowed ones.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("unknown name; known are {}", allowed.join(", "))]
-pub struct UnknownName {
-    /// The names that are known.
-    pub allowed: &'static [&'static str],
 }
 
 /// Why templates could not be loaded, or a mail not be rendered. No variant holds a customer's data.

@@ -25,3 +25,4 @@ pub use line::{Cause, LineKind, LineStatus, Milestone};
 pub use money::Money;
 pub use status::OrderStatus;
 pub use text_enum::UnknownName;
+pub(crate) use text_enum::text_enum;

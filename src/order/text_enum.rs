@@ -1,4 +1,4 @@
-//! Enums whose variants have a name in the database and in the contract.
+//! Enums whose variants have a name in the database and in the contract, for this floor and those above it.
 
 /// Declares an enum with `as_str`, `ALL`, `FromStr` and `Display` by the names that the contract uses.
 macro_rules! text_enum {
@@ -43,7 +43,7 @@ macro_rules! text_enum {
 
 pub(crate) use text_enum;
 
-/// A name that this binary does not know: the database is newer than it.
+/// A name that this binary does not know: whoever wrote it, such as the database, is newer.
 #[derive(Clone, Debug, thiserror::Error, Eq, PartialEq)]
 #[error("{name:?} is no {what} that this version of Provisor knows")]
 pub struct UnknownName {

@@ -49,6 +49,14 @@ pub struct Claim {
     pub lease: Deadline,
 }
 
+impl Claim {
+    /// A run that did not do its work: it comes again after this time, as one try more.
+    #[must_use]
+    pub const fn again(&self, lane: Lane, after: Duration) -> Ran {
+        Ran::Later { lane, after, tries: self.wake.tries.saturating_add(1) }
+    }
+}
+
 /// How a handler's run has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ran {

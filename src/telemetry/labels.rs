@@ -1,136 +1,27 @@
-//! The values that labels can have.
+//! The values that labels can have, spelt as the contract spells them.
 
-/// An enum whose variants are a label's values, spelt as the contract spells them.
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
+/// How an order ended.
+pub(super) const ORDER_ENDS: &[&str] = &["completed", "partial", "failed", "cancelled"];
 
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+/// The status of a line that has not ended.
+pub(super) const OPEN_LINES: &[&str] = &["pending", "placing", "in_doubt", "provisioning", "held"];
 
-            /// The value's text.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
+/// How one run of a job ended: it did its work, or found none; comes again after an error; waits for a person; panicked,
+/// or missed its deadline, and comes again; had lost its lease before it could record.
+pub(super) const JOB_OUTCOMES: &[&str] = &["ok", "retry", "hold", "panic", "timeout", "stale"];
 
-            pub(super) fn texts() -> Vec<&'static str> {
-                Self::ALL.iter().map(|value| value.as_str()).collect()
-            }
-        }
-    };
-}
+/// Where a wake stands: it is due, and nobody's yet; it is due later; it is a worker's.
+pub(super) const QUEUE_STATES: &[&str] = &["due", "parked", "leased"];
 
-label! {
-    /// How an order ended.
-    OrderEnd {
-        /// Every line was delivered.
-        Completed = "completed",
-        /// Some lines were delivered, some failed.
-        Partial = "partial",
-        /// No line was delivered.
-        Failed = "failed",
-        /// Withdrawn before anything was sent.
-        Cancelled = "cancelled",
-    }
-}
+/// How a request to an upstream ended: the ledger's table.
+pub(super) const UPSTREAM_OUTCOMES: &[&str] =
+    &["ok", "rejected", "rate_limited", "unauthorized", "not_sent", "in_doubt"];
 
-label! {
-    /// The status of a line that has not ended.
-    OpenLine {
-        /// Nothing is under way upstream for it.
-        Pending = "pending",
-        /// The upstream effect is being made.
-        Placing = "placing",
-        /// Sent, outcome unknown.
-        InDoubt = "in_doubt",
-        /// Accepted upstream, being polled.
-        Provisioning = "provisioning",
-        /// A person must decide.
-        Held = "held",
-    }
-}
+/// How one try at sending an email ended.
+pub(super) const EMAIL_OUTCOMES: &[&str] = &["sent", "failed", "retried", "disabled"];
 
-label! {
-    /// How one run of a job ended.
-    JobOutcome {
-        /// It did its work, or found none.
-        Ok = "ok",
-        /// It comes again after an error.
-        Retry = "retry",
-        /// It waits for a person.
-        Hold = "hold",
-        /// It panicked, and comes again.
-        Panic = "panic",
-        /// It missed its deadline, and comes again.
-        Timeout = "timeout",
-        /// Its lease had gone to another worker before it could record.
-        Stale = "stale",
-    }
-}
-
-label! {
-    /// Where a wake stands.
-    QueueState {
-        /// Due, and nobody's yet.
-        Due = "due",
-        /// Due later.
-        Parked = "parked",
-        /// A worker's.
-        Leased = "leased",
-    }
-}
-
-label! {
-    /// How a request to an upstream ended: the ledger's table.
-    UpstreamOutcome {
-        /// Answered as the document promises.
-        Ok = "ok",
-        /// Refused for good.
-        Rejected = "rejected",
-        /// To be repeated later, as the upstream told.
-        RateLimited = "rate_limited",
-        /// The key was refused.
-        Unauthorized = "unauthorized",
-        /// Not a byte had left.
-        NotSent = "not_sent",
-        /// Nobody knows.
-        InDoubt = "in_doubt",
-    }
-}
-
-label! {
-    /// How one try at sending an email ended.
-    EmailOutcome {
-        /// The mail server took it.
-        Sent = "sent",
-        /// Refused for good, or given up.
-        Failed = "failed",
-        /// It is tried again.
-        Retried = "retried",
-        /// Its template is not sent.
-        Disabled = "disabled",
-    }
-}
-
-label! {
-    /// How grave a finding of the audit is.
-    Severity {
-        /// To be known.
-        Info = "info",
-        /// To be looked at.
-        Warning = "warning",
-        /// To be acted on.
-        Critical = "critical",
-    }
-}
+/// How grave a finding of the audit is: to be known, to be looked at, to be acted on.
+pub(super) const SEVERITIES: &[&str] = &["info", "warning", "critical"];
 
 /// The labels of which this floor can't know the values. Each gets its series from the start, at 0; a value that is not in
 /// its list is counted as `other`, so that no slip and no stranger can make series without end.

@@ -12,8 +12,8 @@ use prometheus::{
 };
 
 use super::labels::{
-    EmailOutcome, JobOutcome, KnownLabels, OpenLine, OrderEnd, QueueState, Severity,
-    UpstreamOutcome,
+    EMAIL_OUTCOMES, JOB_OUTCOMES, KnownLabels, OPEN_LINES, ORDER_ENDS, QUEUE_STATES, SEVERITIES,
+    UPSTREAM_OUTCOMES,
 };
 use super::series::{Counters, Gauges, Histograms, LabelSets, register};
 
@@ -37,6 +37,8 @@ const REQUEST_SECONDS: &[f64] =
     &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
 
 /// All metrics of this process.
+///
+/// A label's value that is none of the contract's (`labels.rs`) is counted as `other`.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -72,25 +74,20 @@ impl Metrics {
         let build = register(r, IntGaugeVec::new(build, &["version"])?)?;
         build.with_label_values(&[version]).set(1);
         Ok(Self {
-            orders: Counters::new(r, ORDERS.opts(), &["status"], product(&[&OrderEnd::texts()]))?,
-            lines: Gauges::new(r, LINES.opts(), &["status"], product(&[&OpenLine::texts()]))?,
+            orders: Counters::new(r, ORDERS.opts(), &["status"], product(&[ORDER_ENDS]))?,
+            lines: Gauges::new(r, LINES.opts(), &["status"], product(&[OPEN_LINES]))?,
             order_duration: register(
                 r,
                 Histogram::with_opts(ORDER_DURATION.buckets(ORDER_SECONDS))?,
             )?,
             pickup: register(r, Histogram::with_opts(PICKUP.buckets(PICKUP_SECONDS))?)?,
-            jobs: Counters::new(
-                r,
-                JOBS.opts(),
-                &["kind", "outcome"],
-                kinds.and(&JobOutcome::texts()),
-            )?,
+            jobs: Counters::new(r, JOBS.opts(), &["kind", "outcome"], kinds.and(JOB_OUTCOMES))?,
             job_duration: Histograms::new(r, JOB_DURATION.buckets(JOB_SECONDS), &["kind"], kinds)?,
             queue_depth: Gauges::new(
                 r,
                 QUEUE_DEPTH.opts(),
                 &["lane", "state"],
-                product(&[known.lanes, &QueueState::texts()]),
+                product(&[known.lanes, QUEUE_STATES]),
             )?,
             queue_oldest_due: Gauges::new(
                 r,
@@ -102,7 +99,7 @@ impl Metrics {
                 r,
                 REQUESTS.opts(),
                 &["provider", "endpoint", "outcome"],
-                endpoints.and(&UpstreamOutcome::texts()),
+                endpoints.and(UPSTREAM_OUTCOMES),
             )?,
             upstream_duration: Histograms::new(
                 r,
@@ -120,7 +117,7 @@ impl Metrics {
                 r,
                 EMAILS.opts(),
                 &["template", "outcome"],
-                product(&[known.templates, &EmailOutcome::texts()]),
+                product(&[known.templates, EMAIL_OUTCOMES]),
             )?,
             outbox_oldest: register(r, Gauge::with_opts(OUTBOX.opts())?)?,
             in_doubt_lines: register(r, IntGauge::with_opts(IN_DOUBT.opts())?)?,
@@ -128,7 +125,7 @@ impl Metrics {
                 r,
                 FINDINGS.opts(),
                 &["kind", "severity"],
-                product(&[known.finding_kinds, &Severity::texts()]),
+                product(&[known.finding_kinds, SEVERITIES]),
             )?,
             audit_last_success: register(r, IntGauge::with_opts(AUDIT.opts())?)?,
             registry: r.clone(),
@@ -136,8 +133,8 @@ impl Metrics {
     }
 
     /// An order has ended, so long after its submission.
-    pub fn order_ended(&self, end: OrderEnd, after: Duration) {
-        self.orders.inc(&[end.as_str()]);
+    pub fn order_ended(&self, status: &str, after: Duration) {
+        self.orders.inc(&[status]);
         self.order_duration.observe(after.as_secs_f64());
     }
 
@@ -147,20 +144,14 @@ impl Metrics {
     }
 
     /// A run of a job has ended.
-    pub fn job_ended(&self, kind: &str, outcome: JobOutcome, took: Duration) {
-        self.jobs.inc(&[kind, outcome.as_str()]);
+    pub fn job_ended(&self, kind: &str, outcome: &str, took: Duration) {
+        self.jobs.inc(&[kind, outcome]);
         self.job_duration.observe(&[kind], took.as_secs_f64());
     }
 
     /// A request to an upstream has ended; `endpoint` as documented, never with the values in its path.
-    pub fn upstream_answered(
-        &self,
-        provider: &str,
-        endpoint: &str,
-        outcome: UpstreamOutcome,
-        took: Duration,
-    ) {
-        self.upstream_requests.inc(&[provider, endpoint, outcome.as_str()]);
+    pub fn upstream_answered(&self, provider: &str, endpoint: &str, outcome: &str, took: Duration) {
+        self.upstream_requests.inc(&[provider, endpoint, outcome]);
         self.upstream_duration.observe(&[provider, endpoint], took.as_secs_f64());
     }
 
@@ -170,23 +161,22 @@ impl Metrics {
     }
 
     /// A try at sending an email has ended.
-    pub fn email_ended(&self, template: &str, outcome: EmailOutcome) {
-        self.emails.inc(&[template, outcome.as_str()]);
+    pub fn email_ended(&self, template: &str, outcome: &str) {
+        self.emails.inc(&[template, outcome]);
     }
 
     /// How many lines are open, by status; a status that is not given has none.
-    pub fn replace_lines(&self, counts: impl IntoIterator<Item = (OpenLine, i64)>) {
-        self.lines.replace(counts.into_iter().map(|(status, count)| ([status.as_str()], count)));
+    pub fn replace_lines<'a>(&self, counts: impl IntoIterator<Item = (&'a str, i64)>) {
+        self.lines.replace(counts.into_iter().map(|(status, count)| ([status], count)));
     }
 
     /// How many wakes there are, by lane and state; what is not given has none.
     pub fn replace_queue_depth<'a>(
         &self,
-        counts: impl IntoIterator<Item = (&'a str, QueueState, i64)>,
+        counts: impl IntoIterator<Item = (&'a str, &'a str, i64)>,
     ) {
         let counts = counts.into_iter();
-        self.queue_depth
-            .replace(counts.map(|(lane, state, count)| ([lane, state.as_str()], count)));
+        self.queue_depth.replace(counts.map(|(lane, state, count)| ([lane, state], count)));
     }
 
     /// For how long each lane's oldest due wake has been due; a lane that is not given has none.
@@ -211,11 +201,11 @@ impl Metrics {
     /// How many findings are open, by kind and severity; what is not given has none.
     pub fn replace_audit_findings<'a>(
         &self,
-        counts: impl IntoIterator<Item = (&'a str, Severity, i64)>,
+        counts: impl IntoIterator<Item = (&'a str, &'a str, i64)>,
     ) {
         let counts = counts.into_iter();
         self.audit_findings
-            .replace(counts.map(|(kind, severity, count)| ([kind, severity.as_str()], count)));
+            .replace(counts.map(|(kind, severity, count)| ([kind, severity], count)));
     }
 
     /// When an audit last ran to its end.

@@ -8,8 +8,5 @@ pub mod logs;
 mod metrics;
 mod series;
 
-pub use labels::{
-    EmailOutcome, JobOutcome, KnownLabels, OpenLine, OrderEnd, QueueState, Severity,
-    UpstreamOutcome,
-};
+pub use labels::KnownLabels;
 pub use metrics::Metrics;

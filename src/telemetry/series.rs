@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use prometheus::core::{Atomic, Collector, GenericCounterVec, GenericGaugeVec, Number};
+use prometheus::core::{
+    Atomic, Collector, GenericCounterVec, GenericGaugeVec, MetricVec, MetricVecBuilder, Number,
+};
 use prometheus::{HistogramOpts, HistogramVec, Opts, Registry};
 
 /// In the place of a label's value that is not known.
@@ -68,6 +70,19 @@ pub(super) fn register<C: Collector + Clone + 'static>(
     Ok(collector)
 }
 
+/// The same for a metric with labels, with all its series.
+fn register_all<B: MetricVecBuilder + 'static>(
+    registry: &Registry,
+    vec: MetricVec<B>,
+    sets: &LabelSets,
+) -> Result<MetricVec<B>, prometheus::Error> {
+    let vec = register(registry, vec)?;
+    for values in sets.iter() {
+        vec.get_metric_with_label_values(&values)?;
+    }
+    Ok(vec)
+}
+
 /// Counters of one name.
 #[derive(Debug)]
 pub(super) struct Counters<P: Atomic> {
@@ -82,10 +97,7 @@ impl<P: Atomic + 'static> Counters<P> {
         labels: &[&str],
         sets: LabelSets,
     ) -> Result<Self, prometheus::Error> {
-        let vec = register(registry, GenericCounterVec::new(opts, labels)?)?;
-        for values in sets.iter() {
-            vec.get_metric_with_label_values(&values)?;
-        }
+        let vec = register_all(registry, GenericCounterVec::new(opts, labels)?, &sets)?;
         Ok(Self { vec, sets })
     }
 
@@ -108,10 +120,7 @@ impl Histograms {
         labels: &[&str],
         sets: LabelSets,
     ) -> Result<Self, prometheus::Error> {
-        let vec = register(registry, HistogramVec::new(opts, labels)?)?;
-        for values in sets.iter() {
-            vec.get_metric_with_label_values(&values)?;
-        }
+        let vec = register_all(registry, HistogramVec::new(opts, labels)?, &sets)?;
         Ok(Self { vec, sets })
     }
 
@@ -136,10 +145,7 @@ impl<P: Atomic + 'static> Gauges<P> {
         labels: &[&str],
         sets: LabelSets,
     ) -> Result<Self, prometheus::Error> {
-        let vec = register(registry, GenericGaugeVec::new(opts, labels)?)?;
-        for values in sets.iter() {
-            vec.get_metric_with_label_values(&values)?;
-        }
+        let vec = register_all(registry, GenericGaugeVec::new(opts, labels)?, &sets)?;
         Ok(Self { vec, sets, others: Mutex::default() })
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection};
 
 use crate::documents;
+use crate::house::{eventually, in_time};
 use crate::intake::refusal;
 use crate::world::World;
 
@@ -50,8 +51,8 @@ async fn what_was_not_sent_is_cancelled_for_good() {
         world.value::<String>(state).await,
         "cancelled 1 t cancelled 0 submitted,cancelled,cancelled"
     );
-    let heard = tokio::time::timeout(std::time::Duration::from_secs(30), listener.recv()).await;
-    assert_eq!(heard.expect("in time").expect("a notification").payload(), "X");
+    let heard = in_time("the shop is notified", listener.recv()).await;
+    assert_eq!(heard.expect("a notification").payload(), "X");
 }
 
 #[tokio::test]
@@ -134,7 +135,7 @@ async fn of_an_intent_and_a_cancellation_one_loses() {
                 async {
                     let waiting = "SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
                                    WHERE NOT l.granted AND a.datname = current_database())";
-                    while !world.value::<bool>(waiting).await {}
+                    eventually("the second waits", async || world.value(waiting).await).await;
                     transaction.commit().await.expect("a commit");
                 }
             );

@@ -16,7 +16,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::house::eventually;
+use crate::house::{eventually, in_time};
 
 /// How long any command may take.
 const COMMAND_MAX: Duration = Duration::from_mins(1);
@@ -159,11 +159,15 @@ async fn keep_lines(mut from: impl AsyncBufReadExt + Unpin, to: Arc<Mutex<Vec<St
 
 /// Asks by GET; the status and the body.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers");
+    let answer = in_time(path, async {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        answer
+    })
+    .await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
     (status, body.to_owned())

@@ -125,7 +125,7 @@ async fn migrations_run_again_and_at_once_from_everywhere() {
 }
 
 /// An address on which nobody listens, and nobody else can while the socket is kept.
-fn closed_port() -> (TcpSocket, SocketAddr) {
+pub(crate) fn closed_port() -> (TcpSocket, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = socket.local_addr().unwrap();

@@ -352,6 +352,21 @@ impl provisor::jobs::guest::CircuitObserver for Silent {
     fn circuit(&self, _: &'static str, _: &str, _: bool) {}
 }
 
+/// The way to LJPc as a daemon has it.
+pub(crate) fn guest(
+    house: &House,
+    db: &Database,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    alarm: &Alarm,
+) -> Arc<Guest> {
+    let settings = house.settings(&[]);
+    let budget = Budget::start(tasks, stop.clone(), db.clone(), "ljpc", 1000, alarm.clone());
+    let ljpc = app::connect_ljpc(&settings, Arc::new(Unobserved)).expect("the settings are good");
+    let limits = GuestLimits { max_in_flight: 8, probe_interval: Duration::from_secs(1) };
+    Arc::new(Guest::new(ljpc, db.clone(), budget, limits, Arc::new(Silent), alarm.clone()))
+}
+
 /// An engine as the daemon's, but for the handler of lines.
 async fn clumsy_engine(
     house: &Arc<House>,
@@ -361,11 +376,7 @@ async fn clumsy_engine(
     let (db, tasks, stop) = (database(house), TaskTracker::new(), CancellationToken::new());
     let (presence, alarm, observer) = (Presence::default(), Alarm::default(), Arc::new(Silent));
     presence.tell(&db).await.expect("the database answers");
-    let budget = Budget::start(&tasks, stop.clone(), db.clone(), "ljpc", 1000, alarm.clone());
-    let ljpc = app::connect_ljpc(&settings, Arc::new(Unobserved)).expect("the settings are good");
-    let limits = GuestLimits { max_in_flight: 8, probe_interval: Duration::from_secs(1) };
-    let guest =
-        Arc::new(Guest::new(ljpc, db.clone(), budget, limits, observer.clone(), alarm.clone()));
+    let guest = guest(house, &db, &tasks, &stop, &alarm);
     let quick = Schedule {
         initial: Duration::from_millis(50),
         multiplier: 1.0,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::house::{House, eventually, hosting, order};
 
 /// Mails that went to this address.
-fn mails_to(house: &House, address: &str) -> Vec<Mail> {
+pub(crate) fn mails_to(house: &House, address: &str) -> Vec<Mail> {
     let mails = house.sandbox.state().mails();
     mails.into_iter().filter(|mail| mail.recipients == [address]).collect()
 }
@@ -19,7 +19,11 @@ fn subjects(mails: &[Mail]) -> Vec<&str> {
 }
 
 /// The status, the attempts and the last error of an order's email.
-async fn outbox(house: &House, reference: &str, template: &str) -> (String, i32, Option<String>) {
+pub(crate) async fn outbox(
+    house: &House,
+    reference: &str,
+    template: &str,
+) -> (String, i32, Option<String>) {
     sqlx::query_as(
         "SELECT m.status, m.attempts, m.last_error
          FROM provisor.email_outbox m JOIN provisor.orders o ON o.id = m.order_id
@@ -206,7 +210,7 @@ async fn an_email_that_never_passes_is_given_up_after_its_time() {
 }
 
 /// A line that a person must decide.
-fn held() -> Value {
+pub(crate) fn held() -> Value {
     json!([{ "kind": "hosting", "package": "hosting_7gb", "domain": "example.nl", "billing_period": "monthly" }])
 }
 

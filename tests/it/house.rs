@@ -169,7 +169,8 @@ impl Daemon {
     /// Stops it as SIGTERM does, and waits for its end.
     pub(crate) async fn stop(mut self) {
         self.lifecycle.stop.cancel();
-        let ended = (&mut self.running).await.expect("the daemon does not panic");
+        let ended = in_time("the daemon ends", &mut self.running).await;
+        let ended = ended.expect("the daemon does not panic");
         ended.expect("the daemon ends well");
     }
 
@@ -202,6 +203,12 @@ pub(crate) fn order(reference: &str, lines: Value) -> Value {
 /// A hosting line for this domain.
 pub(crate) fn hosting(domain: &str) -> Value {
     json!({ "kind": "hosting", "package": "hosting_5gb", "domain": domain, "billing_period": "monthly" })
+}
+
+/// What must come to its end in time, or else the test would wait for ever.
+pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let ended = tokio::time::timeout(PATIENCE, future).await;
+    ended.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }
 
 /// Waits for a condition.

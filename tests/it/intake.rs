@@ -9,6 +9,7 @@ use sqlx::postgres::PgListener;
 use sqlx::{Connection, Row};
 
 use crate::documents;
+use crate::house::{eventually, in_time};
 use crate::world::World;
 
 /// The SQLSTATE and the message that a statement was refused with.
@@ -215,10 +216,7 @@ async fn a_submission_waits_for_an_uncommitted_one_of_the_same_reference() {
         let waiting =
             "SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
                        WHERE NOT l.granted AND a.datname = current_database())";
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !world.value::<bool>(waiting).await {
-            assert!(Instant::now() < deadline, "the second submission did not wait");
-        }
+        eventually("the second submission waits", async || world.value(waiting).await).await;
         transaction.commit().await.expect("a commit");
     });
     assert_eq!(second.expect("the same order"), first);
@@ -279,8 +277,8 @@ async fn the_workers_are_notified_but_not_for_every_order() {
     let mut listener = PgListener::connect_with(&world.pool).await.expect("a listener");
     listener.listen("provisor_wake").await.expect("listening");
     let next = async |listener: &mut PgListener| {
-        let heard = tokio::time::timeout(Duration::from_secs(30), listener.recv()).await;
-        heard.expect("in time").expect("a notification").payload().to_owned()
+        let heard = in_time("a notification comes", listener.recv()).await;
+        heard.expect("a notification").payload().to_owned()
     };
     world.submit(&documents::example("N")).await.expect("a good document");
     assert_eq!(next(&mut listener).await, "");

@@ -11,22 +11,6 @@ use crate::{
     world::World,
 };
 
-/// Takes a test's database away, or brings it back, without harm to any other test.
-async fn allow_connections(world: &World, allowed: bool) {
-    // A database can't be closed from within.
-    let name = &world.name;
-    let mut other = crate::world::administrator().await;
-    let sql = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}");
-    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut other).await.expect("the owner may do it");
-    if !allowed {
-        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
-            .bind(name)
-            .execute(&mut other)
-            .await
-            .expect("its connections can be ended");
-    }
-}
-
 async fn until_answer(address: std::net::SocketAddr, path: &str, status: u16, body: &str) {
     eventually(&format!("{path} is {status} {body:?}"), async || {
         let (now, text) = get(address, path).await;
@@ -136,12 +120,12 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
     let address = daemon.until_ready().await;
     until_answer(address, "/readyz", 200, "ready").await;
 
-    allow_connections(&house.world, false).await;
+    house.world.allow_connections(false).await;
     until_answer(address, "/readyz", 503, "the database does not answer").await;
     assert_eq!(get(address, "/livez").await.0, 200);
     assert_eq!(get(address, "/metrics").await.0, 200);
 
-    allow_connections(&house.world, true).await;
+    house.world.allow_connections(true).await;
     until_answer(address, "/readyz", 200, "ready").await;
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
     house.until_order("SHOP-1", "completed").await;
@@ -154,13 +138,13 @@ async fn a_daemon_without_its_database_ends_within_its_grace() {
     let house = House::new().await;
     let mut daemon = Process::start(&["run"], &house.environment(&[]));
     let address = daemon.until_ready().await;
-    allow_connections(&house.world, false).await;
+    house.world.allow_connections(false).await;
     until_answer(address, "/readyz", 503, "").await;
     let began = Instant::now();
     daemon.signal("TERM").await;
     let status = daemon.ended().await;
     let took = began.elapsed();
-    allow_connections(&house.world, true).await;
+    house.world.allow_connections(true).await;
     assert!(status.success(), "{status}");
     // The grace of five seconds, and a busy machine.
     assert!(took < Duration::from_secs(8), "{took:?}");

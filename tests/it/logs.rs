@@ -8,7 +8,7 @@ use tokio::{
 
 use crate::{
     binary::{Process, get},
-    house::{House, hosting},
+    house::{House, hosting, in_time},
 };
 
 const KEY: &str = "marker-key-0b5e";
@@ -137,7 +137,7 @@ async fn logs_at_their_most_talkative_hold_nothing_private() {
     assert!(daemon.ended().await.success());
 
     // It was really there to be logged: the mails hold it, and the server has taken the login.
-    let mail = mails.recv().await.unwrap();
+    let mail = in_time("a mail comes", mails.recv()).await.unwrap();
     assert!(
         mail.contains("Marker-Zaphod") && mail.contains("marker.mailbox@example.com"),
         "{mail}"

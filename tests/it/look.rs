@@ -1,6 +1,8 @@
 //! What a test looks at in a house: lines, the timeline, the ledger, emails, and what went over the wire.
 
 use provisor::{
+    db::wakes::WakeId,
+    jobs,
     order::{SiteId, UpstreamOrderId},
     sandbox::{Drive, DrivenSite, Entry, Stage},
 };
@@ -183,26 +185,39 @@ impl House {
 
     /// How often a line's wake has been claimed, and whether anybody is at it now.
     pub(crate) async fn runs(&self, line_id: i64) -> (i64, bool) {
+        self.runs_of(WakeId::new(jobs::LINE, line_id)).await
+    }
+
+    async fn runs_of(&self, wake: WakeId) -> (i64, bool) {
         sqlx::query_as(
-            "SELECT run_token, lease_until > clock_timestamp() FROM provisor.wakes WHERE id = $1 * 16 + 1",
+            "SELECT run_token, lease_until > clock_timestamp() FROM provisor.wakes WHERE id = $1",
         )
-        .bind(line_id)
+        .bind(wake.0)
         .fetch_one(&self.world.pool)
         .await
-        .expect("the line has a wake")
+        .expect("it has a wake")
     }
 
     /// Makes a line due at once and waits until it has been looked at, so many times.
     pub(crate) async fn look_again(&self, line_id: i64, times: u32) {
         for _ in 0..times {
-            let (before, _) = self.runs(line_id).await;
-            self.poke(line_id).await;
-            eventually("the line is looked at again", async || {
-                let (runs, running) = self.runs(line_id).await;
-                runs > before && !running
-            })
-            .await;
+            self.run_again(WakeId::new(jobs::LINE, line_id)).await;
         }
+    }
+
+    /// The same for the alarm of an order, once.
+    pub(crate) async fn review_again(&self, order_id: i64) {
+        self.run_again(WakeId::new(jobs::ORDER, order_id)).await;
+    }
+
+    async fn run_again(&self, wake: WakeId) {
+        let (before, _) = self.runs_of(wake).await;
+        self.world.run(&format!("SELECT provisor.poke({})", wake.0)).await;
+        eventually("it is looked at again", async || {
+            let (runs, running) = self.runs_of(wake).await;
+            runs > before && !running
+        })
+        .await;
     }
 
     /// Makes a line due at once.

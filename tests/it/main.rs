@@ -27,6 +27,8 @@ mod logs;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod order_show;
 #[cfg(test)]
 mod placement;
@@ -40,5 +42,7 @@ mod recording;
 mod roles;
 #[cfg(test)]
 mod upstream_commands;
+#[cfg(test)]
+mod withdrawn;
 #[cfg(test)]
 mod world;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use provisor::sandbox::Stage;
 use serde_json::{Value, json};
 
-use crate::house::{House, eventually, hosting};
+use crate::{
+    commands::closed_port,
+    house::{House, eventually, hosting},
+};
 
 /// What polls ask for.
 const GET: &str = "GET /api/v1/orders/{id}";
@@ -150,6 +153,34 @@ async fn a_site_that_is_named_late_is_taken_as_soon_as_it_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_another_line_has_brought_already_ends_the_line_all_the_same() {
+    let house = slow_house().await;
+    let daemon = house.daemon(&[]);
+    for (reference, domain) in [("SHOP-1", "one.example"), ("SHOP-2", "two.example")] {
+        house.submit(reference, json!([hosting(domain)])).await;
+        house.until_line(reference, 0, "provisioning").await;
+        house.drive_with_site(&format!("{reference}/0"), Some(4711));
+        house.until_order(reference, "completed").await;
+        let line = house.line(reference, 0).await;
+        assert_eq!((line.site_id, line.reason), (Some(4711), None), "{reference}");
+        assert_eq!(house.count_emails(reference, "order_completed").await, 1, "{reference}");
+    }
+    let sites: Vec<(String, Option<i64>)> =
+        sqlx::query_as("SELECT tag, site_id FROM provisor.effects ORDER BY tag")
+            .fetch_all(&house.world.pool)
+            .await
+            .expect("the ledger can be read");
+    assert_eq!(sites, [("SHOP-1/0".to_owned(), Some(4711)), ("SHOP-2/0".to_owned(), None)]);
+    let of: String =
+        house.world.value("SELECT domain FROM provisor.site_status WHERE site_id = 4711").await;
+    assert_eq!(of, "one.example", "it is the first one's");
+    // Neither name is waited for any longer.
+    house.submit("SHOP-3", json!([hosting("two.example")])).await;
+    house.until_line("SHOP-3", 0, "provisioning").await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_can_not_be_read_is_asked_for_again_and_fails_nobody() {
     let house = House::new().await;
     let faults = [
@@ -262,6 +293,92 @@ async fn a_long_wait_is_told_also_while_the_upstream_gives_no_answer() {
     let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "500ms"), ("POLL__MAX_INTERVAL", "100ms")]);
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
     assert_told_of_the_delay_once(&house, "SHOP-1").await;
+    daemon.stop().await;
+}
+
+/// The emails of an order that waits long without being placed, beside its receipt. The line goes on waiting.
+async fn assert_told_once_unplaced(house: &House, reference: &str) {
+    eventually("both sides are told", async || {
+        house.told_operator(reference, "overdue").await == 1
+            && house.count_emails(reference, "order_delayed").await == 1
+    })
+    .await;
+    let line = house.line(reference, 0).await;
+    assert_eq!((line.status.as_str(), line.sent), ("pending", false), "no clock fails it");
+    assert_eq!(house.count_events(reference, "overdue").await, 1);
+    assert_eq!(house.emails(reference).await.len(), 3, "no more than those and the receipt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_can_not_even_be_placed_is_told_of_once() {
+    let house = House::new().await;
+    let (_kept, closed) = closed_port();
+    let url = format!("http://{closed}");
+    let daemon = house.daemon(&[("LJPC__BASE_URL", &url), ("POLL__OVERDUE_AFTER", "500ms")]);
+    // The one fails at reading the catalogue, the other at connecting for the order itself.
+    house.submit("GET-1", json!([hosting("get.example")])).await;
+    let own = json!([{ "kind": "hosting_own", "space_id": 7, "domain": "post.example" }]);
+    house.submit("POST-1", own).await;
+    for reference in ["GET-1", "POST-1"] {
+        assert_told_once_unplaced(&house, reference).await;
+        let line = house.line(reference, 0).await;
+        house.look_again(line.id, 2).await;
+        assert_told_once_unplaced(&house, reference).await;
+        assert!(line.why().starts_with("LJPc can't be asked ("), "{reference}: {}", line.why());
+    }
+    house.until_emailed().await;
+    assert_eq!(house.cancel("GET-1").await, "cancelled", "told or not");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_waits_for_a_good_key_is_told_of_once() {
+    let house = House::new().await;
+    house.fault(&json!({ "endpoint": "*", "fault": "unauthorized", "times": 100_000 }));
+    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "3s")]);
+    house.submit("FIRST-1", json!([hosting("first.example")])).await;
+    eventually("the circuit is open", async || {
+        house.world.value::<i64>("SELECT count(*) FROM provisor.circuits").await == 1
+    })
+    .await;
+    // One that comes while it is shut is not even tried.
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    for reference in ["FIRST-1", "SHOP-1"] {
+        assert_told_once_unplaced(&house, reference).await;
+    }
+    house.until_reason("SHOP-1", 0, "waits until LJPc accepts the API key").await;
+    assert!(house.posts("SHOP-1").is_empty());
+    house.no_more_faults();
+    for reference in ["FIRST-1", "SHOP-1"] {
+        house.until_order(reference, "completed").await;
+        assert_eq!(house.told_operator(reference, "overdue").await, 1, "{reference}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_polls_wait_for_a_good_key_is_told_of_once() {
+    let house = slow_house().await;
+    let daemon = house.daemon(&[("POLL__OVERDUE_AFTER", "3s")]);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "provisioning").await;
+    house.fault(&json!({ "endpoint": "*", "fault": "unauthorized", "times": 100_000 }));
+    let open = "SELECT count(*) FROM provisor.circuits WHERE endpoint = ''";
+    eventually("the circuit is open", async || house.world.value::<i64>(open).await == 1).await;
+    let polls = house.requests("GET", "/api/v1/orders/").len();
+    eventually("both sides are told", async || {
+        house.told_operator("SHOP-1", "overdue").await == 1
+            && house.count_emails("SHOP-1", "order_delayed").await == 1
+    })
+    .await;
+    let line = house.line("SHOP-1", 0).await;
+    house.look_again(line.id, 2).await;
+    assert_eq!(house.count_events("SHOP-1", "overdue").await, 1);
+    assert_eq!(house.line_status("SHOP-1", 0).await, "provisioning");
+    assert_eq!(house.requests("GET", "/api/v1/orders/").len(), polls, "nothing is asked for it");
+    house.no_more_faults();
+    house.drive("SHOP-1/0", Stage::Completed);
+    house.until_order("SHOP-1", "completed").await;
     daemon.stop().await;
 }
 

@@ -6,12 +6,12 @@ use provisor::{
     db::{
         Database,
         lines::LoadedLine,
-        records::{Intent, LineChange, Record, Recorded, Timeline, Truth},
+        records::{Intent, LineChange, Record, Recorded, Timeline, Truth, Waits},
         wakes::{ClaimedWake, Due, Lane, LaneDemand},
     },
     jobs,
     order::{
-        LineId, LineStatus, SiteId, UpstreamOrderId,
+        LineId, LineStatus, Money, SiteId, UpstreamOrderId,
         decide::{Change, Step, Then, decide},
         effect::{Acceptance, EffectStep},
         facts::{Known, Patience, Reading, SimpleStatus},
@@ -19,6 +19,7 @@ use provisor::{
         outcome::{accepted, in_doubt, panicked, rejected},
     },
 };
+use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -66,7 +67,7 @@ impl Run {
         let (n, tag) = self.loaded.facts.next_placement(STEP).expect("nothing was placed yet");
         let change = Change::to(&self.loaded.facts, LineStatus::Placing, None, Then::Rest);
         let mut record = self.record(change);
-        let domain = "example.nl".to_owned();
+        let domain = self.loaded.facts.progress.domain.clone().expect("a name");
         record.intent = Some(Intent::to_place(attempt, n, tag, domain, [7; 32]));
         record.park = None;
         self.loaded.facts.progress.status = LineStatus::Placing;
@@ -235,4 +236,174 @@ async fn a_row_that_can_not_be_stored_harms_no_other() {
     for (n, status) in ["held", "pending", "held"].iter().enumerate() {
         assert_eq!(house.line_status(&format!("SHOP-{n}"), 0).await, *status);
     }
+}
+
+/// Accepts the one line that is due as the LJPc order of this id, at this cost; the run goes on.
+async fn accept(db: &Database, run: &mut Run, id: i64, cost: Option<Money>) -> Record {
+    let (intent, attempt) = run.intend();
+    let committed = db.commit_records(&[intent], WAITS).await;
+    assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
+    let change = accepted(
+        &run.loaded.facts,
+        STEP,
+        &Acceptance::Order { id: UpstreamOrderId(id), cost: cost },
+    );
+    let mut answer = run.answer(attempt, Outcome::Accepted, change);
+    if let Some(truth) = &mut answer.truth {
+        truth.upstream_order_id = Some(UpstreamOrderId(id));
+    }
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_is_committed_alone_if_its_line_can_not_be_stored() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, owner).await;
+    // One more digit than the column has.
+    let cost = Money(Decimal::from(10_000_000_000_i64));
+    let answer = accept(&db, &mut run, 110, Some(cost)).await;
+    let committed = db.commit_records(std::slice::from_ref(&answer), WAITS).await;
+    let error = committed.results[0].as_ref().expect_err("the price does not fit");
+    assert!(error.is_data_error(), "{error}");
+    let known = "SELECT concat_ws(' ', e.state, e.upstream_order_id, a.outcome, l.status)
+                 FROM provisor.effects e JOIN provisor.attempts a ON a.effect_id = e.id
+                 JOIN provisor.order_lines l ON l.id = e.line_id";
+    assert_eq!(house.world.value::<String>(known).await, "accepted 110 accepted placing");
+
+    // The next run follows the ledger, whose order it polls from then on.
+    house.world.run("UPDATE provisor.wakes SET lease_until = now(), due_at = now()").await;
+    let run = begin(&db, owner).await;
+    let nothing = Known::default();
+    let Step::Record(change) = decide(&run.loaded.facts, &nothing, &PATIENCE) else {
+        panic!("the acceptance is adopted before anything is read");
+    };
+    commit_twice(&house, &db, &run.record(*change), Recorded::Stale).await;
+    let line = house.line("SHOP-1", 0).await;
+    assert_eq!((line.status.as_str(), line.upstream_order_id), ("provisioning", Some(110)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_could_not_be_stored_follows_its_acceptance_and_is_not_placed_again() {
+    let house = House::new().await;
+    house.world.run("ALTER TABLE provisor.order_lines ADD CHECK (cost IS NULL)").await;
+    let daemon = house.daemon(&[]);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    let line = house.line("SHOP-1", 0).await;
+    let upstream: Vec<i64> =
+        house.upstream_orders("SHOP-1/0").into_iter().map(|order| order.0).collect();
+    assert_eq!(line.upstream_order_id.into_iter().collect::<Vec<_>>(), upstream);
+    assert_eq!((house.posts("SHOP-1").len(), line.cost), (1, None));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_says_of_a_line_that_was_cancelled_meanwhile_changes_nothing() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, owner).await;
+    let facts = &run.loaded.facts;
+    let held = Change::to(facts, LineStatus::Held, Some("dearer".to_owned()), Then::Rest);
+    let held = run.record(held);
+    let (intent, _) = run.intend();
+    assert_eq!(house.cancel("SHOP-1").await, "cancelled");
+    let before = everything(&house).await;
+    for record in [held, intent] {
+        let mut committed = db.commit_records(&[record], WAITS).await;
+        let result = committed.results.pop().expect("an answer").expect("it can be committed");
+        assert_eq!(result, Recorded::Conflict);
+        assert!(committed.ended.is_empty(), "it has ended before");
+        assert_eq!(everything(&house).await, before);
+    }
+    assert_eq!(house.order("SHOP-1").await, ("cancelled".to_owned(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_answer_changes_nothing_of_a_cancelled_order() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, owner).await;
+    let (intent, attempt) = run.intend();
+    commit_twice(&house, &db, &intent, Recorded::Conflict).await;
+    // Provably not written, so that the line is as it was before, and can be cancelled.
+    let unsent = Change::to(&run.loaded.facts, LineStatus::Pending, None, Then::Retry);
+    let mut unsent = run.answer(attempt, Outcome::NotSent, unsent);
+    if let Some(change) = &mut unsent.change {
+        change.sent = Some(false);
+    }
+    commit_twice(&house, &db, &unsent, Recorded::Stale).await;
+    assert_eq!(house.cancel("SHOP-1").await, "cancelled");
+
+    let before = everything(&house).await;
+    for outcome in [Outcome::InDoubt, Outcome::Rejected, Outcome::Accepted] {
+        let change = accepted(
+            &run.loaded.facts,
+            STEP,
+            &Acceptance::Order { id: UpstreamOrderId(110), cost: None },
+        );
+        let late = run.answer(attempt, outcome, change);
+        let committed = db.commit_records(&[late], WAITS).await;
+        assert!(matches!(committed.results[..], [Ok(Recorded::Stale)]), "{committed:?}");
+        assert_eq!(everything(&house).await, before, "{outcome}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_lines_that_are_completed_together_by_one_site_both_end() {
+    let house = House::new().await;
+    let db = database(&house);
+    let mut records = Vec::new();
+    for n in 0..2_i64 {
+        house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("{n}.example"))])).await;
+        let mut run = begin(&db, Uuid::new_v4()).await;
+        let mut answer = accept(&db, &mut run, 110 + n, None).await;
+        answer.park = None;
+        let committed = db.commit_records(&[answer], WAITS).await;
+        assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
+        run.loaded.facts.progress.status = LineStatus::Provisioning;
+        run.loaded.facts.progress.upstream_order_id = Some(UpstreamOrderId(110 + n));
+        let reading =
+            Reading::Order { simple_status: SimpleStatus::Completed, site_id: Some(SiteId(2019)) };
+        let known = Known { reading: Some(reading), ..Known::default() };
+        let Step::Record(change) = decide(&run.loaded.facts, &known, &PATIENCE) else {
+            panic!("a completed order is recorded");
+        };
+        records.push(run.record(*change));
+    }
+    let committed = db.commit_records(&records, WAITS).await;
+    assert!(
+        committed.results.iter().all(|result| matches!(result, Ok(Recorded::Done { .. }))),
+        "{committed:?}"
+    );
+    assert_eq!(committed.ended.len(), 2);
+    for reference in ["SHOP-0", "SHOP-1"] {
+        assert_eq!(house.order(reference).await.0, "completed", "{reference}");
+    }
+    let owners: i64 =
+        house.world.value("SELECT count(*) FROM provisor.effects WHERE site_id = 2019").await;
+    assert_eq!(owners, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_reviewed_when_the_grace_of_its_doubt_ends() {
+    let house = House::new().await;
+    let db = database(&house);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, Uuid::new_v4()).await;
+    let (intent, attempt) = run.intend();
+    let doubt = in_doubt(&run.loaded.facts, "no answer".to_owned());
+    let answer = run.answer(attempt, Outcome::InDoubt, doubt);
+    let waits = Waits { grace: Duration::from_hours(1), ..WAITS };
+    for record in [intent, answer] {
+        let committed = db.commit_records(&[record], waits).await;
+        assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
+    }
+    // It counts from when the doubt began, and not from when it was written down.
+    let grace = "SELECT w.due_at - l.in_doubt_at = interval '1 hour' FROM provisor.order_lines l
+                 JOIN provisor.wakes w ON w.id = l.order_id * 16 + 3";
+    assert!(house.world.value::<bool>(grace).await);
 }

@@ -93,6 +93,19 @@ impl World {
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Takes the database away, or brings it back, without harm to any other test.
+    pub(crate) async fn allow_connections(&self, allowed: bool) {
+        // A database can't be closed from within.
+        let name = &self.name;
+        administer(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}")).await;
+        if !allowed {
+            administer(&format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            ))
+            .await;
+        }
+    }
+
     /// Runs statements that return nothing.
     pub(crate) async fn run(&self, sql: &str) {
         self.pool

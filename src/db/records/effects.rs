@@ -217,11 +217,14 @@ pub(super) async fn settle(
     sqlx::query!(
         "UPDATE provisor.effects e
          SET live = false,
-             -- A site that another placement brought already is none of this one's, whatever the upstream says.
-             site_id = CASE WHEN e.state = 'accepted' AND NOT EXISTS (
+             -- A site that another placement brought already is none of this one's, whatever the upstream says; and of
+             -- those that bring it together it is the first one's.
+             site_id = CASE WHEN e.state = 'accepted' AND l.first AND NOT EXISTS (
                            SELECT FROM provisor.effects o WHERE o.site_id = l.site_id AND o.id <> e.id)
                        THEN l.site_id ELSE e.site_id END
-         FROM unnest($1::bigint[], $2::bigint[]) AS l (line_id, site_id)
+         FROM (SELECT line_id, site_id, row_number() OVER (PARTITION BY site_id ORDER BY line_id) = 1
+               FROM unnest($1::bigint[], $2::bigint[]) AS l (line_id, site_id))
+                  AS l (line_id, site_id, first)
          WHERE e.line_id = l.line_id AND e.live",
         &ids,
         &sites as &[Option<i64>],

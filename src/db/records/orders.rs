@@ -236,8 +236,12 @@ pub(super) async fn wake_waiting(
     if !doubtful.is_empty() {
         sqlx::query!(
             "INSERT INTO provisor.wakes (id, lane, due_at)
-             SELECT id * 16 + 3, 4, clock_timestamp() + $2::bigint * interval '1 microsecond'
-             FROM unnest($1::bigint[]) AS o (id) ORDER BY id
+             SELECT o.id * 16 + 3, 4,
+                    greatest(clock_timestamp(), l.since + $2::bigint * interval '1 microsecond')
+             FROM unnest($1::bigint[]) AS o (id)
+             CROSS JOIN LATERAL (SELECT min(in_doubt_at) AS since FROM provisor.order_lines
+                                 WHERE order_id = o.id AND status = 'in_doubt') AS l
+             ORDER BY o.id
              ON CONFLICT (id) DO UPDATE
              SET due_at = least(wakes.due_at, excluded.due_at), kicks = wakes.kicks + 1",
             &doubtful,

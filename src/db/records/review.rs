@@ -43,11 +43,13 @@ async fn review(
         .fetch_optional(&mut *connection)
         .await?;
     let mut owed = Vec::new();
+    // By the transaction's own time, here and below: a grace that ends between the two questions is neither told of now nor
+    // waited for.
     let doubts = sqlx::query!(
         r#"SELECT id, (extract(epoch FROM in_doubt_at) * 1000000)::bigint AS "since!"
            FROM provisor.order_lines
            WHERE order_id = $1 AND status = 'in_doubt'
-             AND in_doubt_at + $2::bigint * interval '1 microsecond' <= clock_timestamp()"#,
+             AND in_doubt_at + $2::bigint * interval '1 microsecond' <= now()"#,
         order.0,
         micros(waits.grace),
     )
@@ -66,7 +68,7 @@ async fn review(
                        - clock_timestamp()) * 1000000)::bigint AS "progress!",
                   (extract(epoch FROM min(l.in_doubt_at) FILTER (
                        WHERE l.status = 'in_doubt'
-                         AND l.in_doubt_at + $2::bigint * interval '1 microsecond' > clock_timestamp())
+                         AND l.in_doubt_at + $2::bigint * interval '1 microsecond' > now())
                        + $2::bigint * interval '1 microsecond' - clock_timestamp()) * 1000000)::bigint
                       AS doubt
            FROM provisor.orders o JOIN provisor.order_lines l ON l.order_id = o.id

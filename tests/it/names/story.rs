@@ -21,8 +21,15 @@ impl House {
         for request in requests(&self.sandbox.state().journal(after)) {
             writeln!(story, "{request}").unwrap();
         }
+        story.push('\n');
+        story + &self.outcome(reference).await
+    }
+
+    /// What the views say of an order and its names, its timeline, and the emails that it owes.
+    pub(super) async fn outcome(&self, reference: &str) -> String {
+        let mut story = String::new();
         let (status, reason) = self.order(reference).await;
-        writeln!(story, "\norder {status}{}", because(reason.as_deref())).unwrap();
+        writeln!(story, "order {status}{}", because(reason.as_deref())).unwrap();
         for line in self.told_of_lines(reference).await {
             writeln!(story, "line {line}").unwrap();
         }

@@ -139,10 +139,8 @@ impl CarryOutLine {
             Ok(Recorded::Stale) => Err(Stop::Stale),
             // Cancelled meanwhile, or another line is at work for the name or the contact.
             Ok(Recorded::Conflict) => {
-                let reason = "waits: the line was changed meanwhile, or another line is at work for its name or its \
-                              contact";
-                let mut delay =
-                    Delay { reason: reason.to_owned(), then: Then::After(NAME_BUSY_FOR) };
+                let reason = format!("waits: the line was changed meanwhile, or {}", in_the_way(effect));
+                let mut delay = Delay { reason, then: Then::After(NAME_BUSY_FOR) };
                 if effect.step == EffectStep::CreateContact {
                     delay.then = Then::Retry;
                 }
@@ -194,6 +192,20 @@ impl CarryOutLine {
             // The truth is in the ledger, and whoever holds the line now will follow it.
             Recorded::Stale | Recorded::Conflict => Err(Stop::Stale),
         }
+    }
+}
+
+/// What keeps an intent out of the ledger, beside a change of the line.
+const fn in_the_way(effect: &Effect) -> &'static str {
+    match &effect.request {
+        Request::Order { .. } if effect.request.brings_site() => {
+            "hosting for its name is being placed by another line"
+        }
+        Request::Order { .. } | Request::Register { .. } | Request::Transfer { .. } => {
+            "its name is being bought by another line"
+        }
+        Request::CreateContact(_) => "its WHOIS contact is being made by another line",
+        Request::UpdateDomain(_) | Request::ReplaceRecords { .. } => "it is under way already",
     }
 }
 

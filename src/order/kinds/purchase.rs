@@ -3,6 +3,8 @@
 //! First all that can be looked at (whose turn it is, the ending, whether the name is free, its price), then the WHOIS
 //! contact, then the purchase. What comes afterwards is in `arrival.rs`.
 
+use serde_json::json;
+
 use super::hosting::{make_during, order, placing};
 use crate::order::{
     Cause, LineStatus, Money,
@@ -91,7 +93,11 @@ fn taken(
         return Step::Read(Query::Alternatives(parts));
     }
     let mut change = Change::fail(facts, reason, Some(Cause::NameTaken));
-    change.progress.alternatives = known.alternatives.clone().filter(|names| !names.is_empty());
+    let alternatives = known.alternatives.clone().filter(|names| !names.is_empty());
+    if let (Some(names), Some(event)) = (&alternatives, change.events.last_mut()) {
+        event.detail = json!({ "reason": change.progress.reason, "alternatives": names });
+    }
+    change.progress.alternatives = alternatives;
     change.step()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::order::{
     ContactHandle, Milestone,
-    domain::{Availability, DomainChange, DomainSeen, Offer, Price, Record, Registrant, Tld},
+    domain::{Alternative, Availability, DomainChange, DomainSeen, Offer, Price, Record, Registrant, Tld},
     facts::{DomainReading, Reading, SimpleStatus, ZoneReading},
     wish::{NameWish, Route},
 };
@@ -176,7 +176,8 @@ fn alternatives_are_asked_for_where_somebody_can_name_some() {
     let generous = Patience { offers_alternatives: true, ..PATIENCE };
     let taken = offered("taken", "3.88");
     assert_eq!(told(&decide(&facts, &taken, &generous)), "ask for others than example");
-    for (names, told) in [(vec!["example2.nl".to_owned()], true), (vec![], false)] {
+    let other = Alternative { domain: "example2.nl".to_owned(), price: "3.88".parse().unwrap() };
+    for (names, told) in [(vec![other], true), (vec![], false)] {
         let known = Known { alternatives: Some(names.clone()), ..taken.clone() };
         let Step::Record(failed) = decide(&facts, &known, &generous) else { panic!("it fails") };
         assert_eq!(failed.progress.alternatives, told.then_some(names));

@@ -37,10 +37,7 @@ impl fmt::Debug for UnknownCustomer {
 impl Database {
     /// Customers whom Leanstack does not know, and has not refused as they are; at most `max`, the oldest first. Those
     /// whose details do not suffice are left out.
-    pub async fn customers_for_leanstack(
-        &self,
-        max: i64,
-    ) -> Result<Vec<UnknownCustomer>, DbError> {
+    pub async fn customers_for_leanstack(&self, max: i64) -> Result<Vec<UnknownCustomer>, DbError> {
         let rows = self
             .call("looking for customers that Leanstack does not know", async |connection| {
                 sqlx::query!(

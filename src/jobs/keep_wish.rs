@@ -91,10 +91,7 @@ impl KeepWish {
         self.change(id, &name.domain, wished).await
     }
 
-    async fn look(
-        &self,
-        domain: &DomainName,
-    ) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {
+    async fn look(&self, domain: &DomainName) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {
         let endpoint = endpoints::GET_DOMAIN.name;
         let permit = self.guest.permit(endpoint, &mut false).await?;
         let answer = self.guest.ljpc().domain(domain).await;
@@ -120,8 +117,7 @@ impl KeepWish {
             Err(error) => return Err(end_of(&error)),
         };
         self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
-        let answer =
-            self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
+        let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
         drop(permit);
         self.guest.learn(endpoint.name, &answer).await;
         match answer {
@@ -129,8 +125,7 @@ impl KeepWish {
             Ok(_) => Ok(End::Retry),
             Err(error) if error.is_no_change() => Ok(End::Retry),
             Err(UpstreamError::Rejected { status, message, .. }) => {
-                let detail =
-                    json!({ "auto_renew": wished, "status": status, "reason": message });
+                let detail = json!({ "auto_renew": wished, "status": status, "reason": message });
                 self.db.note_of_name(id, "auto_renew_refused", detail).await?;
                 let told = format!("LJPc refused to change the renewal of {domain}: {message}");
                 let episode = uuid::Uuid::now_v7().to_string();

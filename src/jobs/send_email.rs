@@ -13,8 +13,8 @@ use crate::{
         wakes::Lane,
     },
     mail::{
-        Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale, Mailer, Ops,
-        Order, Rendered, TemplateName, Templates, compose,
+        Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale,
+        Mailer, Ops, Order, Rendered, TemplateName, Templates, compose,
     },
     order::{Cause, EmailId},
     queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},

@@ -8,11 +8,7 @@ use async_trait::async_trait;
 use super::guest::{Guest, NotNow};
 use crate::{
     clock::Deadline,
-    db::{
-        Database, DbError,
-        customers::UnknownCustomer,
-        wakes::Lane,
-    },
+    db::{Database, DbError, customers::UnknownCustomer, wakes::Lane},
     queue::{Claim, Handler, Ran, Schedule},
     upstream::{
         UpstreamError,
@@ -77,11 +73,7 @@ impl SyncCustomers {
         Ok(())
     }
 
-    async fn add(
-        &self,
-        guest: &Guest<Leanstack>,
-        customer: &UnknownCustomer,
-    ) -> Result<(), Stop> {
+    async fn add(&self, guest: &Guest<Leanstack>, customer: &UnknownCustomer) -> Result<(), Stop> {
         let Some(request) = to_request(customer) else {
             return Ok(self.db.note_leanstack(customer.id, Some("phone is no number")).await?);
         };
@@ -102,7 +94,11 @@ impl SyncCustomers {
                 Ok(self.db.note_leanstack(customer.id, None).await?)
             }
             Err(UpstreamError::Rejected { message, .. }) => {
-                tracing::warn!(customer_id = customer.id.0, debug_id, "Leanstack refused a customer");
+                tracing::warn!(
+                    customer_id = customer.id.0,
+                    debug_id,
+                    "Leanstack refused a customer"
+                );
                 Ok(self.db.note_leanstack(customer.id, Some(&message)).await?)
             }
             Err(UpstreamError::RateLimited { after }) => Err(Stop::Later(after)),

@@ -243,11 +243,8 @@ async fn accept(db: &Database, run: &mut Run, id: i64, cost: Option<Money>) -> R
     let (intent, attempt) = run.intend();
     let committed = db.commit_records(&[intent], WAITS).await;
     assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
-    let change = accepted(
-        &run.loaded.facts,
-        STEP,
-        &Acceptance::Order { id: UpstreamOrderId(id), cost },
-    );
+    let change =
+        accepted(&run.loaded.facts, STEP, &Acceptance::Order { id: UpstreamOrderId(id), cost });
     let mut answer = run.answer(attempt, Outcome::Accepted, change);
     if let Some(truth) = &mut answer.truth {
         truth.upstream_order_id = Some(UpstreamOrderId(id));
@@ -300,7 +297,10 @@ async fn a_line_that_could_not_be_stored_follows_its_acceptance_and_is_not_place
             .await
     })
     .await;
-    house.world.run("ALTER TABLE provisor.order_lines DROP CONSTRAINT order_lines_cost_check").await;
+    house
+        .world
+        .run("ALTER TABLE provisor.order_lines DROP CONSTRAINT order_lines_cost_check")
+        .await;
     house.until_order("SHOP-1", "completed").await;
     let line = house.line("SHOP-1", 0).await;
     let upstream: Vec<i64> =

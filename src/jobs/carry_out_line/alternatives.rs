@@ -53,16 +53,14 @@ impl CarryOutLine {
             return None;
         }
         let request = self.guest.ljpc().check(&names);
-        let checks =
-            self.ask(&ljpc::endpoints::CHECK_DOMAIN, prepaid, request).await.ok()?.ok()?;
+        let checks = self.ask(&ljpc::endpoints::CHECK_DOMAIN, prepaid, request).await.ok()?.ok()?;
         let free: Vec<&DomainName> =
             names.into_iter().filter(|name| checks.of(name) == Some("available")).collect();
         if free.is_empty() {
             return None;
         }
         let request = self.guest.ljpc().prices(&free);
-        let prices =
-            self.ask(&ljpc::endpoints::PRICE_DOMAIN, prepaid, request).await.ok()?.ok()?;
+        let prices = self.ask(&ljpc::endpoints::PRICE_DOMAIN, prepaid, request).await.ok()?.ok()?;
         let offered = free.into_iter().filter_map(|name| {
             let price = prices.of(name).filter(|price| !price.premium)?.price_eur?;
             Some(Alternative { domain: name.as_str().to_owned(), price })

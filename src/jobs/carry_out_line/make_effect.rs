@@ -17,7 +17,7 @@ use crate::{
     },
     order::{
         LineStatus,
-        decide::{Change, Event, Then},
+        decide::{Change, Then},
         effect::{Acceptance, Effect, EffectStep, Request},
         outcome::{accepted, rejected, unknown},
     },
@@ -123,9 +123,7 @@ impl CarryOutLine {
     ) -> Result<bool, Stop> {
         let detail =
             serde_json::json!({ "tag": effect.tag, "price": effect.price, "attempt": attempt });
-        let mut placing = Change::unchanged(&loaded.facts, Then::Rest);
-        placing.progress = effect.during.clone();
-        placing.events = vec![Event { name: begun(effect.step), detail }];
+        let placing = effect.during.clone().telling(begun(effect.step), detail);
         let mut record = self.record_of(claim, loaded, placing);
         record.park = None;
         record.intent = Some(to_intent(loaded, effect, prepared, attempt));
@@ -139,7 +137,8 @@ impl CarryOutLine {
             Ok(Recorded::Stale) => Err(Stop::Stale),
             // Cancelled meanwhile, or another line is at work for the name or the contact.
             Ok(Recorded::Conflict) => {
-                let reason = format!("waits: the line was changed meanwhile, or {}", in_the_way(effect));
+                let reason =
+                    format!("waits: the line was changed meanwhile, or {}", in_the_way(effect));
                 let mut delay = Delay { reason, then: Then::After(NAME_BUSY_FOR) };
                 if effect.step == EffectStep::CreateContact {
                     delay.then = Then::Retry;
@@ -177,7 +176,7 @@ impl CarryOutLine {
         answer: &Result<Answered, UpstreamError>,
     ) -> Result<(), Stop> {
         let mut placing = loaded.clone();
-        placing.facts.progress = effect.during.clone();
+        placing.facts.progress = effect.during.progress.clone();
         let change = change_by(&placing, effect.step, answer);
         let mut record = self.record_of(claim, &placing, change);
         record.truth = Some(to_truth(attempt, answer));

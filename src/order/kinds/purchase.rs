@@ -5,7 +5,10 @@
 
 use serde_json::json;
 
-use super::hosting::{make_during, order, placing};
+use super::{
+    hosting::order,
+    making::{make, placing},
+};
 use crate::order::{
     Cause, LineStatus, Money,
     decide::{Change, Query, Step, Then},
@@ -133,8 +136,8 @@ fn buy(
         (EffectStep::Register, Request::Register { contact_handle, years, nameservers })
     };
     let mut during = placing(facts, Some(&domain));
-    during.contact_handle = Some(handle);
-    make_during(facts, step, Some(domain), request, price, during)
+    during.progress.contact_handle = Some(handle);
+    make(facts, step, Some(domain), request, price, during)
 }
 
 /// The customer's WHOIS contact: looked for before it is made, since nobody can take one back.
@@ -147,5 +150,5 @@ fn make_contact(facts: &Facts, known: &Known) -> Step {
         return Step::Read(Query::Contact(None));
     }
     let request = Request::CreateContact(registrant.clone());
-    make_during(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))
+    make(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))
 }

@@ -89,7 +89,8 @@ impl World {
     }
 
     pub(super) fn summary(&self) -> Summary {
-        let book = self.book();
+        let mut book = self.book();
+        book.advance(Instant::now());
         let tags = book.per_tag();
         let tagged: usize = tags.values().filter_map(|n| usize::try_from(*n).ok()).sum();
         Summary {

@@ -25,7 +25,7 @@ pub(super) use book::{Book, Terms};
 pub use contacts::ContactSeen;
 pub use dns::DnsRecord;
 pub(super) use domains::wish::put as put_domain;
-pub use domains::{registry::DomainSeen, wish::DomainError};
+pub use domains::{domain::DomainSeen, wish::DomainError};
 pub(super) use input::decoded;
 pub(super) use record::Fate;
 pub use record::{Delivery, Drive, DrivenSite, OrderSeen, Stage};

@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Deserializer};
 
-use super::registry::{Domain, DomainSeen, expiry};
+use super::domain::{Domain, DomainSeen, expiry};
 use crate::{
     order::name::{DomainName, NotADomain},
     sandbox::ljpc::Book,

@@ -82,7 +82,7 @@ pub(in crate::sandbox) fn put(
         }
     }
     if book.domains.get(&name).is_none() {
-        let handle = book.contacts.account();
+        let handle = wish.contact_handle.clone().unwrap_or_else(|| book.contacts.account());
         let fresh = Domain::registered(name.clone(), handle, expiry(at, 1));
         book.domains.put(fresh).map_err(|_| DomainError::Full)?;
     }

@@ -29,6 +29,8 @@ pub use domains::{domain::DomainSeen, wish::DomainError};
 pub(super) use input::decoded;
 pub(super) use record::Fate;
 pub use record::{Delivery, Drive, DrivenSite, OrderSeen, Stage};
+pub(super) use sites::wish::put as put_site;
+pub use sites::{site::SiteSeen, wish::SiteError};
 
 use self::{answer::Answer, endpoint::Endpoint, input::Refused};
 use super::state::World;

@@ -13,7 +13,8 @@ use crate::{
                 domain::Transfer,
                 registry::{Domains, NewDomain, Way},
             },
-            record::{Fate, Site, Stage},
+            record::{Fate, Stage},
+            sites::site::Site,
         },
     },
 };
@@ -97,13 +98,13 @@ impl Book {
                     next += 1;
                 }
                 *site_id = Some(SiteId(next));
-                made.push(Site {
-                    id: SiteId(next),
-                    order: id,
-                    domain: line.domain.clone(),
-                    disk_space_gb: hosting.disk_space_gb,
-                    has_panel: hosting.has_panel,
-                });
+                made.push(Site::delivered(
+                    SiteId(next),
+                    Some(id),
+                    line.domain.clone(),
+                    hosting.disk_space_gb,
+                    hosting.has_panel,
+                ));
                 next += 1;
             }
         }
@@ -113,7 +114,8 @@ impl Book {
         }
     }
 
-    fn insert_site(&mut self, site: Site) {
+    /// Enters a site, unless its id is another's.
+    pub(super) fn insert_site(&mut self, site: Site) {
         if let Ok(name) = DomainName::parse(&site.domain)
             && site.has_panel
         {
@@ -144,13 +146,8 @@ impl Book {
             order.lines.iter().zip(&mut order.site_ids).find(|(line, _)| line.hosting.is_some());
         let Some((OrderLine { hosting: Some(hosting), domain, .. }, slot)) = first else { return };
         *slot = Some(site_id);
-        let site = Site {
-            id: site_id,
-            order: id,
-            domain: domain.clone(),
-            disk_space_gb: hosting.disk_space_gb,
-            has_panel: hosting.has_panel,
-        };
+        let (domain, space, panel) = (domain.clone(), hosting.disk_space_gb, hosting.has_panel);
+        let site = Site::delivered(site_id, Some(id), domain, space, panel);
         self.insert_site(site);
     }
 }

@@ -16,7 +16,8 @@ use super::{
     contacts::Contacts,
     dns::Zones,
     domains::registry::Domains,
-    record::{Drive, DrivenSite, Fate, Order, OrderSeen, Site, Stage},
+    record::{Drive, DrivenSite, Fate, Order, OrderSeen, Stage},
+    sites::site::{Site, SiteSeen},
 };
 use crate::{
     order::{SiteId, UpstreamOrderId, name::DomainName},
@@ -193,6 +194,50 @@ impl Book {
         self.sites.get(at)
     }
 
+    /// [`Self::site`], to be changed.
+    pub(super) fn site_mut(&mut self, id: SiteId) -> Option<&mut Site> {
+        let at = self.sites.binary_search_by_key(&id, |site| site.id).ok()?;
+        self.sites.get_mut(at)
+    }
+
+    /// An id that the next delivery might have had.
+    pub(super) fn free_site_id(&self) -> SiteId {
+        let mut id = SiteId(self.next_site_id);
+        while self.site(id).is_some() {
+            id = SiteId(id.0.saturating_add(1));
+        }
+        id
+    }
+
+    /// Enters a site that no order made. Of these there are no more than of orders.
+    pub(super) fn add_site(&mut self, site: Site) -> Result<(), BookError> {
+        if self.sites.len() >= self.terms.orders_max {
+            return Err(BookError::Full(self.terms.orders_max));
+        }
+        self.insert_site(site);
+        Ok(())
+    }
+
+    /// Takes a site away, as when it was ended. Its order shows it still.
+    pub(super) fn remove_site(&mut self, id: SiteId) -> Option<Site> {
+        let at = self.sites.binary_search_by_key(&id, |site| site.id).ok()?;
+        let gone = self.sites.remove(at);
+        let name = DomainName::parse(&gone.domain).ok();
+        let same = |site: &Site| site.has_panel && DomainName::parse(&site.domain).ok() == name;
+        if let Some(name) = &name
+            && !self.sites.iter().any(same)
+        {
+            self.with_panel.remove(name);
+        }
+        Some(gone)
+    }
+
+    /// All sites, ascending from the first with an id above `after`, at most `limit`.
+    pub(in crate::sandbox) fn sites_seen(&self, after: SiteId, limit: usize) -> Vec<SiteSeen> {
+        let from = self.sites.partition_point(|site| site.id <= after);
+        self.sites.iter().skip(from).take(limit).map(Site::seen).collect()
+    }
+
     /// Whether a site of this name was delivered that has a control panel.
     pub(super) fn has_panel(&self, name: &DomainName) -> bool {
         self.with_panel.contains(name)
@@ -311,7 +356,7 @@ mod tests {
             assert_eq!(seen.deliveries.len(), usize::from(stage == Stage::Completed));
         }
         assert_eq!(look(&mut book, id, t0 + DELAY).deliveries[0].site_id, Some(SiteId(2019)));
-        assert_eq!(book.site(SiteId(2019)).unwrap().order, id);
+        assert_eq!(book.site(SiteId(2019)).unwrap().order, Some(id));
     }
 
     #[test]
@@ -416,6 +461,9 @@ mod tests {
         for _ in 0..1_000 {
             place(&mut book, "x", Fate::Usual, t0);
         }
+        book.advance(t0 + DELAY);
+        let by_hand = Site::delivered(SiteId(1), None, "example.nl".into(), 5, true);
+        assert!(matches!(book.add_site(by_hand), Err(BookError::Full(1_000))));
         let refused = book.place(new_order("y"), Fate::Usual, t0, clock::now());
         assert!(matches!(refused, Err(BookError::Full(1_000))));
         assert_eq!((book.len(), book.per_tag()["x"]), (1_000, 1_000));

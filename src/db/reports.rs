@@ -75,8 +75,12 @@ pub struct LineReport {
     pub upstream_order_id: Option<i64>,
     /// Its site.
     pub site_id: Option<i64>,
+    /// The WHOIS contact that its name is on.
+    pub contact_handle: Option<String>,
     /// What the account is charged, EUR without VAT.
     pub cost: Option<rust_decimal::Decimal>,
+    /// When its name expires.
+    pub expires_at: Option<DateTime<Utc>>,
     /// LJPc's word for it.
     pub simple_status: Option<String>,
     /// When its outcome became unknown.
@@ -268,8 +272,8 @@ async fn lines(
     .fetch_all(&mut *connection)
     .await?;
     let rows = sqlx::query!(
-        r#"SELECT l.line, l.kind, l.domain, l.status, l.reason, l.upstream_order_id, l.site_id, l.cost,
-                  l.simple_status, l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
+        r#"SELECT l.line, l.kind, l.domain, l.status, l.reason, l.upstream_order_id, l.site_id,
+                  l.contact_handle, l.cost, l.expires_at, l.simple_status, l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
                   coalesce(w.lease_until > clock_timestamp(), false) AS "running!"
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
            WHERE l.order_id = $1 ORDER BY l.line"#,
@@ -309,7 +313,9 @@ async fn lines(
             reason: row.reason,
             upstream_order_id: row.upstream_order_id,
             site_id: row.site_id,
+            contact_handle: row.contact_handle,
             cost: row.cost,
+            expires_at: row.expires_at,
             simple_status: row.simple_status,
             in_doubt_at: row.in_doubt_at,
             sent: row.sent,

@@ -63,6 +63,8 @@ fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
     let mut facts = Vec::new();
     facts.extend(line.upstream_order_id.map(|id| format!("order {id}")));
     facts.extend(line.site_id.map(|id| format!("site {id}")));
+    facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
+    facts.extend(line.expires_at.map(|at| format!("expires {}", at.format("%Y-%m-%d"))));
     facts.extend(line.cost.map(|cost| format!("{cost} EUR without VAT")));
     facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
     facts.extend(line.expires_at.map(|at| format!("until {}", at.format("%Y-%m-%d"))));

@@ -1,5 +1,6 @@
 //! Orders of names, end to end: what goes over the wire, in which order, and what the shop and the operator see of it.
 
+mod advice;
 mod dns;
 mod faults;
 mod refusals;
@@ -8,6 +9,7 @@ mod story;
 mod together;
 mod transfer;
 mod update;
+mod wishes;
 
 use serde_json::{Value, json};
 

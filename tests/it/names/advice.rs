@@ -157,10 +157,8 @@ async fn its_failure_harms_nothing_else() {
     let lines = json!([register("taken.nl", json!({})), hosting("example.nl")]);
     house.order_of("SHOP-1", &with(customer("C-1"), json!({})), lines).await;
     house.until_order("SHOP-1", "partial").await;
-    let told: Option<Value> = house
-        .world
-        .value("SELECT alternatives FROM provisor.order_lines WHERE line = 0")
-        .await;
+    let told: Option<Value> =
+        house.world.value("SELECT alternatives FROM provisor.order_lines WHERE line = 0").await;
     assert_eq!(told, None, "nobody names alternatives");
     house.order_of("SHOP-2", &customer("C-2"), json!([hosting("example.com")])).await;
     house.until_order("SHOP-2", "completed").await;

@@ -123,8 +123,6 @@ async fn a_registration_is_sent_again_only_if_it_provably_had_no_effect() {
     compare_purchases(&house, "POST", "/api/hosting/v1/domain-names", "registration").await;
     let registrations = house.sandbox.state().summary().registrations;
     assert_eq!(registrations, count(&[Truth::Done, Truth::Later]));
-    house.until_emailed().await;
-    insta::assert_snapshot!("order_show_registration_in_doubt", show(&house, "drop").await);
     // Once it has come about after all, the line finds it by itself.
     house.put_domain(
         &json!({ "domain": "drop.nl", "status": "active", "contact_handle": "sandbox-0001" }),
@@ -137,6 +135,18 @@ async fn a_registration_is_sent_again_only_if_it_provably_had_no_effect() {
     let line = house.line("broken", 0).await;
     house.look_again(line.id, 2).await;
     assert_eq!(house.line_status("broken", 0).await, "in_doubt");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_in_doubt_is_shown_with_where_to_look() {
+    let house = House::new().await;
+    house.fault(&json!({ "endpoint": REGISTER, "fault": "drop" }));
+    let daemon = house.daemon(&[]);
+    house.order_names("SHOP-1001", json!([register("example.nl", json!({}))])).await;
+    house.until_order("SHOP-1001", "attention").await;
+    house.until_emailed().await;
+    insta::assert_snapshot!("order_show_registration_in_doubt", show(&house, "SHOP-1001").await);
     daemon.stop().await;
 }
 

@@ -5,6 +5,7 @@ mod dns;
 mod faults;
 mod refusals;
 mod register;
+mod secrets;
 mod story;
 mod together;
 mod transfer;

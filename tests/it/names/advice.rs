@@ -14,8 +14,7 @@ const ADD: &str = "POST /v1/enterprise/add_customer";
 impl House {
     /// A daemon that uses Leanstack, with these changes besides.
     fn advised_daemon(&self, changes: &[(&str, &str)]) -> Daemon {
-        let url = self.sandbox.leanstack_addr().map(|addr| format!("http://{addr}"));
-        let url = url.expect("the sandbox serves Leanstack");
+        let url = format!("http://{}", self.sandbox.leanstack_addr());
         let mut all = vec![
             ("LEANSTACK__ENABLED", "true"),
             ("LEANSTACK__BASE_URL", url.as_str()),

@@ -69,7 +69,7 @@ impl Upstreams {
 
     /// The same with clients that look for LJPc and Leanstack at these addresses.
     fn at(house: House, addresses: [SocketAddr; 2], timeout: Duration, keys: (&str, &str)) -> Self {
-        let seen = Arc::new(Seen::default());
+        let observer = Arc::new(Seen::default());
         let [ljpc_url, leanstack_url] =
             addresses.map(|address| format!("http://{address}").parse().expect("a URL"));
         let ljpc = Ljpc::new(
@@ -79,7 +79,7 @@ impl Upstreams {
                 timeout,
                 allow_http: false,
             },
-            seen.clone(),
+            observer.clone(),
         );
         let leanstack = |contract| {
             let settings = LeanstackSettings {
@@ -89,10 +89,10 @@ impl Upstreams {
                 timeout,
                 allow_http: false,
             };
-            Leanstack::new(settings, seen.clone()).expect("a client")
+            Leanstack::new(settings, observer.clone()).expect("a client")
         };
         let (seed, edition_2022) = (leanstack(Contract::Seed), leanstack(Contract::Edition2022));
-        Self { ljpc: ljpc.expect("a client"), seed, edition_2022, house, timeout, seen }
+        Self { ljpc: ljpc.expect("a client"), seed, edition_2022, house, timeout, seen: observer }
     }
 }
 

@@ -23,7 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Faults that may strike any endpoint.
 fn faults() -> Vec<(&'static str, Value)> {
-    let status = |status: u16, enveloped: bool| json!({ "fault": "status", "status": status, "message": "no", "enveloped": enveloped });
+    let status = |status: u16, enveloped: bool| {
+        let (fault, message) = ("status", "no");
+        json!({ "fault": fault, "status": status, "message": message, "enveloped": enveloped })
+    };
     vec![
         ("none", Value::Null),
         ("400", status(400, true)),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use provisor::sandbox::Entry;
+use provisor::{clock, sandbox::Entry};
 use serde_json::Value;
 use sqlx::Row as _;
 
@@ -178,7 +178,7 @@ fn masked(body: &str) -> String {
 /// Until when, in years from now: the day itself differs from run to run.
 fn until(expires_at: Option<DateTime<Utc>>) -> String {
     let Some(expires_at) = expires_at else { return String::new() };
-    let days = (expires_at - Utc::now()).num_days() + 1;
+    let days = (expires_at - clock::now()).num_days() + 1;
     format!(" for {} years", (days + 5) / 365)
 }
 

@@ -315,8 +315,10 @@ async fn the_wish_of_a_registration_waits_for_it_and_that_of_a_stranger_is_refus
         .execute(&house.world.pool)
         .await
         .expect_err("nobody has ordered it");
-    let code =
-        unknown.as_database_error().and_then(|error| error.code()).map(|code| code.to_string());
+    let code = unknown
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .map(|code| code.to_string());
     assert_eq!(code.as_deref(), Some("P0002"));
     daemon.stop().await;
 }

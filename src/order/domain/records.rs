@@ -1,10 +1,8 @@
 //! DNS records: what may stand in them, and how two sets of them differ.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+// Addresses as values; nothing of the network.
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 

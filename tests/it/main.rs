@@ -15,6 +15,8 @@ mod doubt;
 #[cfg(test)]
 mod emails_owed;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod intake;

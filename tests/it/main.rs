@@ -41,6 +41,8 @@ mod recording;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod storefront;
+#[cfg(test)]
 mod upstream_commands;
 #[cfg(test)]
 mod withdrawn;

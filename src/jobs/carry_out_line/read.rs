@@ -230,14 +230,7 @@ impl CarryOutLine {
     ) -> Result<DomainReading, Stop> {
         let request = self.guest.ljpc().domain(name);
         match self.ask(&ljpc::endpoints::GET_DOMAIN, prepaid, request).await? {
-            Ok(detail) => Ok(DomainReading::Seen(DomainSeen {
-                status: Some(detail.status),
-                expires_at: detail.expires_at,
-                nameservers: detail.nameservers,
-                auto_renew: detail.auto_renew,
-                transfer_lock: detail.transfer_lock,
-                contact_handle: detail.contact_handle.map(ContactHandle),
-            })),
+            Ok(detail) => Ok(DomainReading::Seen(to_seen(detail))),
             Err(UpstreamError::Rejected { status: 404, .. }) => Ok(DomainReading::NotOurs),
             Err(error) => unanswered(&error).map(|()| DomainReading::Unanswered),
         }
@@ -249,16 +242,6 @@ impl CarryOutLine {
             Ok(zone) => Ok(ZoneReading::Records(zone.map(|zone| zone.records).unwrap_or_default())),
             Err(error) => unanswered(&error).map(|()| ZoneReading::Unanswered),
         }
-    }
-}
-
-impl CarryOutLine {
-    async fn alternatives(
-        &self,
-        _parts: &crate::order::domain::SplitName,
-        _prepaid: &mut bool,
-    ) -> Vec<String> {
-        Vec::new()
     }
 }
 
@@ -285,6 +268,18 @@ fn to_product(product: ljpc::Product) -> Option<Product> {
         monthly_price: product.monthly_price,
         yearly_price: product.yearly_price,
     })
+}
+
+/// A name as the house keeps it.
+pub(in crate::jobs) fn to_seen(detail: ljpc::DomainDetail) -> DomainSeen {
+    DomainSeen {
+        status: Some(detail.status),
+        expires_at: detail.expires_at,
+        nameservers: detail.nameservers,
+        auto_renew: detail.auto_renew,
+        transfer_lock: detail.transfer_lock,
+        contact_handle: detail.contact_handle.map(ContactHandle),
+    }
 }
 
 fn to_contact(contact: ljpc::Contact) -> UpstreamContact {

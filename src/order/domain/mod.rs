@@ -6,7 +6,7 @@ mod registrant;
 mod seen;
 mod tld;
 
-pub use offer::{Availability, Offer, Price, Purpose, Verdict, judge};
+pub use offer::{Alternative, Availability, Offer, Price, Purpose, Verdict, judge};
 pub use records::{Record, RecordDiff, RecordFault, check_records, diff_records};
 pub use registrant::{Registrant, UpstreamContact};
 pub use seen::{DomainChange, DomainSeen, Transfer, transfer_of};

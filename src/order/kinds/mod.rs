@@ -4,6 +4,7 @@ pub(super) mod arrival;
 pub mod catalogue;
 pub(super) mod dns;
 pub(super) mod hosting;
+mod making;
 pub mod poll;
 pub(super) mod purchase;
 pub(super) mod update;

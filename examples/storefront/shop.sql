@@ -15,7 +15,6 @@ GRANT provisor_storefront TO shop;
 CREATE SCHEMA IF NOT EXISTS shop AUTHORIZATION shop;
 CREATE TABLE IF NOT EXISTS shop.orders (
     reference    text PRIMARY KEY,
-    document     jsonb NOT NULL,
     paid_at      timestamptz NOT NULL DEFAULT now(),
     provisor_id  bigint NOT NULL
 );

@@ -89,9 +89,8 @@ async function submit(path) {
     // The shop's own work and the order: both are there, or neither is.
     const submitted = await db.query('SELECT provisor.submit_order($1::jsonb) AS id', [text]);
     await db.query(
-      `INSERT INTO shop.orders (reference, document, provisor_id) VALUES ($1, $2::jsonb, $3)
-       ON CONFLICT (reference) DO NOTHING`,
-      [order.reference, text, submitted.rows[0].id],
+      'INSERT INTO shop.orders (reference, provisor_id) VALUES ($1, $2) ON CONFLICT (reference) DO NOTHING',
+      [order.reference, submitted.rows[0].id],
     );
     return submitted.rows[0].id; // a string: a bigint does not fit into a JavaScript number
   }));

@@ -135,9 +135,8 @@ function submit(string $path): void
             $id = query($db, 'SELECT provisor.submit_order(?::jsonb)', [$document])->fetchColumn();
             query(
                 $db,
-                'INSERT INTO shop.orders (reference, document, provisor_id) VALUES (?, ?::jsonb, ?)
-                 ON CONFLICT (reference) DO NOTHING',
-                [$order->reference, $document, (string) $id],
+                'INSERT INTO shop.orders (reference, provisor_id) VALUES (?, ?) ON CONFLICT (reference) DO NOTHING',
+                [$order->reference, (string) $id],
             );
             $db->commit();
             return (int) $id;

@@ -71,9 +71,8 @@ def submit(path):
             # The shop's own work and the order: both are there, or neither is.
             order_id = db.execute("SELECT provisor.submit_order(%s)", [Jsonb(document)]).fetchone()[0]
             db.execute(
-                "INSERT INTO shop.orders (reference, document, provisor_id) VALUES (%s, %s, %s)"
-                " ON CONFLICT (reference) DO NOTHING",
-                [document["reference"], Jsonb(document), order_id],
+                "INSERT INTO shop.orders (reference, provisor_id) VALUES (%s, %s) ON CONFLICT (reference) DO NOTHING",
+                [document["reference"], order_id],
             )
         return order_id
 

@@ -1,11 +1,13 @@
 //! Orders of names, end to end: what goes over the wire, in which order, and what the shop and the operator see of it.
 
+mod advice;
 mod dns;
 mod refusals;
 mod register;
 mod story;
 mod transfer;
 mod update;
+mod wishes;
 
 use serde_json::{Value, json};
 

@@ -40,31 +40,37 @@ final class Usage extends RuntimeException
 {
 }
 
-/** The data source name for a URL such as postgres://shop@db.example.com/provisor?sslmode=verify-full. */
-function data_source(string $url): string
+/** What PDO takes for a URL such as postgres://shop@db.example.com/provisor?sslmode=verify-full: source, user, password. */
+function data_source(string $url): array
 {
     $shape = '~^postgres(?:ql)?://(?:([^:@/]*)(?::([^@/]*))?@)?(\[[^]]*]|[^:/?]*)(?::(\d+))?(?:/([^?]*))?(?:\?(.*))?$~';
     if (preg_match($shape, $url, $part, PREG_UNMATCHED_AS_NULL) !== 1) {
         throw new Usage('DATABASE_URL is not a URL of PostgreSQL');
     }
-    $settings = array_map(
-        fn (?string $text): string => rawurldecode($text ?? ''),
-        ['user' => $part[1], 'password' => $part[2], 'host' => trim($part[3] ?? '', '[]'), 'port' => $part[4], 'dbname' => $part[5]],
-    );
+    $given = [
+        'user' => $part[1],
+        'password' => $part[2],
+        'host' => trim($part[3] ?? '', '[]'),
+        'port' => $part[4],
+        'dbname' => $part[5],
+    ];
+    $settings = array_map(fn (?string $text): string => rawurldecode($text ?? ''), $given);
     parse_str($part[6] ?? '', $further);
     $settings = array_filter([...$settings, ...$further], fn (string $text): bool => $text !== '');
-    $quoted = array_map(
-        fn (string $key, string $text): string => "$key='" . addcslashes($text, "'\\") . "'",
-        array_keys($settings),
-        $settings,
-    );
-    return 'pgsql:' . implode(' ', $quoted);
+    $user = $settings['user'] ?? null;
+    $password = $settings['password'] ?? null;
+    unset($settings['user'], $settings['password']); // apart, as PDO makes a space of a semicolon in the source
+    $source = 'pgsql:';
+    foreach ($settings as $key => $text) {
+        $source .= " $key='" . addcslashes($text, "'\\") . "'";
+    }
+    return [$source, $user, $password];
 }
 
 function connect(): PDO
 {
     $url = getenv('DATABASE_URL');
-    return new PDO($url === false || $url === '' ? 'pgsql:' : data_source($url));
+    return $url === false || $url === '' ? new PDO('pgsql:') : new PDO(...data_source($url));
 }
 
 /** The SQLSTATE of an error; one of a connection may have none of its own. */

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     Cause, LineKind, LineStatus, Milestone,
     decide::{Change, Event, PANICS_MAX, Then, adopt},
+    doubt::settled,
     effect::{Acceptance, EffectStep},
     facts::Facts,
     ledger::EffectState,
@@ -200,11 +201,13 @@ fn given_up(facts: &Facts, panics: i32) -> Change {
         LineStatus::Placing => decide_interrupted(facts),
         // What it bought is known, and how it goes on is not.
         LineStatus::Provisioning => in_doubt(facts, reason),
-        LineStatus::InDoubt
-        | LineStatus::Held
-        | LineStatus::Completed
-        | LineStatus::Failed
-        | LineStatus::Cancelled => Change::unchanged(facts, Then::Rest),
+        // What the ledger has learnt meanwhile is followed, panic or not.
+        LineStatus::InDoubt => {
+            settled(facts).unwrap_or_else(|| Change::unchanged(facts, Then::Rest))
+        }
+        LineStatus::Held | LineStatus::Completed | LineStatus::Failed | LineStatus::Cancelled => {
+            Change::unchanged(facts, Then::Rest)
+        }
     };
     if change.progress.status == LineStatus::InDoubt {
         // No more attempts: it waits for a person.

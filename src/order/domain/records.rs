@@ -257,7 +257,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn applying_the_difference_gives_the_wished_set(present in vec(any_record(), 0..12), wished in vec(any_record(), 0..12)) {
+        fn applying_the_difference_gives_the_wished_set(
+            present in vec(any_record(), 0..12),
+            wished in vec(any_record(), 0..12),
+        ) {
             let diff = diff_records(&present, &wished);
             let mut now: Vec<Normal> = present.iter().map(normal).collect();
             for gone in &diff.removed {

@@ -9,7 +9,9 @@ const PATCH: &str = "/api/hosting/v1/domain-names/example.nl";
 
 impl House {
     async fn wish(&self, auto_renew: bool) {
-        self.world.run(&format!("SELECT provisor.set_auto_renew('example.nl', {auto_renew})")).await;
+        self.world
+            .run(&format!("SELECT provisor.set_auto_renew('example.nl', {auto_renew})"))
+            .await;
     }
 
     async fn renews(&self) -> Option<bool> {
@@ -46,7 +48,9 @@ async fn a_wish_for_a_name_that_is_there_is_carried_out_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_before_the_name_is_there_waits_for_it() {
     let house = House::new().await;
-    house.order_names("SHOP-1", json!([register("example.nl", json!({ "auto_renew": true }))])).await;
+    house
+        .order_names("SHOP-1", json!([register("example.nl", json!({ "auto_renew": true }))]))
+        .await;
     house.wish(false).await;
     let daemon = house.quick_daemon();
     house.until_order("SHOP-1", "completed").await;

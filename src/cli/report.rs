@@ -263,7 +263,8 @@ fn what_to_do_about(line: &LineReport) -> Option<String> {
     }
 }
 
-fn render_alternatives(alternatives: Option<&Value>) -> String {
+/// Names that can be had instead of one that is taken, each with its price.
+pub(super) fn render_alternatives(alternatives: Option<&Value>) -> String {
     let names = alternatives.and_then(Value::as_array).into_iter().flatten().map(|name| {
         let [domain, price] =
             ["domain", "price"].map(|key| name.get(key).map_or_else(String::new, plain));

@@ -20,7 +20,6 @@ pub mod guests;
 pub mod house;
 pub mod lines;
 pub mod listen;
-mod placements;
 mod processes;
 pub mod records;
 pub mod reports;

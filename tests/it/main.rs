@@ -45,6 +45,10 @@ mod recording;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod shop_sql;
+#[cfg(test)]
+mod storefront;
+#[cfg(test)]
 mod upstream_commands;
 #[cfg(test)]
 mod withdrawn;

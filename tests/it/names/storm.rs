@@ -80,6 +80,8 @@ async fn nothing_is_bought_twice_whatever_goes_wrong() {
     })
     .await;
 
+    let journal = house.sandbox.state().journal(0);
+    assert!(journal.iter().filter(|entry| entry.fault.is_some()).count() > 40, "it was a storm");
     house.assert_bought_once();
     let twice = "SELECT count(*) FROM provisor.order_events WHERE event = 'bought_twice'";
     assert_eq!(house.world.value::<i64>(twice).await, 0);

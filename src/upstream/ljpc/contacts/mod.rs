@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use write::{CreateContact, CreatedContact, UpdateContact};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) use self::write::{read_created, read_updated};
 use super::{
     Ljpc, endpoints,

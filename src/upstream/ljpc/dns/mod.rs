@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use replace::{ReplaceRecords, ReplacedRecords};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) use self::replace::read as read_replaced;
 use super::{Ljpc, by_name::is_written, endpoints, envelope::payload, wire::lenient};
 use crate::{

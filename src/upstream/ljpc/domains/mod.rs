@@ -13,7 +13,7 @@ pub use register::{RegisterDomain, Registered};
 pub use transfer::{TransferDomain, TransferStarted};
 pub use update::{UpdateDomain, Updated};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) use self::{
     auth_code::read as read_auth_code, register::read as read_registered,
     transfer::read as read_transfer, update::read as read_updated,

@@ -3,6 +3,7 @@
 mod advice;
 mod dns;
 mod faults;
+mod late;
 mod refusals;
 mod register;
 mod secrets;

@@ -18,6 +18,7 @@ pub mod guests;
 pub mod house;
 pub mod lines;
 pub mod listen;
+pub mod operators;
 mod placements;
 mod processes;
 pub mod records;

@@ -5,8 +5,8 @@
 
 mod cached;
 mod make_effect;
-mod read;
-mod requests;
+pub(crate) mod read;
+pub(crate) mod requests;
 
 use std::{sync::Arc, time::Duration};
 

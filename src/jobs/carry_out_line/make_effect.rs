@@ -228,6 +228,7 @@ fn to_intent(
         Request::Order { .. }
         | Request::Register { .. }
         | Request::Transfer { .. }
+        | Request::UpdateContact { .. }
         | Request::UpdateDomain(_)
         | Request::ReplaceRecords { .. } => None,
     };
@@ -236,6 +237,7 @@ fn to_intent(
         Request::Order { .. }
         | Request::Register { .. }
         | Request::Transfer { .. }
+        | Request::UpdateContact { .. }
         | Request::UpdateDomain(_)
         | Request::CreateContact(_) => None,
     };

@@ -9,7 +9,7 @@ use crate::{
         ContactHandle, LineStatus, UpstreamOrderId,
         decide::Query,
         domain::{Availability, DomainSeen, Offer, Price, Purpose, Tld, UpstreamContact},
-        facts::{DomainReading, Known, Reading, SimpleStatus, ZoneReading},
+        facts::{ContactReading, DomainReading, Known, Reading, SimpleStatus, ZoneReading},
         kinds::catalogue::Product,
         name::DomainName,
     },
@@ -77,6 +77,10 @@ impl CarryOutLine {
                 let handle = self.find_contact(loaded, age_max, prepaid).await;
                 known.contact = Some(self.or_delay(loaded, handle)?);
             }
+            Query::ContactDetail(handle) => {
+                let reading = self.read_contact(&handle, prepaid).await.map_err(Unread::Stop)?;
+                known.contact_seen = Some(reading);
+            }
             Query::Alternatives(parts) => {
                 known.alternatives = Some(self.alternatives(&parts, prepaid).await);
             }
@@ -136,10 +140,7 @@ impl CarryOutLine {
         let read = async {
             let request = self.guest.ljpc().tlds();
             let tlds = self.ask_or_delay(&ljpc::endpoints::LIST_TLDS, prepaid, request).await?;
-            Ok(tlds
-                .into_iter()
-                .filter_map(|tld| Tld::new(&tld.tld, tld.transfer_supported))
-                .collect())
+            Ok(to_tlds(tlds))
         };
         self.shelf.tlds.get(TLDS_AGE_MAX, read).await
     }
@@ -230,16 +231,22 @@ impl CarryOutLine {
     ) -> Result<DomainReading, Stop> {
         let request = self.guest.ljpc().domain(name);
         match self.ask(&ljpc::endpoints::GET_DOMAIN, prepaid, request).await? {
-            Ok(detail) => Ok(DomainReading::Seen(DomainSeen {
-                status: Some(detail.status),
-                expires_at: detail.expires_at,
-                nameservers: detail.nameservers,
-                auto_renew: detail.auto_renew,
-                transfer_lock: detail.transfer_lock,
-                contact_handle: detail.contact_handle.map(ContactHandle),
-            })),
+            Ok(detail) => Ok(DomainReading::Seen(to_seen(detail))),
             Err(UpstreamError::Rejected { status: 404, .. }) => Ok(DomainReading::NotOurs),
             Err(error) => unanswered(&error).map(|()| DomainReading::Unanswered),
+        }
+    }
+
+    async fn read_contact(
+        &self,
+        handle: &ContactHandle,
+        prepaid: &mut bool,
+    ) -> Result<ContactReading, Stop> {
+        let request = self.guest.ljpc().contact(&handle.0);
+        match self.ask(&ljpc::endpoints::GET_CONTACT, prepaid, request).await? {
+            Ok(contact) => Ok(ContactReading::Seen(Box::new(to_contact(contact)))),
+            Err(UpstreamError::Rejected { status: 404, .. }) => Ok(ContactReading::NotOurs),
+            Err(error) => unanswered(&error).map(|()| ContactReading::Unanswered),
         }
     }
 
@@ -276,7 +283,25 @@ fn silent(name: &DomainName, of: &str) -> Delay {
     Delay::by(&UpstreamError::Unavailable { detail, status: Some(200), jti: None })
 }
 
-fn to_product(product: ljpc::Product) -> Option<Product> {
+/// The endings as they are decided by.
+pub(crate) fn to_tlds(tlds: Vec<ljpc::Tld>) -> Vec<Tld> {
+    tlds.into_iter().filter_map(|tld| Tld::new(&tld.tld, tld.transfer_supported)).collect()
+}
+
+/// A name as it is decided by.
+pub(crate) fn to_seen(detail: ljpc::DomainDetail) -> DomainSeen {
+    DomainSeen {
+        status: Some(detail.status),
+        expires_at: detail.expires_at,
+        nameservers: detail.nameservers,
+        auto_renew: detail.auto_renew,
+        transfer_lock: detail.transfer_lock,
+        contact_handle: detail.contact_handle.map(ContactHandle),
+    }
+}
+
+/// A product as it is decided by; none for one that nothing names.
+pub(crate) fn to_product(product: ljpc::Product) -> Option<Product> {
     Some(Product {
         category_identifier: product.category_identifier?,
         uuid: product.uuid,
@@ -287,7 +312,8 @@ fn to_product(product: ljpc::Product) -> Option<Product> {
     })
 }
 
-fn to_contact(contact: ljpc::Contact) -> UpstreamContact {
+/// A WHOIS contact as it is decided by.
+pub(crate) fn to_contact(contact: ljpc::Contact) -> UpstreamContact {
     UpstreamContact {
         handle: contact.handle,
         name: contact.name,

@@ -46,15 +46,29 @@ END $$;
 CREATE TRIGGER customers_changed BEFORE UPDATE OF first_name, last_name, email, phone, address, postal_code, city, country
     ON provisor.customers FOR EACH ROW EXECUTE FUNCTION provisor.forget_refusal();
 
--- A line's name has got its one spelling: the row of its wishes follows, unless the spelling has a row already, of a line
--- that came first or of one that ended.
+-- A line's name has got its one spelling: the row of its wishes follows. Where the spelling has a row already, one of the
+-- two remains: the wishes in it are the oldest live line's, as assign_domain has it, and it is known by both spellings.
 CREATE FUNCTION provisor.respell_domain(its_line bigint, name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    mine provisor.domains;
 BEGIN
-    IF EXISTS (SELECT FROM provisor.domains AS d WHERE d.domain = name) THEN
-        DELETE FROM provisor.domains AS d WHERE d.line_id = its_line AND d.domain <> name;
-    ELSE
-        UPDATE provisor.domains AS d SET domain = name WHERE d.line_id = its_line AND d.domain <> name;
+    SELECT d.* INTO mine FROM provisor.domains AS d WHERE d.line_id = its_line AND d.domain <> name FOR UPDATE;
+    IF FOUND THEN
+        UPDATE provisor.domains AS d SET asked_as = mine.asked_as WHERE d.domain = name;
+        IF FOUND THEN
+            UPDATE provisor.domains AS d
+            SET customer_id = mine.customer_id, line_id = its_line, auto_renew_wished = mine.auto_renew_wished,
+                auto_renew_line_id = mine.auto_renew_line_id, auto_renew_before = mine.auto_renew_before,
+                transfer_lock_wished = mine.transfer_lock_wished
+            WHERE d.domain = name
+              AND EXISTS (SELECT FROM provisor.order_lines AS l
+                          WHERE l.id = d.line_id AND l.id > its_line
+                            AND l.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held'));
+            DELETE FROM provisor.domains AS d WHERE d.id = mine.id;
+        ELSE
+            UPDATE provisor.domains AS d SET domain = name WHERE d.id = mine.id;
+        END IF;
     END IF;
     PERFORM provisor.assign_domain(name);
 END $$;

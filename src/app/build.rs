@@ -14,9 +14,11 @@ use crate::{
         carry_out_line::{CarryOutLine, Waiting},
         guest::{Guest, GuestLimits},
         keep_house::KeepHouse,
+        keep_wish::KeepWish,
         ledger::Ledger,
         review_order::ReviewOrder,
         send_email::{EmailSettings, SendEmail},
+        sync_customers::SyncCustomers,
     },
     lifecycle::Lifecycle,
     mail::{Address, Deadlines, Mailer, SmtpPool, SmtpSettings, Templates},
@@ -25,7 +27,7 @@ use crate::{
     telemetry::{KnownLabels, Metrics},
     upstream::{
         Observer, Secret,
-        leanstack::{Contract, Leanstack, LeanstackSettings},
+        leanstack::{self, Contract, Leanstack, LeanstackSettings},
         ljpc::{self, Ljpc, LjpcSettings},
     },
 };
@@ -68,6 +70,8 @@ const FINDING_KINDS: &[&str] = &[
 pub(super) struct Daemon {
     pub(super) engine: Engine,
     pub(super) guest: Arc<Guest>,
+    /// Leanstack, if it is used.
+    pub(super) advisor: Option<Arc<Guest<Leanstack>>>,
     pub(super) mailer: Arc<Mailer>,
 }
 
@@ -158,10 +162,11 @@ fn to_address(mailbox: &Mailbox) -> anyhow::Result<Address> {
 pub(super) fn metrics() -> anyhow::Result<Metrics> {
     let lanes: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
     let endpoints: Vec<&str> = ljpc::ENDPOINTS.iter().map(|endpoint| endpoint.name).collect();
+    let advice: Vec<&str> = leanstack::ENDPOINTS.iter().map(|endpoint| endpoint.name).collect();
     let known = KnownLabels {
         job_kinds: jobs::NAMES,
         lanes: &lanes,
-        endpoints: &[(ljpc::PROVIDER, &endpoints)],
+        endpoints: &[(ljpc::PROVIDER, &endpoints), (leanstack::PROVIDER, &advice)],
         templates: EMAIL_TEMPLATES,
         finding_kinds: FINDING_KINDS,
     };
@@ -183,7 +188,11 @@ pub(super) fn parts(
         Waits { grace: settings.ljpc.in_doubt_grace, progress_after: settings.poll.progress_after };
     let guest = Arc::new(guest(settings, lifecycle, db, &told, alarm, tasks)?);
     let ledger = Ledger::start(tasks, db, waits, alarm.clone(), told.clone());
-    let lines = CarryOutLine::new(ledger, Arc::clone(&guest), presence.clone(), waiting(settings));
+    let advisor = leanstack_guest(settings, lifecycle, db, &told, alarm, tasks)?;
+    let waits_of_lines = waiting(settings);
+    let retries = waits_of_lines.retries;
+    let lines = CarryOutLine::new(ledger, Arc::clone(&guest), presence.clone(), waits_of_lines)
+        .advised_by(advisor.clone());
     let (mailer, from) = email_sender(settings)?;
     let mailer = Arc::new(mailer);
     let templates = Templates::load(settings.email.templates_dir.as_deref())?;
@@ -202,7 +211,11 @@ pub(super) fn parts(
     handlers.insert(jobs::LINE, Arc::new(lines));
     handlers.insert(jobs::EMAIL, Arc::new(mails));
     handlers.insert(jobs::ORDER, Arc::new(orders));
-    handlers.insert(jobs::SCHEDULE, Arc::new(KeepHouse::new(db.clone())));
+    let wishes = KeepWish::new(db.clone(), Arc::clone(&guest), retries, settings.ljpc.timeout);
+    handlers.insert(jobs::NAME, Arc::new(wishes));
+    handlers.insert(jobs::HOUSE, Arc::new(KeepHouse::new(db.clone())));
+    let customers = SyncCustomers::new(db.clone(), advisor.clone(), retries, LEANSTACK_TIMEOUT);
+    handlers.insert(jobs::CUSTOMERS, Arc::new(customers));
     let claims =
         Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
     let engine = Engine::new(
@@ -222,7 +235,7 @@ pub(super) fn parts(
         },
         tasks,
     );
-    Ok(Daemon { engine, guest, mailer })
+    Ok(Daemon { engine, guest, advisor, mailer })
 }
 
 fn guest(
@@ -260,6 +273,39 @@ pub fn patience(settings: &Settings) -> Patience {
         evidence_interval: settings.ljpc.evidence_interval,
         offers_alternatives: settings.leanstack.enabled,
     }
+}
+
+/// Requests a second and at a time to Leanstack, of which its document says nothing: it is asked for little.
+const LEANSTACK_REQUESTS_PER_SECOND: u32 = 5;
+const LEANSTACK_IN_FLIGHT_MAX: usize = 2;
+
+/// The way to Leanstack, where it is used.
+fn leanstack_guest(
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    db: &Database,
+    told: &Arc<Told>,
+    alarm: &Alarm,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Option<Arc<Guest<Leanstack>>>> {
+    if !settings.leanstack.enabled {
+        return Ok(None);
+    }
+    let budget = Budget::start(
+        tasks,
+        lifecycle.stopped.clone(),
+        db.clone(),
+        leanstack::PROVIDER,
+        LEANSTACK_REQUESTS_PER_SECOND,
+        alarm.clone(),
+    );
+    let limits = GuestLimits {
+        max_in_flight: LEANSTACK_IN_FLIGHT_MAX,
+        probe_interval: settings.ljpc.circuit_probe_interval,
+    };
+    let client = connect_leanstack(settings, told.clone())?;
+    let guest = Guest::new(client, db.clone(), budget, limits, told.clone(), alarm.clone());
+    Ok(Some(Arc::new(guest)))
 }
 
 fn waiting(settings: &Settings) -> Waiting {

@@ -127,12 +127,21 @@ async fn work(
 ) -> anyhow::Result<()> {
     let presence = Presence::default();
     presence.tell(db).await.context("telling the other processes that this one lives")?;
-    db.ensure_schedules(&[jobs::HOUSE_WAKE.0]).await.context("setting up the schedules")?;
+    let schedules = [jobs::HOUSE_WAKE.0, jobs::CUSTOMERS_WAKE.0];
+    db.ensure_schedules(&schedules).await.context("setting up the schedules")?;
+    if settings.leanstack.enabled {
+        // It may have been left alone for an hour by a process that does not use Leanstack.
+        db.poke(jobs::CUSTOMERS_WAKE.0).await.context("waking the schedules")?;
+    }
     let alarm = Alarm::default();
     let parts = build::parts(settings, lifecycle, db, &metrics, &presence, &alarm, tasks)?;
     let engine = parts.engine;
     let fetching = TaskTracker::new();
     let mut vital = spawn_vital(settings, lifecycle, db, &presence, &alarm, &parts.guest);
+    if let Some(advisor) = parts.advisor {
+        let watching = async move { advisor.watch().await };
+        vital.spawn(until(lifecycle.stopped.clone(), watching));
+    }
     let (fetcher, stop) = (engine.clone(), lifecycle.stop.clone());
     vital.spawn(fetching.track_future(async move { fetcher.run(stop).await }));
     fetching.close();

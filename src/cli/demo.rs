@@ -10,31 +10,24 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
+mod examples;
 mod screen;
+mod summary;
 
-use self::screen::Screen;
+use self::{
+    examples::{EXAMPLES, Example},
+    screen::Screen,
+    summary::summarise,
+};
 use super::{Failed, output};
 use crate::{
     db::{Database, Durability, reports::OrderReport},
     lifecycle::Lifecycle,
     sandbox::{self, Sandbox, SandboxOptions, args::parse_duration, postgres::PrivatePostgres},
 };
-
-/// The orders of the demo, each with the status that it shall reach.
-const EXAMPLES: &[(&str, &str)] = &[
-    (include_str!("../../examples/orders/1-hosting.json"), "completed"),
-    (include_str!("../../examples/orders/2-three-packages.json"), "completed"),
-    (include_str!("../../examples/orders/3-own-space.json"), "completed"),
-    (include_str!("../../examples/orders/4-refused.json"), "partial"),
-    (include_str!("../../examples/orders/5-too-dear.json"), "attention"),
-    (include_str!("../../examples/orders/6-in-doubt.json"), "attention"),
-];
-
-/// The order whose answer the sandbox loses: it must become in doubt, and never be sent again.
-const DOUBTFUL: &str = "DEMO-1006";
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -115,11 +108,7 @@ async fn set(args: &DemoArgs) -> anyhow::Result<Stage> {
         ..SandboxOptions::default()
     })
     .await?;
-    sandbox.state().add_fault(&json!({
-        "endpoint": "POST /api/v1/orders",
-        "fault": "process_then_drop",
-        "match": { "reference": DOUBTFUL },
-    }))?;
+    examples::prepare(&sandbox)?;
     output::line(&format!(
         "Sandbox: LJPc at http://{}, mail at smtp://{}",
         sandbox.ljpc_addr(),
@@ -178,12 +167,12 @@ fn start_daemon(url: &str, sandbox: &Sandbox, log: &Path) -> anyhow::Result<Chil
 async fn show(stage: &mut Stage) -> anyhow::Result<bool> {
     let began = Instant::now();
     let mut expected = BTreeMap::new();
-    for (document, status) in EXAMPLES {
+    for Example { document, ends } in EXAMPLES {
         let document: Value = serde_json::from_str(document).context("an example is no JSON")?;
         let reference = document.get("reference").and_then(Value::as_str).unwrap_or_default();
         stage.db.submit_order(&document).await?;
         output::line(&format!("Submitted by provisor.submit_order: {reference}"));
-        expected.insert(reference.to_owned(), *status);
+        expected.insert(reference.to_owned(), *ends);
     }
     output::line("");
     let mut screen = Screen::new();
@@ -206,7 +195,8 @@ async fn show(stage: &mut Stage) -> anyhow::Result<bool> {
         tokio::time::sleep(LOOK_INTERVAL).await;
     };
     screen.end();
-    Ok(summarise(stage, &reports, &expected))
+    let bought = stage.sandbox.state().summary();
+    Ok(summarise(&reports, &expected, &bought, &stage.dir.join("mails")))
 }
 
 async fn read(
@@ -218,75 +208,6 @@ async fn read(
         reports.extend(db.report_order(reference).await?);
     }
     Ok(reports)
-}
-
-/// Prints how everything has ended. Whether it ended as expected, and nothing was bought twice.
-fn summarise(
-    stage: &Stage,
-    reports: &[OrderReport],
-    expected: &BTreeMap<String, &'static str>,
-) -> bool {
-    let mut table = output::table(&[
-        "ORDER",
-        "LINE",
-        "KIND",
-        "DOMAIN",
-        "STATUS",
-        "LJPC ORDER",
-        "SITE",
-        "TOOK",
-        "WHY",
-    ]);
-    for report in reports {
-        for line in &report.lines {
-            let took = report.finished_at.map_or_else(String::new, |at| {
-                let took = (at - report.submitted_at).to_std().unwrap_or_default();
-                format!("{:.1} s", took.as_secs_f32())
-            });
-            table.add_row([
-                report.reference.clone(),
-                line.line.to_string(),
-                line.kind.clone(),
-                line.domain.clone().unwrap_or_default(),
-                line.status.clone(),
-                line.upstream_order_id.map_or_else(String::new, |id| id.to_string()),
-                line.site_id.map_or_else(String::new, |id| id.to_string()),
-                took,
-                line.reason.clone().unwrap_or_default(),
-            ]);
-        }
-    }
-    output::line(&format!("{table}\n"));
-    let mut mails = BTreeMap::new();
-    for report in reports {
-        for email in report.emails.iter().filter(|email| email.status == "sent") {
-            *mails.entry(email.template.clone()).or_insert(0_u32) += 1;
-        }
-    }
-    let sent: Vec<String> = mails.iter().map(|(template, n)| format!("{n} {template}")).collect();
-    output::line(&format!(
-        "Emails sent: {}. Read them in {}",
-        sent.join(", "),
-        stage.dir.join("mails").display()
-    ));
-    let bought = stage.sandbox.state().summary();
-    output::line(&format!(
-        "LJPc's stand-in received {} orders and saw each tag at most {} time(s): also that of {DOUBTFUL}, \
-         whose answer it lost on purpose. Such a line waits for a person, and is never sent again.",
-        bought.orders, bought.most_per_tag
-    ));
-    let wrong: Vec<String> = reports
-        .iter()
-        .filter(|report| expected.get(&report.reference) != Some(&report.status.as_str()))
-        .map(|report| format!("{} is {}", report.reference, report.status))
-        .collect();
-    let well = wrong.is_empty() && reports.len() == expected.len() && bought.most_per_tag == 1;
-    if well {
-        output::line("Everything ended as expected.");
-    } else {
-        output::error(&format!("not as expected: {}", wrong.join(", ")));
-    }
-    well
 }
 
 fn invitation(stage: &Stage) -> String {

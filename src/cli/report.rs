@@ -63,7 +63,11 @@ fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
     let mut facts = Vec::new();
     facts.extend(line.upstream_order_id.map(|id| format!("order {id}")));
     facts.extend(line.site_id.map(|id| format!("site {id}")));
+    facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
+    facts.extend(line.expires_at.map(|at| format!("expires {}", at.format("%Y-%m-%d"))));
     facts.extend(line.cost.map(|cost| format!("{cost} EUR without VAT")));
+    facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
+    facts.extend(line.expires_at.map(|at| format!("until {}", at.format("%Y-%m-%d"))));
     if line.status != "completed" {
         facts.extend(line.simple_status.as_ref().map(|word| format!("it says {word}")));
     }
@@ -112,6 +116,9 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
         "pending" => when("placed"),
         "placing" => when("its placement is finished or taken over"),
         "provisioning" => when("polled"),
+        "in_doubt" if line.running || line.next_at.is_some() => {
+            format!("nothing is sent again; {}", when("evidence of it is looked for"))
+        }
         "in_doubt" => {
             "nothing is sent again; it waits for an answer that comes late, or for a person"
                 .to_owned()
@@ -141,8 +148,11 @@ pub(super) fn render_event(event: &EventReport) -> String {
 }
 
 /// The fields of an event that are told in words of their own, in this order: what stands before and behind the value.
-const WORDED: [(&str, &str, &str); 8] = [
+const WORDED: [(&str, &str, &str); 11] = [
     ("tag", "", ""),
+    ("contact_handle", "contact ", ""),
+    ("domain", "", ""),
+    ("status", "LJPc says ", ""),
     ("upstream_order_id", "LJPc order ", ""),
     ("site_id", "site ", ""),
     ("cost", "", " EUR without VAT"),
@@ -222,7 +232,16 @@ fn bought_twice(line: &LineReport, order: &OrderReport) -> Option<String> {
 fn what_to_do_about(line: &LineReport) -> Option<String> {
     match (line.status.as_str(), line.upstream_order_id) {
         ("in_doubt", _) => {
-            let tag = line.placements.last().map_or("?", |placement| placement.tag.as_str());
+            let latest = line.placements.last();
+            let tag = latest.map_or("?", |placement| placement.tag.as_str());
+            if let Some("register" | "transfer") = latest.map(|placement| placement.step.as_str()) {
+                let name = line.domain.as_deref().unwrap_or("?");
+                return Some(format!(
+                    "line {}: look in LJPc's panel whether {name} is there; their support finds the request by \
+                     its external reference \"{tag}\" and the time above",
+                    line.line
+                ));
+            }
             Some(format!(
                 "line {}: look in LJPc's panel for an order whose summary begins with \"{tag}:\"; \
                  their support finds it by the jti or the time above",
@@ -233,12 +252,26 @@ fn what_to_do_about(line: &LineReport) -> Option<String> {
             "line {}: nothing was sent for it; correct the order and submit it under a new reference",
             line.line
         )),
+        ("failed", _) if line.alternatives.is_some() => Some(format!(
+            "line {}: these can be had instead: {}",
+            line.line,
+            render_alternatives(line.alternatives.as_ref())
+        )),
         ("failed", Some(id)) => Some(format!(
             "line {}: ask LJPc's support about order {id}, which they report as failed: whether it is charged",
             line.line
         )),
         _ => None,
     }
+}
+
+fn render_alternatives(alternatives: Option<&Value>) -> String {
+    let names = alternatives.and_then(Value::as_array).into_iter().flatten().map(|name| {
+        let [domain, price] =
+            ["domain", "price"].map(|key| name.get(key).map_or_else(String::new, plain));
+        format!("{domain} ({price} EUR)")
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn time(at: DateTime<Utc>) -> String {

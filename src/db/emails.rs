@@ -88,6 +88,10 @@ pub struct EmailLine {
     pub status: String,
     /// Why.
     pub reason: Option<String>,
+    /// Why, as far as the customer may read of it.
+    pub cause: Option<String>,
+    /// Names that may be had instead.
+    pub alternatives: Vec<String>,
     /// What was delivered.
     pub site_id: Option<i64>,
     /// Until when.
@@ -117,7 +121,9 @@ async fn select_lines(
 ) -> Result<Vec<(i64, EmailLine)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!", l.domain,
-                  l.wish AS "wish!", l.status AS "status!", l.reason, l.site_id, l.expires_at,
+                  l.wish AS "wish!", l.status AS "status!", l.reason, l.cause, l.site_id, l.expires_at,
+                  ARRAY (SELECT a ->> 'domain' FROM jsonb_array_elements(coalesce(l.alternatives, '[]')) AS a)
+                      AS "alternatives!: Vec<String>",
                   e.tag AS "tag?",
                   coalesce((SELECT array_agg(to_char(a.started_at AT TIME ZONE 'UTC',
                                 'YYYY-MM-DD HH24:MI:SS"Z"') || ' ' || coalesce(a.outcome, 'unknown')
@@ -126,7 +132,7 @@ async fn select_lines(
                             FROM provisor.attempts a WHERE a.effect_id = e.id), '{}') AS "attempts!"
            FROM provisor.order_lines l
            LEFT JOIN LATERAL (SELECT id, tag FROM provisor.effects
-                              WHERE line_id = l.id ORDER BY n DESC LIMIT 1) e ON true
+                              WHERE line_id = l.id ORDER BY intended_at DESC, id DESC LIMIT 1) e ON true
            WHERE l.order_id = ANY (ARRAY (SELECT order_id FROM provisor.email_outbox
                                           WHERE id = ANY ($1)))
            ORDER BY l.order_id, l.line"#,
@@ -144,6 +150,8 @@ async fn select_lines(
                 wish: row.wish,
                 status: row.status,
                 reason: row.reason,
+                cause: row.cause,
+                alternatives: row.alternatives,
                 site_id: row.site_id,
                 expires_at: row.expires_at,
                 tag: row.tag,

@@ -22,6 +22,15 @@ impl Database {
         .map(drop)
     }
 
+    /// Makes a wake due at once, and says so to its handler, should it be under way.
+    pub async fn poke(&self, wake_id: i64) -> Result<(), DbError> {
+        self.call("poking a wake", async |connection| {
+            sqlx::query!("SELECT provisor.poke($1)", wake_id).execute(connection).await
+        })
+        .await
+        .map(drop)
+    }
+
     /// Makes the history's next partitions, drops the oldest, and forgets wakes whose subjects have long ended. Answers how
     /// many it forgot.
     pub async fn keep_house(&self) -> Result<i32, DbError> {

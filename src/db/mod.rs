@@ -11,6 +11,8 @@ use sqlx::{
 };
 
 pub mod contacts;
+pub mod customers;
+pub mod domains;
 pub mod emails;
 mod error;
 pub mod gauges;

@@ -77,6 +77,12 @@ pub struct LineReport {
     pub site_id: Option<i64>,
     /// What the account is charged, EUR without VAT.
     pub cost: Option<rust_decimal::Decimal>,
+    /// The name's WHOIS contact.
+    pub contact_handle: Option<String>,
+    /// Until when the name is registered.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Names that may be had instead, with their prices.
+    pub alternatives: Option<Value>,
     /// LJPc's word for it.
     pub simple_status: Option<String>,
     /// When its outcome became unknown.
@@ -94,6 +100,8 @@ pub struct LineReport {
 /// A placement in the ledger.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlacementReport {
+    /// What it makes: `place_order`, `register`, `create_contact`, …
+    pub step: String,
     /// By which the upstream's copy is recognised.
     pub tag: String,
     /// What is known of it.
@@ -257,7 +265,7 @@ async fn lines(
     order: i64,
 ) -> Result<Vec<LineReport>, sqlx::Error> {
     let attempts = sqlx::query!(
-        r#"SELECT l.line, e.tag, e.state, a.id AS "attempt?", a.started_at AS "started_at?",
+        r#"SELECT l.line, e.step, e.tag, e.state, a.id AS "attempt?", a.started_at AS "started_at?",
                   a.outcome, a.http_status, a.jti, a.detail
            FROM provisor.order_lines l
            JOIN provisor.effects e ON e.line_id = l.id
@@ -269,7 +277,7 @@ async fn lines(
     .await?;
     let rows = sqlx::query!(
         r#"SELECT l.line, l.kind, l.domain, l.status, l.reason, l.upstream_order_id, l.site_id, l.cost,
-                  l.simple_status, l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
+                  l.contact_handle, l.expires_at, l.alternatives, l.simple_status, l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
                   coalesce(w.lease_until > clock_timestamp(), false) AS "running!"
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
            WHERE l.order_id = $1 ORDER BY l.line"#,
@@ -283,6 +291,7 @@ async fn lines(
         for attempt in attempts.iter().filter(|attempt| attempt.line == row.line) {
             if placements.last().is_none_or(|last| last.tag != attempt.tag) {
                 placements.push(PlacementReport {
+                    step: attempt.step.clone(),
                     tag: attempt.tag.clone(),
                     state: attempt.state.clone(),
                     attempts: Vec::new(),
@@ -310,6 +319,9 @@ async fn lines(
             upstream_order_id: row.upstream_order_id,
             site_id: row.site_id,
             cost: row.cost,
+            contact_handle: row.contact_handle,
+            expires_at: row.expires_at,
+            alternatives: row.alternatives,
             simple_status: row.simple_status,
             in_doubt_at: row.in_doubt_at,
             sent: row.sent,

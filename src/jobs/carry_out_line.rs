@@ -3,6 +3,7 @@
 //! What `decide` wants to know is read by `read.rs`; what has an effect upstream is made by `make_effect.rs`, with what
 //! goes over the wire in `requests.rs`.
 
+mod alternatives;
 mod cached;
 mod make_effect;
 pub(crate) mod read;
@@ -33,9 +34,10 @@ use crate::{
         outcome::panicked,
     },
     queue::{Claim, Handler, Presence, Ran, Schedule},
-    upstream::UpstreamError,
+    upstream::{UpstreamError, leanstack::Leanstack},
 };
 
+pub(super) use self::read::to_seen;
 use self::read::{Shelf, Unread};
 
 /// How often one run may read upstream before it decides. A purchase of a name reads the most: endings, offer, contacts,
@@ -61,6 +63,8 @@ pub struct Waiting {
 pub struct CarryOutLine {
     ledger: Ledger,
     guest: Arc<Guest>,
+    /// Who names alternatives, if somebody does.
+    leanstack: Option<Arc<Guest<Leanstack>>>,
     presence: Presence,
     waiting: Waiting,
     shelf: Shelf,
@@ -140,7 +144,13 @@ impl Handler for CarryOutLine {
 impl CarryOutLine {
     /// Makes the handler.
     pub fn new(ledger: Ledger, guest: Arc<Guest>, presence: Presence, waiting: Waiting) -> Self {
-        Self { ledger, guest, presence, waiting, shelf: Shelf::default() }
+        Self { ledger, guest, leanstack: None, presence, waiting, shelf: Shelf::default() }
+    }
+
+    /// The same, with somebody who names alternatives to names that are taken.
+    #[must_use]
+    pub fn advised_by(self, leanstack: Option<Arc<Guest<Leanstack>>>) -> Self {
+        Self { leanstack, ..self }
     }
 
     fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {

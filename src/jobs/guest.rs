@@ -1,4 +1,4 @@
-//! Being a good guest at LJPc: circuits, the shared budget, the number of requests at a time.
+//! Being a good guest at an upstream: circuits, the shared budget, the number of requests at a time.
 
 use std::{
     collections::HashMap,
@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
@@ -13,9 +14,43 @@ use crate::{
     queue::{Alarm, Budget, Gate},
     upstream::{
         Scope, UpstreamError,
-        ljpc::{Ljpc, PROVIDER},
+        leanstack::{self, Leanstack},
+        ljpc::{self, Ljpc},
     },
 };
+
+/// An upstream whose guest a process is.
+#[async_trait]
+pub trait Host: Send + Sync + 'static {
+    /// Its name in metrics and in the tables.
+    const PROVIDER: &'static str;
+    /// Its name for people.
+    const NAME: &'static str;
+
+    /// One request that asks for nothing but whether the key is good.
+    async fn ping(&self) -> Result<(), UpstreamError>;
+}
+
+#[async_trait]
+impl Host for Ljpc {
+    const PROVIDER: &'static str = ljpc::PROVIDER;
+    const NAME: &'static str = "LJPc";
+
+    async fn ping(&self) -> Result<(), UpstreamError> {
+        Self::ping(self).await
+    }
+}
+
+#[async_trait]
+impl Host for Leanstack {
+    const PROVIDER: &'static str = leanstack::PROVIDER;
+    const NAME: &'static str = "Leanstack";
+
+    async fn ping(&self) -> Result<(), UpstreamError> {
+        // It has no request that asks for less.
+        self.availability("example", "com").await.map(drop)
+    }
+}
 
 /// How often the circuits that other processes opened or closed are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -72,9 +107,9 @@ impl Looks {
     }
 }
 
-/// The way to LJPc, for all handlers of this process.
-pub struct Guest {
-    ljpc: Ljpc,
+/// The way to an upstream, for all handlers of this process.
+pub struct Guest<U = Ljpc> {
+    host: U,
     db: Database,
     budget: Budget,
     in_flight: Semaphore,
@@ -86,10 +121,17 @@ pub struct Guest {
     alarm: Alarm,
 }
 
-impl Guest {
+impl Guest<Ljpc> {
+    /// The client.
+    pub const fn ljpc(&self) -> &Ljpc {
+        &self.host
+    }
+}
+
+impl<U: Host> Guest<U> {
     /// Makes the way.
     pub fn new(
-        ljpc: Ljpc,
+        host: U,
         db: Database,
         budget: Budget,
         limits: GuestLimits,
@@ -97,7 +139,7 @@ impl Guest {
         alarm: Alarm,
     ) -> Self {
         Self {
-            ljpc,
+            host,
             db,
             budget,
             in_flight: Semaphore::new(limits.max_in_flight),
@@ -110,8 +152,8 @@ impl Guest {
     }
 
     /// The client.
-    pub const fn ljpc(&self) -> &Ljpc {
-        &self.ljpc
+    pub const fn host(&self) -> &U {
+        &self.host
     }
 
     /// Waits for the permission to make a request to `endpoint`. The first request of a run has its place in the budget
@@ -126,7 +168,7 @@ impl Guest {
             let trial = after.is_zero()
                 && self
                     .db
-                    .take_trial(PROVIDER, endpoint, self.probe_interval)
+                    .take_trial(U::PROVIDER, endpoint, self.probe_interval)
                     .await
                     .unwrap_or(false);
             if !trial {
@@ -163,15 +205,15 @@ impl Guest {
 
     async fn open(&self, endpoint: &str, reason: &str) {
         self.set(endpoint, Some(Instant::now() + self.probe_interval));
-        match self.db.open_circuit(PROVIDER, endpoint, reason, self.probe_interval).await {
+        match self.db.open_circuit(U::PROVIDER, endpoint, reason, self.probe_interval).await {
             Ok(true) => {
                 tracing::error!(
-                    provider = PROVIDER,
+                    provider = U::PROVIDER,
                     endpoint,
                     reason,
-                    "circuit opened: requests wait, no order fails by this; check ljpc.api_key and its permissions"
+                    "circuit opened: requests wait, no order fails by this; check the upstream's key and its permissions"
                 );
-                let what = if endpoint.is_empty() { "LJPc" } else { endpoint };
+                let what = if endpoint.is_empty() { U::NAME } else { endpoint };
                 let told = format!("{what} answers {reason}; orders wait, and none fails by this");
                 self.tell_operator("circuit_open", &uuid::Uuid::now_v7().to_string(), &told).await;
             }
@@ -194,8 +236,8 @@ impl Guest {
 
     async fn close(&self, endpoint: &str) {
         self.set(endpoint, None);
-        match self.db.close_circuit(PROVIDER, endpoint).await {
-            Ok(true) => tracing::info!(provider = PROVIDER, endpoint, "circuit closed"),
+        match self.db.close_circuit(U::PROVIDER, endpoint).await {
+            Ok(true) => tracing::info!(provider = U::PROVIDER, endpoint, "circuit closed"),
             Ok(false) => {}
             Err(error) => tracing::warn!(
                 error = %crate::causes::causes(&error),
@@ -224,7 +266,7 @@ impl Guest {
         let now = Instant::now();
         let known: HashMap<String, Instant> = open
             .into_iter()
-            .filter(|circuit| circuit.provider == PROVIDER)
+            .filter(|circuit| circuit.provider == U::PROVIDER)
             .map(|circuit| (circuit.endpoint, now + circuit.probe_in))
             .collect();
         let before = {
@@ -232,22 +274,22 @@ impl Guest {
             std::mem::replace(&mut *circuits, known.clone())
         };
         for open in known.keys() {
-            self.observer.circuit(PROVIDER, open, true);
+            self.observer.circuit(U::PROVIDER, open, true);
         }
         for closed in before.keys().filter(|endpoint| !known.contains_key(*endpoint)) {
-            self.observer.circuit(PROVIDER, closed, false);
+            self.observer.circuit(U::PROVIDER, closed, false);
             self.alarm.ring();
         }
         let time_for_a_trial = self.wait_of("").is_some_and(|wait| wait.is_zero());
-        if time_for_a_trial && self.db.take_trial(PROVIDER, "", self.probe_interval).await? {
+        if time_for_a_trial && self.db.take_trial(U::PROVIDER, "", self.probe_interval).await? {
             self.budget.one().await;
-            match self.ljpc.ping().await {
+            match self.host.ping().await {
                 Ok(())
                 | Err(UpstreamError::RateLimited { .. } | UpstreamError::Rejected { .. }) => {
                     self.close("").await;
                 }
                 Err(error) => tracing::warn!(
-                    provider = PROVIDER,
+                    provider = U::PROVIDER,
                     error = %crate::causes::causes(&error),
                     "the upstream is still shut"
                 ),
@@ -273,11 +315,11 @@ impl Guest {
             None => circuits.remove(endpoint),
         };
         drop(circuits);
-        self.observer.circuit(PROVIDER, endpoint, trial_at.is_some());
+        self.observer.circuit(U::PROVIDER, endpoint, trial_at.is_some());
     }
 }
 
-impl Gate for Guest {
+impl Gate for Guest<Ljpc> {
     fn admit(&self, max: usize) -> usize {
         // A line that would wait for its place among the requests would only use up its lease.
         let max = max.min(self.in_flight.available_permits());

@@ -7,16 +7,18 @@
 //! | 1, a line | [`carry_out_line`] |
 //! | 2, an email | [`send_email`] |
 //! | 3, an order | [`review_order`] |
+//! | 4, a name | [`keep_wish`] |
 //! | 5, a schedule | [`keep_house`] |
-//!
-//! Kind 4 is a domain's, for the audit to come.
+//! | 6, a schedule | [`sync_customers`] |
 
 pub mod carry_out_line;
 pub mod guest;
 pub mod keep_house;
+pub mod keep_wish;
 pub mod ledger;
 pub mod review_order;
 pub mod send_email;
+pub mod sync_customers;
 
 use crate::db::wakes::WakeId;
 
@@ -26,11 +28,17 @@ pub const LINE: u8 = 1;
 pub const EMAIL: u8 = 2;
 /// The kind of an order's wake.
 pub const ORDER: u8 = 3;
-/// The kind of a schedule's wake.
-pub const SCHEDULE: u8 = 5;
+/// The kind of a name's wake.
+pub const NAME: u8 = 4;
+/// The kind of the house's wake.
+pub const HOUSE: u8 = 5;
+/// The kind of the wake that makes customers known.
+pub const CUSTOMERS: u8 = 6;
 
 /// The wake of [`keep_house`].
-pub const HOUSE_WAKE: WakeId = WakeId::new(SCHEDULE, 1);
+pub const HOUSE_WAKE: WakeId = WakeId::new(HOUSE, 1);
+/// The wake of [`sync_customers`].
+pub const CUSTOMERS_WAKE: WakeId = WakeId::new(CUSTOMERS, 1);
 
 /// The names of all handlers, as the metrics have them.
-pub const NAMES: &[&str] = &["line", "email", "order", "keep_house"];
+pub const NAMES: &[&str] = &["line", "email", "order", "keep_wish", "keep_house", "sync_customers"];

@@ -13,10 +13,10 @@ use crate::{
         wakes::Lane,
     },
     mail::{
-        Address, Composed, Context, Customer, CustomerReason, Kind, Line, Locale, Mailer, Ops,
-        Order, Rendered, TemplateName, Templates, compose,
+        Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale,
+        Mailer, Ops, Order, Rendered, TemplateName, Templates, compose,
     },
-    order::EmailId,
+    order::{Cause, EmailId},
     queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
@@ -292,6 +292,12 @@ impl SendEmail {
             submitted_on: order.submitted_at.date_naive(),
         });
         context.lines = order.lines.iter().map(to_line).collect();
+        context.alternatives = order
+            .lines
+            .iter()
+            .flat_map(|line| &line.alternatives)
+            .map(|domain| Alternative { domain: domain.clone() })
+            .collect();
         context
     }
 }
@@ -306,11 +312,21 @@ fn to_line(line: &EmailLine) -> Line {
         package: wish("package"),
         billing_period: wish("billing_period"),
         status: line.status.clone(),
-        customer_reason: (line.status == "failed").then_some(match &line.reason {
-            Some(reason) if reason.contains("which it needs") => CustomerReason::PrerequisiteFailed,
-            _ => CustomerReason::Refused,
-        }),
+        customer_reason: customer_reason(line),
         expires_on: line.expires_at.map(|at| at.date_naive()),
+    }
+}
+
+/// Why, in words for a customer: of a line that failed always, of one that is delivered where something was refused.
+fn customer_reason(line: &EmailLine) -> Option<CustomerReason> {
+    let cause = line.cause.as_deref().and_then(|cause| cause.parse::<Cause>().ok());
+    match cause {
+        Some(Cause::NameTaken) => Some(CustomerReason::NameTaken),
+        Some(Cause::NameUnavailable) => Some(CustomerReason::NameUnavailable),
+        Some(Cause::TransferRefused) => Some(CustomerReason::TransferRefused),
+        Some(Cause::PrerequisiteFailed) => Some(CustomerReason::PrerequisiteFailed),
+        Some(Cause::WishRefused) => Some(CustomerReason::WishRefused),
+        None => (line.status == "failed").then_some(CustomerReason::Refused),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     ContactHandle, Money, Tag, UpstreamOrderId,
+    decide::Change,
     domain::{ContactChange, DomainChange, Record, Registrant},
-    facts::Progress,
     name::DomainName,
     text_enum::text_enum,
     wish::BillingPeriod,
@@ -83,8 +83,8 @@ pub struct Effect {
     pub request: Request,
     /// What the account will be charged, where that is known.
     pub price: Option<Money>,
-    /// The line as it stands while the request is under way.
-    pub during: Progress,
+    /// The line as it stands while the request is under way, and what else is recorded with its intent.
+    pub during: Change,
 }
 
 /// What is asked for.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Cause, ContactHandle, LineKind, LineStatus, Milestone, Money, Reference, SiteId, Tag,
     UpstreamOrderId,
-    domain::{DomainSeen, Offer, Record, Registrant, Tld, UpstreamContact},
+    domain::{Alternative, DomainSeen, Offer, Record, Registrant, Tld, UpstreamContact},
     effect::EffectStep,
     kinds::catalogue::Product,
     ledger::{EffectState, NextPlacement, next_placement},
@@ -36,7 +36,7 @@ pub struct Progress {
     /// Until when the name is registered.
     pub expires_at: Option<DateTime<Utc>>,
     /// Names that may be had instead of one that is taken.
-    pub alternatives: Option<Vec<String>>,
+    pub alternatives: Option<Vec<Alternative>>,
     /// The LJPc order that delivers it.
     pub upstream_order_id: Option<UpstreamOrderId>,
     /// What was delivered.
@@ -311,7 +311,7 @@ pub struct Known {
     /// Its zone.
     pub zone: Option<ZoneReading>,
     /// Names that may be had instead, perhaps none.
-    pub alternatives: Option<Vec<String>>,
+    pub alternatives: Option<Vec<Alternative>>,
 }
 
 /// How long the contract's configuration waits for what.

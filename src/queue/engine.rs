@@ -64,6 +64,8 @@ pub enum Ran {
     Recorded,
     /// Another run holds the subject by now; nothing is to be recorded.
     Stale,
+    /// There is nothing to do before the subject is poked; the engine parks the wake.
+    Rest,
     /// Nothing came of it; the engine parks the wake.
     Later {
         /// The lane it waits in.
@@ -221,7 +223,7 @@ impl Inner {
                 "no handler for this kind of wake: is a newer binary running too?"
             );
             let lane = claim.wake.lane;
-            self.park(claim, lane, Duration::from_hours(1), claim.wake.tries).await;
+            self.park(claim, lane, Due::In(Duration::from_hours(1)), claim.wake.tries).await;
             return self.ended(claim.wake.lane);
         };
         let (ran, panicked) = match AssertUnwindSafe(handler.run(claim)).catch_unwind().await {
@@ -235,21 +237,29 @@ impl Inner {
         };
         let outcome = match ran {
             _ if panicked => "panic",
-            Ran::Recorded => "ok",
+            Ran::Recorded | Ran::Rest => "ok",
             Ran::Stale => "stale",
             Ran::Later { .. } => "retry",
         };
-        if let Ran::Later { lane, after, tries } = ran {
-            self.park(claim, lane, after, tries).await;
+        match ran {
+            Ran::Later { lane, after, tries } => {
+                self.park(claim, lane, Due::In(after), tries).await;
+            }
+            Ran::Rest => self.park(claim, claim.wake.lane, Due::Never, 0).await,
+            Ran::Recorded | Ran::Stale => {}
         }
         self.observer.ran(handler.name(), outcome, began.elapsed());
         self.ended(claim.wake.lane);
     }
 
-    async fn park(&self, claim: Claim, lane: Lane, after: Duration, tries: i32) {
-        let park = Park { fence: claim.wake.fence, lane, due: Due::In(after), tries };
+    async fn park(&self, claim: Claim, lane: Lane, due: Due, tries: i32) {
+        let park = Park { fence: claim.wake.fence, lane, due, tries };
         match self.parks.submit(park).await {
-            Ok(Ok(true)) => self.alarm.ring_in(after),
+            Ok(Ok(true)) => {
+                // What rests was perhaps poked meanwhile, and is due at once.
+                let after = if let Due::In(after) = due { after } else { Duration::ZERO };
+                self.alarm.ring_in(after);
+            }
             // The lease runs out, and another run follows.
             Ok(Err(error)) => {
                 tracing::warn!(error = %crate::causes::causes(&error), "a wake was not parked");

@@ -8,9 +8,10 @@ use super::{Probability, SandboxOptions};
 
 /// Stands in for the upstreams, so that a shop can be tried out without buying anything.
 ///
-/// Once started it prints the settings that point Provisor at it. While it runs, `GET /_sandbox/orders`, `…/domains`,
-/// `…/contacts`, `…/customers`, `…/mails`, `…/journal` and `…/summary` tell what happened; `POST /_sandbox/faults` makes the
-/// next requests go wrong on purpose; `POST /_sandbox/orders/ID` and `/_sandbox/domains` put one where you want it.
+/// Once started it prints the settings that point Provisor at it. While it runs, `GET /_sandbox/orders`, `…/sites`,
+/// `…/domains`, `…/contacts`, `…/customers`, `…/mails`, `…/journal` and `…/summary` tell what happened; `POST
+/// /_sandbox/faults` makes the next requests go wrong on purpose; `POST /_sandbox/orders/ID`, `…/sites` and `…/domains`
+/// put one where you want it.
 /// Nothing is kept: it starts empty each time, but for the mails' files.
 ///
 /// Some names mean something: `taken.TLD` and `taken-….TLD` can't be registered, `premium….TLD` is a dear one, and a

@@ -36,7 +36,7 @@ pub use self::{
     leanstack::CustomerSeen,
     ljpc::{
         BookError, ContactSeen, Delivery, DnsRecord, DomainError, DomainSeen, Drive, DrivenSite,
-        OrderSeen, Stage,
+        OrderSeen, SiteError, SiteSeen, Stage,
     },
     mail::Mail,
     provider::Provider,

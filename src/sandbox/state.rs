@@ -16,13 +16,13 @@ use super::{
     leanstack::{CustomerSeen, Customers},
     ljpc::{
         self, Book, BookError, ContactSeen, DnsRecord, DomainError, DomainSeen, Drive, OrderSeen,
-        Terms,
+        SiteError, SiteSeen, Terms,
     },
     mail::{Mail, MailIndex},
 };
 use crate::{
     clock,
-    order::{UpstreamOrderId, name::DomainName},
+    order::{SiteId, UpstreamOrderId, name::DomainName},
 };
 
 /// More orders than this are refused, and more of the others: a forgotten load generator must not eat the machine.
@@ -88,8 +88,15 @@ impl World {
         ljpc::put_domain(&mut book, wish, now, clock::now())
     }
 
+    pub(super) fn put_site(&self, wish: &[u8]) -> Result<SiteSeen, SiteError> {
+        let mut book = self.book();
+        book.advance(Instant::now());
+        ljpc::put_site(&mut book, wish)
+    }
+
     pub(super) fn summary(&self) -> Summary {
-        let book = self.book();
+        let mut book = self.book();
+        book.advance(Instant::now());
         let tags = book.per_tag();
         let tagged: usize = tags.values().filter_map(|n| usize::try_from(*n).ok()).sum();
         Summary {
@@ -171,6 +178,19 @@ impl Handle {
     #[must_use]
     pub fn customers(&self) -> Vec<CustomerSeen> {
         self.0.customers().all().to_vec()
+    }
+
+    /// All sites, ascending by id.
+    #[must_use]
+    pub fn sites(&self) -> Vec<SiteSeen> {
+        let mut book = self.0.book();
+        book.advance(Instant::now());
+        book.sites_seen(SiteId(0), usize::MAX)
+    }
+
+    /// Puts a site where a test wants it, given as POST /_sandbox/sites takes it.
+    pub fn put_site(&self, wish: &serde_json::Value) -> Result<SiteSeen, SiteError> {
+        self.0.put_site(wish.to_string().as_bytes())
     }
 
     /// Puts a domain where a test wants it, given as POST /_sandbox/domains takes it.

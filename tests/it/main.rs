@@ -27,6 +27,8 @@ mod logs;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod order_show;

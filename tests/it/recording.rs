@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     doubt::{WAITS, database},
-    house::{House, hosting},
+    house::{House, eventually, hosting},
 };
 
 /// A run of a line by hand.
@@ -243,11 +243,8 @@ async fn accept(db: &Database, run: &mut Run, id: i64, cost: Option<Money>) -> R
     let (intent, attempt) = run.intend();
     let committed = db.commit_records(&[intent], WAITS).await;
     assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
-    let change = accepted(
-        &run.loaded.facts,
-        STEP,
-        &Acceptance::Order { id: UpstreamOrderId(id), cost: cost },
-    );
+    let change =
+        accepted(&run.loaded.facts, STEP, &Acceptance::Order { id: UpstreamOrderId(id), cost });
     let mut answer = run.answer(attempt, Outcome::Accepted, change);
     if let Some(truth) = &mut answer.truth {
         truth.upstream_order_id = Some(UpstreamOrderId(id));
@@ -290,12 +287,26 @@ async fn a_line_that_could_not_be_stored_follows_its_acceptance_and_is_not_place
     house.world.run("ALTER TABLE provisor.order_lines ADD CHECK (cost IS NULL)").await;
     let daemon = house.daemon(&[]);
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    eventually("the ledger knows what the line does not", async || {
+        house
+            .world
+            .value::<bool>(
+                "SELECT EXISTS (SELECT FROM provisor.effects e JOIN provisor.order_lines l ON l.id = e.line_id
+                                WHERE e.state = 'accepted' AND l.status = 'placing')",
+            )
+            .await
+    })
+    .await;
+    house
+        .world
+        .run("ALTER TABLE provisor.order_lines DROP CONSTRAINT order_lines_cost_check")
+        .await;
     house.until_order("SHOP-1", "completed").await;
     let line = house.line("SHOP-1", 0).await;
     let upstream: Vec<i64> =
         house.upstream_orders("SHOP-1/0").into_iter().map(|order| order.0).collect();
     assert_eq!(line.upstream_order_id.into_iter().collect::<Vec<_>>(), upstream);
-    assert_eq!((house.posts("SHOP-1").len(), line.cost), (1, None));
+    assert_eq!((house.posts("SHOP-1").len(), line.cost.as_deref()), (1, Some("4.49")));
     daemon.stop().await;
 }
 

@@ -142,6 +142,8 @@ async fn a_cancelled_order_stays_so_whatever_its_failed_line_says() {
 
     let statuses = [house.line_status("SHOP-1", 0).await, house.line_status("SHOP-1", 1).await];
     assert_eq!(statuses, ["failed", "cancelled"]);
+    // The operator's mail about the held line is on its way, and tells its own end.
+    house.until_emailed().await;
     let before = house.events("SHOP-1").await;
     for line in 0..2 {
         let line = house.line("SHOP-1", line).await;

@@ -150,8 +150,10 @@ async fn update_lines(
         changed.iter().map(|(_, c)| c.progress.cost.map(|cost| cost.0)).collect();
     let panics: Vec<i32> = changed.iter().map(|(_, c)| c.progress.panics).collect();
     let sent: Vec<Option<bool>> = changed.iter().map(|(_, c)| c.sent).collect();
-    let alternatives: Vec<Option<Value>> =
-        changed.iter().map(|(_, c)| c.progress.alternatives.clone().map(Value::from)).collect();
+    let alternatives: Vec<Option<Value>> = changed
+        .iter()
+        .map(|(_, c)| serde_json::to_value(c.progress.alternatives.as_ref()?).ok())
+        .collect();
     let updated = sqlx::query!(
         "UPDATE provisor.order_lines l
          SET status = c.status, reason = c.reason, domain = c.domain,

@@ -33,6 +33,7 @@ mod review;
 mod wakes;
 
 pub use emails::{EmailRecord, EmailResult};
+pub(super) use names::write_seen;
 
 /// What one run of a line leaves behind.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use crate::{
     },
     order::{
         LineStatus,
-        decide::{Change, Event, Then},
+        decide::{Change, Then},
         effect::{Acceptance, Effect, EffectStep, Request},
         outcome::{accepted, rejected, unknown},
     },
@@ -123,9 +123,7 @@ impl CarryOutLine {
     ) -> Result<bool, Stop> {
         let detail =
             serde_json::json!({ "tag": effect.tag, "price": effect.price, "attempt": attempt });
-        let mut placing = Change::unchanged(&loaded.facts, Then::Rest);
-        placing.progress = effect.during.clone();
-        placing.events = vec![Event { name: begun(effect.step), detail }];
+        let placing = effect.during.clone().telling(begun(effect.step), detail);
         let mut record = self.record_of(claim, loaded, placing);
         record.park = None;
         record.intent = Some(to_intent(loaded, effect, prepared, attempt));
@@ -139,10 +137,9 @@ impl CarryOutLine {
             Ok(Recorded::Stale) => Err(Stop::Stale),
             // Cancelled meanwhile, or another line is at work for the name or the contact.
             Ok(Recorded::Conflict) => {
-                let reason = "waits: the line was changed meanwhile, or another line is at work for its name or its \
-                              contact";
-                let mut delay =
-                    Delay { reason: reason.to_owned(), then: Then::After(NAME_BUSY_FOR) };
+                let reason =
+                    format!("waits: the line was changed meanwhile, or {}", in_the_way(effect));
+                let mut delay = Delay { reason, then: Then::After(NAME_BUSY_FOR) };
                 if effect.step == EffectStep::CreateContact {
                     delay.then = Then::Retry;
                 }
@@ -179,7 +176,7 @@ impl CarryOutLine {
         answer: &Result<Answered, UpstreamError>,
     ) -> Result<(), Stop> {
         let mut placing = loaded.clone();
-        placing.facts.progress = effect.during.clone();
+        placing.facts.progress = effect.during.progress.clone();
         let change = change_by(&placing, effect.step, answer);
         let mut record = self.record_of(claim, &placing, change);
         record.truth = Some(to_truth(attempt, answer));
@@ -194,6 +191,22 @@ impl CarryOutLine {
             // The truth is in the ledger, and whoever holds the line now will follow it.
             Recorded::Stale | Recorded::Conflict => Err(Stop::Stale),
         }
+    }
+}
+
+/// What keeps an intent out of the ledger, beside a change of the line.
+const fn in_the_way(effect: &Effect) -> &'static str {
+    match &effect.request {
+        Request::Order { .. } if effect.request.brings_site() => {
+            "hosting for its name is being placed by another line"
+        }
+        Request::Order { .. } | Request::Register { .. } | Request::Transfer { .. } => {
+            "its name is being bought by another line"
+        }
+        Request::CreateContact(_) => "its WHOIS contact is being made by another line",
+        Request::UpdateContact { .. }
+        | Request::UpdateDomain(_)
+        | Request::ReplaceRecords { .. } => "it is under way already",
     }
 }
 

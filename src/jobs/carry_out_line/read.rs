@@ -259,16 +259,6 @@ impl CarryOutLine {
     }
 }
 
-impl CarryOutLine {
-    async fn alternatives(
-        &self,
-        _parts: &crate::order::domain::SplitName,
-        _prepaid: &mut bool,
-    ) -> Vec<String> {
-        Vec::new()
-    }
-}
-
 /// An outage fails nobody, yet a line can be overdue by it.
 fn unanswered(error: &UpstreamError) -> Result<(), Stop> {
     match stop_for(error) {

@@ -1,6 +1,7 @@
 //! Whether a name can be had, and for how much.
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use crate::order::{Money, name::DomainName};
 
@@ -52,6 +53,15 @@ pub struct Offer {
     pub availability: Option<Availability>,
     /// None where it has no price for it.
     pub price: Option<Price>,
+}
+
+/// A name that may be had instead of one that is taken.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Alternative {
+    /// In A-labels.
+    pub domain: String,
+    /// What a year costs this account, EUR without VAT. For the shop: what it asks of its customer, only it knows.
+    pub price: Money,
 }
 
 /// What follows from an offer.

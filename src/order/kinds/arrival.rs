@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::{
-    hosting::make_during,
+    making::make,
     poll::{decide_reading, noting, tell_if_overdue},
 };
 use crate::order::{
@@ -165,7 +165,7 @@ fn arrange(
         _ => {
             change.progress.milestone = Some(Milestone::Named);
             let request = Request::UpdateDomain(missing);
-            make_during(facts, step, Some(domain), request, None, change.progress)
+            make(facts, step, Some(domain), request, None, change)
         }
     }
 }
@@ -243,7 +243,7 @@ fn write_dns(
         return change.step();
     }
     let request = Request::ReplaceRecords { records: wished.clone(), before: before.clone() };
-    make_during(facts, step, Some(domain), request, None, facts.progress.clone())
+    make(facts, step, Some(domain), request, None, Change::unchanged(facts, Then::Rest))
 }
 
 /// "Everything DNS waits until hosting of the name has ended."

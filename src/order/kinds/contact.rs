@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    hosting::{make_during, placing},
+    making::{make, placing},
     poll::tell_if_overdue,
 };
 use crate::order::{
@@ -44,7 +44,7 @@ pub(in crate::order) fn create(facts: &Facts, known: &Known, registrant: &Regist
         return Step::Read(Query::Contact(None));
     }
     let request = Request::CreateContact(registrant.clone());
-    make_during(facts, step, None, request, None, placing(facts, None))
+    make(facts, step, None, request, None, placing(facts, None))
 }
 
 /// Decides what a line that changes a contact does next, whether it is pending, in doubt, or reads back.
@@ -89,10 +89,10 @@ pub(in crate::order) fn update(
         _ if facts.progress.status == LineStatus::InDoubt => without_effect(facts, step).step(),
         _ => {
             let mut during = placing(facts, None);
-            during.contact_handle = Some(handle.clone());
+            during.progress.contact_handle = Some(handle.clone());
             let contact_handle = handle.clone();
             let request = Request::UpdateContact { contact_handle, change: missing };
-            make_during(facts, step, None, request, None, during)
+            make(facts, step, None, request, None, during)
         }
     }
 }

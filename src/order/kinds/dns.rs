@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    hosting::{make_during, placing},
+    making::{make, placing},
     poll::tell_if_overdue,
 };
 use crate::order::{
@@ -51,7 +51,7 @@ pub(in crate::order) fn decide(
     }
     let during = placing(facts, Some(&domain));
     let request = Request::ReplaceRecords { records: wished.to_vec(), before: before.clone() };
-    make_during(facts, step, Some(domain), request, None, during)
+    make(facts, step, Some(domain), request, None, during)
 }
 
 /// The zone is as wished, or as LJPc writes what it has accepted.

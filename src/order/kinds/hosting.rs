@@ -2,13 +2,14 @@
 
 use super::{
     catalogue::{Choice, choose},
+    making::{make, placing},
     poll::decide_reading,
 };
 use crate::order::{
-    LineStatus, Money,
-    decide::{Change, Query, Step, Then},
-    effect::{Effect, EffectStep, Item, Request},
-    facts::{Facts, Known, Patience, Progress},
+    Money,
+    decide::{Change, Query, Step},
+    effect::{EffectStep, Item, Request},
+    facts::{Facts, Known, Patience},
     name::DomainName,
     outcome::in_doubt,
     wish::HostingWish,
@@ -48,41 +49,7 @@ pub(super) fn order(
 ) -> Step {
     let during = placing(facts, Some(&domain));
     let request = Request::Order { title, item };
-    make_during(facts, EffectStep::PlaceOrder, Some(domain), request, price, during)
-}
-
-/// The line while something is placed for it: one that is provisioning stays so.
-pub(super) fn placing(facts: &Facts, domain: Option<&DomainName>) -> Progress {
-    let status = match facts.progress.status {
-        LineStatus::Provisioning => LineStatus::Provisioning,
-        LineStatus::Pending
-        | LineStatus::Placing
-        | LineStatus::InDoubt
-        | LineStatus::Held
-        | LineStatus::Completed
-        | LineStatus::Failed
-        | LineStatus::Cancelled => LineStatus::Placing,
-    };
-    let mut during = Change::to(facts, status, None, Then::Rest).progress;
-    if let Some(domain) = domain {
-        during.domain = Some(domain.as_str().to_owned());
-    }
-    during
-}
-
-/// A request of a line that looks like this while it is made.
-pub(super) fn make_during(
-    facts: &Facts,
-    step: EffectStep,
-    domain: Option<DomainName>,
-    request: Request,
-    price: Option<Money>,
-    during: Progress,
-) -> Step {
-    let Some((n, tag)) = facts.next_placement(step) else {
-        return in_doubt(facts, format!("an earlier {} is still open", step.noun())).step();
-    };
-    Step::Make(Box::new(Effect { step, n, tag, domain, request, price, during }))
+    make(facts, EffectStep::PlaceOrder, Some(domain), request, price, during)
 }
 
 /// The order is polled until it is completed or has failed.

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub(super) mod contact;
 pub(super) mod dns;
 pub(super) mod hosting;
+mod making;
 pub mod poll;
 pub(super) mod purchase;
 pub(super) mod update;

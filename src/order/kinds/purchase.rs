@@ -3,7 +3,12 @@
 //! First all that can be looked at (whose turn it is, the ending, whether the name is free, its price), then the WHOIS
 //! contact, then the purchase. What comes afterwards is in `arrival.rs`.
 
-use super::hosting::{make_during, order, placing};
+use serde_json::json;
+
+use super::{
+    hosting::order,
+    making::{make, placing},
+};
 use crate::order::{
     Cause, LineStatus, Money,
     decide::{Change, Query, Step, Then},
@@ -91,7 +96,11 @@ fn taken(
         return Step::Read(Query::Alternatives(parts));
     }
     let mut change = Change::fail(facts, reason, Some(Cause::NameTaken));
-    change.progress.alternatives = known.alternatives.clone().filter(|names| !names.is_empty());
+    let alternatives = known.alternatives.clone().filter(|names| !names.is_empty());
+    if let (Some(names), Some(event)) = (&alternatives, change.events.last_mut()) {
+        event.detail = json!({ "reason": change.progress.reason, "alternatives": names });
+    }
+    change.progress.alternatives = alternatives;
     change.step()
 }
 
@@ -127,8 +136,8 @@ fn buy(
         (EffectStep::Register, Request::Register { contact_handle, years, nameservers })
     };
     let mut during = placing(facts, Some(&domain));
-    during.contact_handle = Some(handle);
-    make_during(facts, step, Some(domain), request, price, during)
+    during.progress.contact_handle = Some(handle);
+    make(facts, step, Some(domain), request, price, during)
 }
 
 /// The customer's WHOIS contact: looked for before it is made, since nobody can take one back.
@@ -141,5 +150,5 @@ fn make_contact(facts: &Facts, known: &Known) -> Step {
         return Step::Read(Query::Contact(None));
     }
     let request = Request::CreateContact(registrant.clone());
-    make_during(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))
+    make(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))
 }

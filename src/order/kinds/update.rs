@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    hosting::{make_during, placing},
+    making::{make, placing},
     poll::tell_if_overdue,
 };
 use crate::order::{
@@ -69,7 +69,7 @@ pub(in crate::order) fn decide(
         _ if facts.progress.status == LineStatus::InDoubt => without_effect(facts, step).step(),
         _ => {
             let during = placing(facts, Some(&domain));
-            make_during(facts, step, Some(domain), Request::UpdateDomain(missing), None, during)
+            make(facts, step, Some(domain), Request::UpdateDomain(missing), None, during)
         }
     }
 }

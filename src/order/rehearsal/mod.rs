@@ -181,7 +181,7 @@ impl Rehearsal {
         let facts = &mut line.facts;
         facts.placements.retain(|it| (it.step, it.n) != (effect.step, effect.n));
         facts.placements.push(placement(&effect, &acceptance, facts.now));
-        facts.progress = effect.during.clone();
+        facts.progress = effect.during.progress.clone();
         facts.progress = accepted(facts, effect.step, &acceptance).progress;
         self.lines.iter_mut().for_each(|line| forget(&mut line.known));
         self.requests.push(Rehearsed { line: number, effect });

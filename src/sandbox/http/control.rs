@@ -13,11 +13,13 @@ use serde_json::json;
 
 use super::{Unread, read_body};
 use crate::{
-    order::UpstreamOrderId,
+    order::{SiteId, UpstreamOrderId},
     sandbox::{
         faults::FaultError,
         journal::Entry,
-        ljpc::{BookError, ContactSeen, DomainError, DomainSeen, Drive, DrivenSite, Stage},
+        ljpc::{
+            BookError, ContactSeen, DomainError, DomainSeen, Drive, DrivenSite, SiteError, Stage,
+        },
         state::World,
     },
 };
@@ -96,6 +98,33 @@ pub(super) async fn list_orders(
         (book.seen(after, part.limit, Instant::now()), book.len())
     };
     json(StatusCode::OK, &json!({ "total": total, "orders": orders }))
+}
+
+/// GET /_sandbox/sites?after=ID&limit=N
+pub(super) async fn list_sites(
+    State(world): State<Arc<World>>,
+    Query(part): Query<Part>,
+) -> Response {
+    let after = SiteId(i64::try_from(part.after).unwrap_or(i64::MAX));
+    let sites = {
+        let mut book = world.book();
+        book.advance(Instant::now());
+        book.sites_seen(after, part.limit)
+    };
+    json(StatusCode::OK, &json!({ "sites": sites }))
+}
+
+/// POST /_sandbox/sites
+pub(super) async fn put_site(State(world): State<Arc<World>>, request: Request) -> Response {
+    let body = match read_body(request.into_body()).await {
+        Ok(body) => body,
+        Err(unread) => return unreadable(&unread),
+    };
+    match world.put_site(&body) {
+        Ok(site) => json(StatusCode::OK, &site),
+        Err(error @ SiteError::Full) => refused(StatusCode::CONFLICT, &error.to_string()),
+        Err(error) => refused(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+    }
 }
 
 /// GET /_sandbox/domains?after=N&limit=N

@@ -58,6 +58,7 @@ fn routes(world: Arc<World>) -> Router {
         .route("/_sandbox/journal", get(control::show_journal))
         .route("/_sandbox/orders", get(control::list_orders))
         .route("/_sandbox/orders/{id}", post(control::drive_order))
+        .route("/_sandbox/sites", get(control::list_sites).post(control::put_site))
         .route("/_sandbox/domains", get(control::list_domains).post(control::put_domain))
         .route("/_sandbox/contacts", get(control::list_contacts))
         .route("/_sandbox/customers", get(control::list_customers))

@@ -425,7 +425,7 @@ async fn a_domain_is_put_where_a_test_wants_it() {
     let listed = sandbox.get("/_sandbox/domains?limit=1").await.json();
     assert_eq!((&listed["total"], &listed["domains"][0]["foreign"]), (&json!(1), &json!(true)));
     assert_eq!(sandbox.get("/_sandbox/domains?after=1").await.json()["domains"], json!([]));
-    assert_eq!(sandbox.get("/_sandbox/contacts").await.json()["total"], 2);
+    assert_eq!(sandbox.get("/_sandbox/contacts").await.json()["total"], 1);
     assert_eq!(sandbox.state().summary().registrations, 0, "nothing was bought");
 }
 
@@ -442,6 +442,56 @@ async fn a_transfer_ends_as_a_test_has_it() {
         let shown = sandbox.get(&format!("{names}/{domain}")).await.json()["data"].clone();
         assert_eq!((&shown["status"], !shown["expires_at"].is_null()), (&json!(status), dated));
     }
+}
+
+#[tokio::test]
+async fn a_site_is_put_where_a_test_wants_it() {
+    let sandbox = sandbox().await;
+    sandbox.order("SHOP-1/0").await;
+    let (put, sites) = ("/_sandbox/sites", "/api/hosting/v1/sites");
+    assert_eq!(sandbox.state().sites()[0].order, Some(crate::order::UpstreamOrderId(110)));
+    let full = json!({"id": 2019, "status": "suspended", "disk_used_bytes": 5_368_709_120_u64,
+        "email_used_bytes": null});
+    assert_eq!(sandbox.post(put, &full).await.status(), 200);
+    let shown = sandbox.get(&format!("{sites}/2019")).await.json()["data"].clone();
+    assert_eq!(
+        shown,
+        json!({"id": 2019, "domain": "example.nl", "status": "suspended", "disk_space_gb": 5,
+            "disk_used_bytes": 5_368_709_120_u64, "email_used_bytes": null,
+            "disk_quota_bytes": 5_368_709_120_u64})
+    );
+    sandbox.post(put, &json!({"id": 2019, "unlimited": true})).await;
+    let shown = sandbox.get(&format!("{sites}/2019")).await.json()["data"].clone();
+    assert_eq!((&shown["disk_quota_bytes"], &shown["status"]), (&Value::Null, &json!("suspended")));
+
+    let other = sandbox.post(put, &json!({"domain": "other.nl"})).await.json();
+    assert_eq!((&other["id"], &other["order"]), (&json!(2020), &Value::Null));
+    assert_eq!(sandbox.get(sites).await.json()["data"]["total"], 2);
+    sandbox.order("SHOP-2/0").await;
+    let ids: Vec<i64> = sandbox.state().sites().iter().map(|site| site.id.0).collect();
+    assert_eq!(ids, [2019, 2020, 2021], "a delivery steps over it");
+    assert_eq!(sandbox.post(put, &json!({"id": 2019, "gone": true})).await.status(), 200);
+    assert_eq!(sandbox.get(&format!("{sites}/2019")).await.status(), 404);
+    let listed = sandbox.get("/_sandbox/sites?after=2020&limit=5").await.json();
+    assert_eq!(listed["sites"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_slip_in_a_site_is_told() {
+    let sandbox = sandbox().await;
+    for (wish, told) in [
+        (json!({"id": 0}), "id: a positive number"),
+        (json!({"id": 9, "gone": true}), "id: there is no such site"),
+        (json!({"id": 9}), "domain: is required"),
+        (json!({"domain": "-"}), "domain: a domain name"),
+        (json!({"domain": "a.nl", "status": ""}), "status: 1 to 255"),
+        (json!({"site": 1}), "expected one of `id`"),
+    ] {
+        let seen = sandbox.post("/_sandbox/sites", &wish).await;
+        let message = seen.json()["message"].as_str().unwrap().to_owned();
+        assert!(seen.status() == 422 && message.contains(told), "{wish}: {message}");
+    }
+    assert_eq!(sandbox.state().sites().len(), 0);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn customers_are_as_documented() {
     let added = post(&sandbox, ADD, TOKEN, &request).await;
     assert_eq!((added.status(), added.json()), (200, fixture("post_add_customer_200")));
     let again = post(&sandbox, ADD, TOKEN, &request).await;
-    assert_eq!((again.status(), again.json()), (200, fixture("post_add_customer_exists")));
+    assert_eq!((again.status(), again.json()), (200, fixture("post_add_customer_exists_200")));
     assert_eq!(sandbox.state().customers().len(), 1);
     assert_eq!(sandbox.get("/_sandbox/customers").await.json()["total"], 1);
 }
@@ -48,14 +48,14 @@ async fn availability_and_suggestions_are_as_documented() {
     let sandbox = sandbox().await;
     let mut request = fixture("post_domain_availability_request");
     let free = post(&sandbox, AVAILABILITY, TOKEN, &request).await.json();
-    assert_eq!(free, fixture("post_domain_availability_200_available"));
+    assert_eq!(free, fixture("post_domain_availability_free_200"));
     let handle = sandbox.contact().await;
     assert_eq!(sandbox.register("tunji.com", &handle).await.status(), 201);
     let taken = post(&sandbox, AVAILABILITY, TOKEN, &request).await.json();
-    assert_eq!(taken, fixture("post_domain_availability_200_taken"));
+    assert_eq!(taken, fixture("post_domain_availability_taken_200"));
     request["tld"] = json!("2000.hu");
     let unsold = post(&sandbox, AVAILABILITY, TOKEN, &request).await.json();
-    assert_eq!(unsold, fixture("post_domain_availability_200_unsold"));
+    assert_eq!(unsold, fixture("post_domain_availability_unsold_200"));
 
     let request = fixture("post_domain_suggestion_request");
     let suggested = post(&sandbox, SUGGESTION, TOKEN, &request).await.json();

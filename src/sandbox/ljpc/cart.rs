@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     Facts,
     catalogue::{Billing, Category, PriceList, Product, find_tld, product},
-    domains::registry::is_right_auth_code,
+    domains::domain::is_right_auth_code,
 };
 use crate::order::name::DomainName;
 

@@ -25,10 +25,12 @@ pub(super) use book::{Book, Terms};
 pub use contacts::ContactSeen;
 pub use dns::DnsRecord;
 pub(super) use domains::wish::put as put_domain;
-pub use domains::{registry::DomainSeen, wish::DomainError};
+pub use domains::{domain::DomainSeen, wish::DomainError};
 pub(super) use input::decoded;
 pub(super) use record::Fate;
 pub use record::{Delivery, Drive, DrivenSite, OrderSeen, Stage};
+pub(super) use sites::wish::put as put_site;
+pub use sites::{site::SiteSeen, wish::SiteError};
 
 use self::{answer::Answer, endpoint::Endpoint, input::Refused};
 use super::state::World;

@@ -73,17 +73,6 @@ pub(super) struct Order {
     pub(super) settled: Option<Stage>,
 }
 
-/// One hosting site.
-#[derive(Debug)]
-pub(super) struct Site {
-    pub(super) id: SiteId,
-    pub(super) order: UpstreamOrderId,
-    pub(super) domain: String,
-    pub(super) disk_space_gb: u32,
-    /// Forwarding and DNS have no control panel to log in to.
-    pub(super) has_panel: bool,
-}
-
 impl Order {
     pub(super) fn stage(&self, now: Instant, delay: Duration) -> Stage {
         if let Some(stage) = self.settled {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::order::{
     ContactHandle, Milestone,
-    domain::{Availability, DomainChange, DomainSeen, Offer, Price, Record, Registrant, Tld},
+    domain::{
+        Alternative, Availability, DomainChange, DomainSeen, Offer, Price, Record, Registrant, Tld,
+    },
     facts::{DomainReading, Reading, SimpleStatus, ZoneReading},
     wish::{NameWish, Route},
 };
@@ -113,7 +115,10 @@ fn a_registration_looks_before_it_buys() {
     let made = effect(&facts, &found);
     assert_eq!((made.step, made.tag.as_str()), (EffectStep::Register, "SHOP-1001/0"));
     assert_eq!(made.price, "7.76".parse().ok(), "two years");
-    assert_eq!((made.during.status, made.during.contact_handle), (Placing, Some(handle("h-1"))));
+    assert_eq!(
+        (made.during.progress.status, made.during.progress.contact_handle),
+        (Placing, Some(handle("h-1")))
+    );
     let expected =
         Request::Register { contact_handle: handle("h-1"), years: 2, nameservers: Vec::new() };
     assert_eq!(made.request, expected);
@@ -132,7 +137,7 @@ fn a_handle_that_is_known_or_named_needs_no_listing() {
         ..name_wish(Route::Direct)
     }));
     named.name.registrant = None;
-    assert_eq!(effect(&named, &offer).during.contact_handle, Some(handle("h-3")));
+    assert_eq!(effect(&named, &offer).during.progress.contact_handle, Some(handle("h-3")));
 }
 
 #[test]
@@ -176,7 +181,8 @@ fn alternatives_are_asked_for_where_somebody_can_name_some() {
     let generous = Patience { offers_alternatives: true, ..PATIENCE };
     let taken = offered("taken", "3.88");
     assert_eq!(told(&decide(&facts, &taken, &generous)), "ask for others than example");
-    for (names, told) in [(vec!["example2.nl".to_owned()], true), (vec![], false)] {
+    let other = Alternative { domain: "example2.nl".to_owned(), price: "3.88".parse().unwrap() };
+    for (names, told) in [(vec![other], true), (vec![], false)] {
         let known = Known { alternatives: Some(names.clone()), ..taken.clone() };
         let Step::Record(failed) = decide(&facts, &known, &generous) else { panic!("it fails") };
         assert_eq!(failed.progress.alternatives, told.then_some(names));
@@ -212,9 +218,9 @@ fn a_registered_name_is_read_back_then_arranged_then_done() {
     let off = DomainChange { auto_renew: Some(false), ..DomainChange::default() };
     assert_eq!(wished.request, Request::UpdateDomain(off));
     assert_eq!(wished.tag.as_str(), "SHOP-1001/0/update");
-    assert_eq!(wished.during.status, Provisioning);
-    assert_eq!(wished.during.milestone, Some(Milestone::Named));
-    assert_eq!(wished.during.expires_at, Some(minute(525_600)));
+    assert_eq!(wished.during.progress.status, Provisioning);
+    assert_eq!(wished.during.progress.milestone, Some(Milestone::Named));
+    assert_eq!(wished.during.progress.expires_at, Some(minute(525_600)));
     // Once it shows what was wished, the line has nothing more to do.
     let arranged = change(&facts, &shown(seen(false)));
     assert_eq!(arranged.progress.milestone, Some(Milestone::Arranged));

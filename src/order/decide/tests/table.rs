@@ -152,7 +152,7 @@ fn an_order_says_what_is_bought() {
     let Step::Make(effect) = decide(&facts, &known, &PATIENCE) else { panic!("it can be placed") };
     assert_eq!(effect.domain.as_ref().map(DomainName::as_str), Some("xn--bcher-kva.example"));
     assert_eq!(effect.price, "4.99".parse().ok());
-    assert_eq!(effect.during.status, Placing);
+    assert_eq!(effect.during.progress.status, Placing);
     let Request::Order { title, item: Item::Hosting { product_uuid, billing_period, target_url } } =
         effect.request
     else {

@@ -119,6 +119,9 @@ async fn the_panels_zones_are_read_only_and_foreign_ones_unknown() {
         (&shown["zone"]["source"], &shown["records"][0]["type"]),
         (&json!("panel"), &json!("A"))
     );
+    let gone = json!({"id": 2019, "gone": true});
+    sandbox.state().put_site(&gone).unwrap();
+    assert_eq!(put(&sandbox, "example.nl", &json!([])).await.status(), 200, "no panel any more");
     for seen in [
         put(&sandbox, "free.nl", &json!([])).await,
         sandbox.get(&path("free.nl")).await,

@@ -1,6 +1,7 @@
 //! GET, POST and PATCH /api/hosting/v1/domain-names, and what lies below it.
 
 mod availability;
+pub(in crate::sandbox) mod domain;
 mod register;
 pub(in crate::sandbox) mod registry;
 mod update;
@@ -15,7 +16,7 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 use http::StatusCode;
 use serde::{Serialize, Serializer};
 
-use self::registry::Domain;
+use self::domain::Domain;
 pub(super) use self::{
     availability::{check, price},
     register::{register, transfer},

@@ -6,8 +6,9 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{
+    domain::{Transfer, is_right_auth_code},
     named,
-    registry::{NewDomain, Transfer, Way, is_right_auth_code},
+    registry::{NewDomain, Way},
 };
 use crate::{
     clock,

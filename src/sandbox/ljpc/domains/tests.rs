@@ -301,6 +301,20 @@ async fn orders_bring_names_too_and_fail_where_they_cannot() {
 }
 
 #[tokio::test]
+async fn an_order_that_failed_has_bought_no_name() {
+    let sandbox = sandbox().await;
+    let item = json!({"type": "domain", "action": "register", "sld": "mine", "tld": "nl"});
+    let body = json!({"order_lines": [{"description": "d", "cart_item": item}]});
+    sandbox.fault(&json!({"endpoint": "POST /api/v1/orders", "fault": "fail"}));
+    for _ in 0..2 {
+        assert_eq!(sandbox.post("/api/v1/orders", &body).await.status(), 201);
+    }
+    assert_eq!(sandbox.state().domains().len(), 1);
+    let summary = sandbox.state().summary();
+    assert_eq!((summary.registrations, summary.bought_twice.len()), (1, 0));
+}
+
+#[tokio::test]
 async fn faults_find_their_name_and_reference() {
     let sandbox = sandbox().await;
     let handle = sandbox.contact().await;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Deserializer};
 
-use super::registry::{Domain, DomainSeen, expiry};
+use super::domain::{Domain, DomainSeen, expiry};
 use crate::{
     order::name::{DomainName, NotADomain},
     sandbox::ljpc::Book,
@@ -82,7 +82,7 @@ pub(in crate::sandbox) fn put(
         }
     }
     if book.domains.get(&name).is_none() {
-        let handle = book.contacts.account();
+        let handle = wish.contact_handle.clone().unwrap_or_else(|| book.contacts.account());
         let fresh = Domain::registered(name.clone(), handle, expiry(at, 1));
         book.domains.put(fresh).map_err(|_| DomainError::Full)?;
     }

@@ -1,20 +1,22 @@
 //! GET /api/hosting/v1/sites, …/sites/{id} and …/sites/{id}/login.
 
+pub(in crate::sandbox) mod site;
+pub(in crate::sandbox) mod wish;
+
 use std::time::Instant;
 
 use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::site::Site;
 use super::{
     Call, Facts,
     answer::Answer,
     input::{Paging, Refused},
-    record::Site,
 };
 use crate::{order::SiteId, sandbox::state::World};
 
-const BYTES_PER_GIB: u64 = 1024 * 1024 * 1024;
 /// Sites below this id are other resellers'.
 const FIRST_OWN: SiteId = SiteId(2019);
 
@@ -30,7 +32,7 @@ struct Listing<'a> {
 struct Row<'a> {
     id: SiteId,
     domain: &'a str,
-    status: &'static str,
+    status: &'a str,
     disk_space_gb: u32,
 }
 
@@ -40,7 +42,7 @@ struct Detail<'a> {
     row: Row<'a>,
     disk_used_bytes: Option<u64>,
     email_used_bytes: Option<u64>,
-    disk_quota_bytes: u64,
+    disk_quota_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -94,7 +96,11 @@ pub(super) fn facts(world: &World, call: &Call<'_>) -> Facts {
     book.advance(Instant::now());
     site_id(call).and_then(|id| book.site(id)).map_or_else(Facts::default, |site| Facts {
         domains: vec![site.domain.clone()],
-        reference: book.order(site.order).and_then(|order| order.tag()).map(str::to_owned),
+        reference: site
+            .order
+            .and_then(|id| book.order(id))
+            .and_then(|order| order.tag())
+            .map(str::to_owned),
         recipients: Vec::new(),
     })
 }
@@ -104,17 +110,19 @@ fn site_id(call: &Call<'_>) -> Option<SiteId> {
 }
 
 fn row(site: &Site) -> Row<'_> {
-    Row { id: site.id, domain: &site.domain, status: "active", disk_space_gb: site.disk_space_gb }
+    Row {
+        id: site.id,
+        domain: &site.domain,
+        status: &site.status,
+        disk_space_gb: site.disk_space_gb,
+    }
 }
 
 fn detail(site: &Site) -> Detail<'_> {
-    let disk_quota_bytes = u64::from(site.disk_space_gb) * BYTES_PER_GIB;
-    // LJPc, GET /api/hosting/v1/sites/{id}: null when no usage row exists yet. One site in eight shows that.
-    let measured = site.id.0 % 8 != 0;
     Detail {
         row: row(site),
-        disk_used_bytes: measured.then_some(disk_quota_bytes * 3 / 10),
-        email_used_bytes: measured.then_some(disk_quota_bytes / 10),
-        disk_quota_bytes,
+        disk_used_bytes: site.disk_used_bytes,
+        email_used_bytes: site.email_used_bytes,
+        disk_quota_bytes: site.disk_quota_bytes(),
     }
 }

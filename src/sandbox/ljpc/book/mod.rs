@@ -1,6 +1,8 @@
 //! All that the account has: orders, and the sites and names that came of them; contacts and zones. Nothing runs beside
 //! it: what is due by now is delivered when somebody next asks, so that 100,000 open orders cost no timer and no scan.
 
+mod deliver;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, HashMap, HashSet},
@@ -10,11 +12,12 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use super::{
-    cart::{NameAction, NewOrder, OrderLine, OrderedName},
+    cart::NewOrder,
     contacts::Contacts,
     dns::Zones,
-    domains::registry::{Domains, NewDomain, Transfer, Way},
-    record::{Drive, DrivenSite, Fate, Order, OrderSeen, Site, Stage},
+    domains::registry::Domains,
+    record::{Drive, DrivenSite, Fate, Order, OrderSeen, Stage},
+    sites::site::{Site, SiteSeen},
 };
 use crate::{
     order::{SiteId, UpstreamOrderId, name::DomainName},
@@ -144,111 +147,6 @@ impl Book {
         self.orders.get(at).ok_or(BookError::NoSuchOrder(id))
     }
 
-    /// Delivers whatever is due by now.
-    pub(in crate::sandbox) fn advance(&mut self, now: Instant) {
-        while let Some(Reverse((at, id, what))) = self.due.peek().copied() {
-            if at > now {
-                return;
-            }
-            self.due.pop();
-            match what {
-                Due::End => self.end(id, at),
-                Due::LateSites => self.assign_sites(id),
-            }
-        }
-    }
-
-    fn end(&mut self, id: UpstreamOrderId, now: Instant) {
-        let drawn = draw(self.terms.seed, Stream::Failures, id.0.unsigned_abs());
-        let unlucky = self.terms.failure_rate.happens(drawn);
-        let domains = &self.domains;
-        let order = self.orders.binary_search_by_key(&id, |order| order.id);
-        let Some(order) = order.ok().and_then(|at| self.orders.get_mut(at)) else { return };
-        if order.settled.is_some() {
-            return; // driven by hand meanwhile
-        }
-        let names = order.lines.iter().filter_map(|line| line.name.as_ref());
-        let refused = names.into_iter().any(|ordered| !can_come(domains, ordered, now));
-        let fails = order.fate == Fate::Fails || (order.fate == Fate::Usual && unlucky) || refused;
-        order.settled = Some(if fails { Stage::Failed } else { Stage::Completed });
-        if fails {
-            return;
-        }
-        if order.fate == Fate::Usual {
-            self.assign_sites(id);
-        }
-        self.deliver_names(id, now);
-    }
-
-    /// Enters the names of a completed order that can be had, on the account's own contact: a cart item has no handle.
-    fn deliver_names(&mut self, id: UpstreamOrderId, now: Instant) {
-        let Ok(at) = self.position(id) else { return };
-        let Some(order) = self.orders.get(at) else { return };
-        for ordered in order.lines.iter().filter_map(|line| line.name.as_ref()) {
-            if !can_come(&self.domains, ordered, now) {
-                continue;
-            }
-            let way = match ordered.action {
-                NameAction::Register => Way::Registration { years: 1 },
-                NameAction::Transfer { succeeds } => Way::Transfer(Transfer { due: now, succeeds }),
-            };
-            let new = NewDomain {
-                name: ordered.name.clone(),
-                way,
-                nameservers: None,
-                contact_handle: self.contacts.account(),
-                reference: order.tag.clone(),
-                at: order.created_at,
-            };
-            // Where no more fit in, the name is missing, as one is that LJPc lost.
-            drop(self.domains.enter(new));
-        }
-    }
-
-    /// Gives a site to each hosting line of a completed order that has none yet.
-    fn assign_sites(&mut self, id: UpstreamOrderId) {
-        let Ok(at) = self.position(id) else { return };
-        let mut next = self.next_site_id;
-        let Some(order) = self.orders.get_mut(at) else { return };
-        if order.settled != Some(Stage::Completed) {
-            return;
-        }
-        let mut made = Vec::new();
-        for (line, site_id) in order.lines.iter().zip(&mut order.site_ids) {
-            let Some(hosting) = &line.hosting else { continue };
-            if site_id.is_none() {
-                // An id given by hand may lie in the way.
-                while self.sites.binary_search_by_key(&SiteId(next), |site| site.id).is_ok() {
-                    next += 1;
-                }
-                *site_id = Some(SiteId(next));
-                made.push(Site {
-                    id: SiteId(next),
-                    order: id,
-                    domain: line.domain.clone(),
-                    disk_space_gb: hosting.disk_space_gb,
-                    has_panel: hosting.has_panel,
-                });
-                next += 1;
-            }
-        }
-        self.next_site_id = next;
-        for site in made {
-            self.insert_site(site);
-        }
-    }
-
-    fn insert_site(&mut self, site: Site) {
-        if let Ok(name) = DomainName::parse(&site.domain)
-            && site.has_panel
-        {
-            self.with_panel.insert(name);
-        }
-        if let Err(at) = self.sites.binary_search_by_key(&site.id, |known| known.id) {
-            self.sites.insert(at, site);
-        }
-    }
-
     /// Puts an order where a test wants it, from wherever it is; there it stays.
     pub(in crate::sandbox) fn drive(
         &mut self,
@@ -277,24 +175,6 @@ impl Book {
             .ok_or(BookError::NoSuchOrder(id))
     }
 
-    /// Gives this site to the order's first hosting line. A site that exists is not made again: two
-    /// orders that show the same one are something that a client must survive.
-    fn assign_site(&mut self, id: UpstreamOrderId, site_id: SiteId) {
-        let Some(order) = self.order_mut(id) else { return };
-        let first =
-            order.lines.iter().zip(&mut order.site_ids).find(|(line, _)| line.hosting.is_some());
-        let Some((OrderLine { hosting: Some(hosting), domain, .. }, slot)) = first else { return };
-        *slot = Some(site_id);
-        let site = Site {
-            id: site_id,
-            order: id,
-            domain: domain.clone(),
-            disk_space_gb: hosting.disk_space_gb,
-            has_panel: hosting.has_panel,
-        };
-        self.insert_site(site);
-    }
-
     /// Whose the order of this id is. Every id below the highest of ours that is not ours is somebody else's.
     pub(super) fn find(&self, id: UpstreamOrderId) -> Ownership<'_> {
         match self.order(id) {
@@ -312,6 +192,50 @@ impl Book {
     pub(super) fn site(&self, id: SiteId) -> Option<&Site> {
         let at = self.sites.binary_search_by_key(&id, |site| site.id).ok()?;
         self.sites.get(at)
+    }
+
+    /// [`Self::site`], to be changed.
+    pub(super) fn site_mut(&mut self, id: SiteId) -> Option<&mut Site> {
+        let at = self.sites.binary_search_by_key(&id, |site| site.id).ok()?;
+        self.sites.get_mut(at)
+    }
+
+    /// An id that the next delivery might have had.
+    pub(super) fn free_site_id(&self) -> SiteId {
+        let mut id = SiteId(self.next_site_id);
+        while self.site(id).is_some() {
+            id = SiteId(id.0.saturating_add(1));
+        }
+        id
+    }
+
+    /// Enters a site that no order made. Of these there are no more than of orders.
+    pub(super) fn add_site(&mut self, site: Site) -> Result<(), BookError> {
+        if self.sites.len() >= self.terms.orders_max {
+            return Err(BookError::Full(self.terms.orders_max));
+        }
+        self.insert_site(site);
+        Ok(())
+    }
+
+    /// Takes a site away, as when it was ended. Its order shows it still.
+    pub(super) fn remove_site(&mut self, id: SiteId) -> Option<Site> {
+        let at = self.sites.binary_search_by_key(&id, |site| site.id).ok()?;
+        let gone = self.sites.remove(at);
+        let name = DomainName::parse(&gone.domain).ok();
+        let same = |site: &Site| site.has_panel && DomainName::parse(&site.domain).ok() == name;
+        if let Some(name) = &name
+            && !self.sites.iter().any(same)
+        {
+            self.with_panel.remove(name);
+        }
+        Some(gone)
+    }
+
+    /// All sites, ascending from the first with an id above `after`, at most `limit`.
+    pub(in crate::sandbox) fn sites_seen(&self, after: SiteId, limit: usize) -> Vec<SiteSeen> {
+        let from = self.sites.partition_point(|site| site.id <= after);
+        self.sites.iter().skip(from).take(limit).map(Site::seen).collect()
     }
 
     /// Whether a site of this name was delivered that has a control panel.
@@ -376,14 +300,6 @@ impl Book {
     }
 }
 
-/// Whether a name that was ordered can be had.
-fn can_come(domains: &Domains, ordered: &OrderedName, now: Instant) -> bool {
-    match ordered.action {
-        NameAction::Register => !domains.is_taken(&ordered.name),
-        NameAction::Transfer { succeeds } => succeeds && domains.may_come(&ordered.name, now),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,7 +356,7 @@ mod tests {
             assert_eq!(seen.deliveries.len(), usize::from(stage == Stage::Completed));
         }
         assert_eq!(look(&mut book, id, t0 + DELAY).deliveries[0].site_id, Some(SiteId(2019)));
-        assert_eq!(book.site(SiteId(2019)).unwrap().order, id);
+        assert_eq!(book.site(SiteId(2019)).unwrap().order, Some(id));
     }
 
     #[test]
@@ -545,6 +461,9 @@ mod tests {
         for _ in 0..1_000 {
             place(&mut book, "x", Fate::Usual, t0);
         }
+        book.advance(t0 + DELAY);
+        let by_hand = Site::delivered(SiteId(1), None, "example.nl".into(), 5, true);
+        assert!(matches!(book.add_site(by_hand), Err(BookError::Full(1_000))));
         let refused = book.place(new_order("y"), Fate::Usual, t0, clock::now());
         assert!(matches!(refused, Err(BookError::Full(1_000))));
         assert_eq!((book.len(), book.per_tag()["x"]), (1_000, 1_000));

@@ -1,0 +1,184 @@
+//! Carries out a customer's wish for the renewal of a name that is there: read, compare, change, read back.
+//!
+//! A reconciler: it takes no input but the wish, and repeating it is harmless. Turning a renewal on or off buys nothing, so
+//! it needs no place in the ledger; the timeline tells each change before it is sent.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{
+    carry_out_line::to_seen,
+    guest::{Guest, NotNow},
+};
+use crate::{
+    clock::Deadline,
+    db::{Database, DbError, domains::WishedName, wakes::Lane},
+    order::{LineStatus, Milestone, domain::DomainSeen, name::DomainName},
+    queue::{Claim, Handler, Ran, Schedule},
+    upstream::{
+        UpstreamError,
+        ljpc::{UpdateDomain, endpoints},
+    },
+};
+
+/// How a run ends.
+enum End {
+    /// There is nothing to do before the wish changes.
+    Rest,
+    /// It is looked at again after this time.
+    Later(Duration),
+    /// By the schedule of retries.
+    Retry,
+}
+
+impl From<NotNow> for End {
+    fn from(not_now: NotNow) -> Self {
+        Self::Later(not_now.after)
+    }
+}
+
+impl From<DbError> for End {
+    fn from(error: DbError) -> Self {
+        tracing::warn!(error = %crate::causes::causes(&error), "a wish waits for the database");
+        Self::Retry
+    }
+}
+
+/// The handler.
+pub struct KeepWish {
+    db: Database,
+    guest: Arc<Guest>,
+    retries: Schedule,
+    timeout: Duration,
+}
+
+impl KeepWish {
+    /// Makes the handler.
+    #[must_use]
+    pub const fn new(
+        db: Database,
+        guest: Arc<Guest>,
+        retries: Schedule,
+        timeout: Duration,
+    ) -> Self {
+        Self { db, guest, retries, timeout }
+    }
+
+    async fn keep(&self, id: i64) -> Result<End, End> {
+        let Some(name) = self.db.wished_name(id).await? else { return Ok(End::Rest) };
+        let Some(wished) = name.auto_renew_wished else { return Ok(End::Rest) };
+        match is_there(&name) {
+            Some(true) => {}
+            // The line that brings it carries out the latest wish.
+            Some(false) => return Ok(End::Retry),
+            None => return Ok(End::Rest),
+        }
+        let seen = match self.look(&name.domain).await? {
+            Ok(seen) => seen,
+            Err(UpstreamError::Rejected { status: 404, .. }) => {
+                self.db.note_of_name(id, "auto_renew_unknown", json!({ "status": 404 })).await?;
+                return Ok(End::Rest);
+            }
+            Err(error) => return Err(end_of(&error)),
+        };
+        self.db.note_seen(&name.domain, &seen).await?;
+        if seen.auto_renew == Some(wished) {
+            self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
+            return Ok(End::Rest);
+        }
+        self.change(id, &name.domain, wished).await
+    }
+
+    async fn look(&self, domain: &DomainName) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {
+        let endpoint = endpoints::GET_DOMAIN.name;
+        let permit = self.guest.permit(endpoint, &mut false).await?;
+        let answer = self.guest.ljpc().domain(domain).await;
+        drop(permit);
+        self.guest.learn(endpoint, &answer).await;
+        Ok(answer.map(to_seen))
+    }
+
+    async fn change(&self, id: i64, domain: &DomainName, wished: bool) -> Result<End, End> {
+        let prepared = UpdateDomain {
+            domain: domain.clone(),
+            nameservers: None,
+            auto_renew: Some(wished),
+            transfer_lock: None,
+            whois_contact_handle: None,
+        }
+        .prepare();
+        let endpoint = prepared.endpoint();
+        let permit = self.guest.permit(endpoint.name, &mut false).await?;
+        let deadline = Deadline::after(self.timeout);
+        let connected = match self.guest.ljpc().connect(endpoint, deadline).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(end_of(&error)),
+        };
+        self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
+        let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
+        drop(permit);
+        self.guest.learn(endpoint.name, &answer).await;
+        match answer {
+            // It is read back, and again by the schedule, since LJPc may answer out of a stored row for a while.
+            Ok(_) => Ok(End::Retry),
+            Err(error) if error.is_no_change() => Ok(End::Retry),
+            Err(UpstreamError::Rejected { status, message, .. }) => {
+                let detail = json!({ "auto_renew": wished, "status": status, "reason": message });
+                self.db.note_of_name(id, "auto_renew_refused", detail).await?;
+                let told = format!("LJPc refused to change the renewal of {domain}: {message}");
+                let episode = uuid::Uuid::now_v7().to_string();
+                self.guest.tell_operator("auto_renew_refused", &episode, &told).await;
+                Ok(End::Rest)
+            }
+            Err(error) => Err(end_of(&error)),
+        }
+    }
+}
+
+/// Whether a name is there, so that its renewal can be changed; `None`: it will not come.
+fn is_there(name: &WishedName) -> Option<bool> {
+    match name.line {
+        None | Some((LineStatus::Completed, _)) => Some(true),
+        Some((LineStatus::Failed | LineStatus::Cancelled, _)) => None,
+        Some((_, milestone)) => Some(milestone == Some(Milestone::Arranged)),
+    }
+}
+
+fn end_of(error: &UpstreamError) -> End {
+    match error {
+        UpstreamError::RateLimited { after } => End::Later(*after),
+        UpstreamError::Unauthorized { .. } => End::Later(Duration::from_secs(1)),
+        UpstreamError::NotSent { .. }
+        | UpstreamError::Rejected { .. }
+        | UpstreamError::InDoubt { .. }
+        | UpstreamError::Unavailable { .. } => {
+            tracing::warn!(error = %crate::causes::causes(error), "a wish for a name waits");
+            End::Retry
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for KeepWish {
+    fn name(&self) -> &'static str {
+        "keep_wish"
+    }
+
+    async fn run(&self, claim: Claim) -> Ran {
+        let tries = claim.wake.tries;
+        let again = |after, tries| Ran::Later { lane: Lane::Audit, after, tries };
+        match self.keep(claim.wake.fence.wake.subject()).await {
+            Ok(End::Rest) | Err(End::Rest) => Ran::Rest,
+            Ok(End::Later(after)) | Err(End::Later(after)) => again(after, tries),
+            Ok(End::Retry) | Err(End::Retry) => {
+                again(self.retries.interval(tries), tries.saturating_add(1))
+            }
+        }
+    }
+
+    async fn panicked(&self, claim: Claim) -> Ran {
+        claim.again(Lane::Audit, self.retries.interval(claim.wake.tries))
+    }
+}

@@ -29,6 +29,8 @@ mod look;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod operating;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod order_show;

@@ -64,6 +64,8 @@ pub(super) struct PlannedLine {
     waits: Vec<String>,
     /// EUR without VAT.
     pub(super) cost: Option<Money>,
+    /// It buys something whose price nobody knows.
+    is_price_unknown: bool,
     max_cost: Option<Money>,
     /// What is left of `max_cost`.
     margin: Option<Money>,
@@ -142,6 +144,7 @@ fn planned_line(line: LineOutlook) -> PlannedLine {
         reason: line.reason,
         waits: line.waits,
         cost: line.cost,
+        is_price_unknown: line.is_price_unknown,
         max_cost: line.cost_limit,
         margin: line.cost_limit.zip(line.cost).and_then(|(max, cost)| left(max, cost)),
     }

@@ -61,8 +61,11 @@ fn push_line(text: &mut String, line: &PlannedLine) {
         _ => "WAITING",
     };
     push(text, &format!("  ends      {}", cell(Some(format!("{outlook}{reason}")))));
-    for wait in &line.waits {
-        push(text, &format!("  before    {}", cell(Some(wait))));
+    for wait in line.waits.iter().filter(|wait| Some(*wait) != line.reason.as_ref()) {
+        push(text, &format!("  first     {}", cell(Some(wait))));
+    }
+    if line.is_price_unknown {
+        push(text, "  costs     what nobody knows before: LJPc names no price for it");
     }
     let Some(cost) = line.cost else { return };
     let limit = match (line.max_cost, line.margin) {

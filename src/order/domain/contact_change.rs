@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::{Registrant, UpstreamContact};
 
-/// The fields of a WHOIS contact that are to be changed (LJPc, PATCH /api/hosting/v1/contacts/{handle}). What is `None` stays
-/// as it is. Personal data: its Debug shows the names of the fields alone.
+/// The fields of a WHOIS contact that are to be changed (LJPc, PATCH /api/hosting/v1/contacts/{handle}). What is `None`
+/// stays as it is. Personal data: its Debug shows the names of the fields alone.
 #[derive(Clone, Default, Deserialize, Eq, PartialEq)]
 pub struct ContactChange {
     /// First and last name, or an organization's.

@@ -110,8 +110,9 @@ async fn set(args: &DemoArgs) -> anyhow::Result<Stage> {
     .await?;
     examples::prepare(&sandbox)?;
     output::line(&format!(
-        "Sandbox: LJPc at http://{}, mail at smtp://{}",
+        "Sandbox: LJPc at http://{}, Leanstack at http://{}, mail at smtp://{}",
         sandbox.ljpc_addr(),
+        sandbox.leanstack_addr(),
         sandbox.smtp_addr()
     ));
     let log = dir.join("daemon.log");
@@ -150,6 +151,9 @@ fn start_daemon(url: &str, sandbox: &Sandbox, log: &Path) -> anyhow::Result<Chil
         .env("PROVISOR_LJPC__API_KEY", SandboxOptions::default().api_key)
         .env("PROVISOR_LJPC__TIMEOUT", "5s")
         .env("PROVISOR_LJPC__IN_DOUBT_GRACE", "3s")
+        .env("PROVISOR_LEANSTACK__ENABLED", "true")
+        .env("PROVISOR_LEANSTACK__BASE_URL", format!("http://{}", sandbox.leanstack_addr()))
+        .env("PROVISOR_LEANSTACK__ACCESS_TOKEN", SandboxOptions::default().leanstack_token)
         .env("PROVISOR_POLL__INITIAL_INTERVAL", "1s")
         .env("PROVISOR_EMAIL__SMTP_URL", format!("smtp://{}", sandbox.smtp_addr()))
         .env("PROVISOR_EMAIL__FROM", "Example Hosting <shop@example.com>")

@@ -66,7 +66,6 @@ fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
     facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
     facts.extend(line.expires_at.map(|at| format!("expires {}", at.format("%Y-%m-%d"))));
     facts.extend(line.cost.map(|cost| format!("{cost} EUR without VAT")));
-    facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
     facts.extend(line.expires_at.map(|at| format!("until {}", at.format("%Y-%m-%d"))));
     if line.status != "completed" {
         facts.extend(line.simple_status.as_ref().map(|word| format!("it says {word}")));
@@ -265,7 +264,8 @@ fn what_to_do_about(line: &LineReport) -> Option<String> {
     }
 }
 
-fn render_alternatives(alternatives: Option<&Value>) -> String {
+/// Names that can be had instead of one that is taken, each with its price.
+pub(super) fn render_alternatives(alternatives: Option<&Value>) -> String {
     let names = alternatives.and_then(Value::as_array).into_iter().flatten().map(|name| {
         let [domain, price] =
             ["domain", "price"].map(|key| name.get(key).map_or_else(String::new, plain));

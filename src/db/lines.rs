@@ -1,5 +1,7 @@
 //! Reading a line with all that its next step depends on.
 
+mod placements;
+
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
@@ -88,7 +90,7 @@ impl Database {
                 orders.sort_unstable();
                 orders.dedup();
                 let siblings = select_line_states(&mut *connection, &orders, grace).await?;
-                let placements = super::placements::select(&mut *connection, &ids).await?;
+                let placements = placements::select(&mut *connection, &ids).await?;
                 let keys: Vec<String> = rows.iter().filter_map(contact_key).collect();
                 let handles = contacts::select(connection, &keys).await?;
                 Ok((rows, siblings, placements, handles))

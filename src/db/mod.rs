@@ -21,7 +21,6 @@ pub mod house;
 pub mod lines;
 pub mod listen;
 pub mod operators;
-mod placements;
 mod processes;
 pub mod records;
 pub mod reports;

@@ -277,7 +277,8 @@ async fn lines(
     .await?;
     let rows = sqlx::query!(
         r#"SELECT l.line, l.kind, l.domain, l.status, l.reason, l.upstream_order_id, l.site_id, l.cost,
-                  l.contact_handle, l.expires_at, l.alternatives, l.simple_status, l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
+                  l.contact_handle, l.expires_at, l.alternatives, l.simple_status,
+                  l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
                   coalesce(w.lease_until > clock_timestamp(), false) AS "running!"
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
            WHERE l.order_id = $1 ORDER BY l.line"#,

@@ -21,13 +21,27 @@ use super::{
 
 /// Decides what a line in doubt does next.
 pub(super) fn decide_doubt(facts: &Facts, known: &Known, patience: &Patience) -> Step {
-    let Some(latest) = facts.latest() else { return Change::unchanged(facts, Then::Rest).step() };
-    match latest.state {
-        EffectState::Rejected => rejected(facts, latest.step, latest.detail.as_deref()).step(),
-        EffectState::NotSent => provably_not_sent(facts, latest.step).step(),
+    if let Some(settled) = settled(facts) {
+        return settled.step();
+    }
+    match facts.latest() {
         // A handler that panics on the line gets no further try.
-        _ if facts.progress.panics >= PANICS_MAX => Change::unchanged(facts, Then::Rest).step(),
-        _ => look(facts, known, patience, latest),
+        Some(latest) if facts.progress.panics < PANICS_MAX => look(facts, known, patience, latest),
+        Some(_) | None => Change::unchanged(facts, Then::Rest).step(),
+    }
+}
+
+/// A doubt that the ledger has settled meanwhile, by an answer that came late.
+pub(super) fn settled(facts: &Facts) -> Option<Change> {
+    let latest = facts.latest()?;
+    match latest.state {
+        EffectState::Rejected => Some(rejected(facts, latest.step, latest.detail.as_deref())),
+        EffectState::NotSent => Some(provably_not_sent(facts, latest.step)),
+        EffectState::Sending
+        | EffectState::InDoubt
+        | EffectState::Accepted
+        | EffectState::Absent
+        | EffectState::Abandoned => None,
     }
 }
 

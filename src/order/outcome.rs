@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     Cause, LineKind, LineStatus, Milestone,
     decide::{Change, Event, PANICS_MAX, Then, adopt},
+    doubt::settled,
     effect::{Acceptance, EffectStep},
     facts::Facts,
     ledger::EffectState,
@@ -105,20 +106,19 @@ pub fn rejected(facts: &Facts, step: EffectStep, message: Option<&str>) -> Chang
     let reason = format!("LJPc refused the {}: {message}", step.noun());
     let is_purchase = matches!(facts.kind, LineKind::DomainRegister | LineKind::DomainTransfer);
     if is_purchase && facts.progress.status == LineStatus::Provisioning {
-        return refused(facts, step, reason);
+        return refused(facts, step, &reason);
     }
-    let cause = match step {
-        // LJPc, POST /domain-names: the one refusal that its document shows for a name.
-        EffectStep::Register if message.contains("already exists") => Some(Cause::NameTaken),
-        EffectStep::Transfer => Some(Cause::TransferRefused),
-        _ => None,
-    };
+    // LJPc, POST /domain-names: the one refusal that its document shows for a name.
+    let is_taken = step == EffectStep::Register && message.contains("already exists");
+    let cause = is_taken
+        .then_some(Cause::NameTaken)
+        .or((step == EffectStep::Transfer).then_some(Cause::TransferRefused));
     Change::fail(facts, reason, cause)
 }
 
 /// A name that is there, of which something that was wished is refused: the line goes on, and says so at its end.
 #[must_use]
-pub fn refused(facts: &Facts, step: EffectStep, reason: String) -> Change {
+pub fn refused(facts: &Facts, step: EffectStep, reason: &str) -> Change {
     let mut change =
         Change::to(facts, LineStatus::Provisioning, None, Then::After(std::time::Duration::ZERO));
     change.events = vec![Event {
@@ -127,7 +127,7 @@ pub fn refused(facts: &Facts, step: EffectStep, reason: String) -> Change {
     }];
     let earlier = change.progress.refused.take();
     change.progress.refused =
-        Some(earlier.map_or_else(|| reason.clone(), |earlier| format!("{earlier}; {reason}")));
+        Some(earlier.map_or_else(|| reason.to_owned(), |earlier| format!("{earlier}; {reason}")));
     if step == EffectStep::UpdateDomain {
         change.progress.milestone = Some(Milestone::Arranged);
     }
@@ -153,12 +153,13 @@ pub(super) fn decide_interrupted(facts: &Facts) -> Change {
         | EffectState::Accepted
         | EffectState::Absent
         | EffectState::Abandoned => {
-            let reason = detail.map(str::to_owned).unwrap_or_else(|| {
+            let stopped = || {
                 format!(
                     "the worker stopped after the {} may have been sent, before an answer was recorded",
                     step.noun()
                 )
-            });
+            };
+            let reason = detail.map_or_else(stopped, str::to_owned);
             in_doubt(facts, reason)
         }
     }
@@ -200,11 +201,13 @@ fn given_up(facts: &Facts, panics: i32) -> Change {
         LineStatus::Placing => decide_interrupted(facts),
         // What it bought is known, and how it goes on is not.
         LineStatus::Provisioning => in_doubt(facts, reason),
-        LineStatus::InDoubt
-        | LineStatus::Held
-        | LineStatus::Completed
-        | LineStatus::Failed
-        | LineStatus::Cancelled => Change::unchanged(facts, Then::Rest),
+        // What the ledger has learnt meanwhile is followed, panic or not.
+        LineStatus::InDoubt => {
+            settled(facts).unwrap_or_else(|| Change::unchanged(facts, Then::Rest))
+        }
+        LineStatus::Held | LineStatus::Completed | LineStatus::Failed | LineStatus::Cancelled => {
+            Change::unchanged(facts, Then::Rest)
+        }
     };
     if change.progress.status == LineStatus::InDoubt {
         // No more attempts: it waits for a person.

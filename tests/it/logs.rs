@@ -17,7 +17,7 @@ const PASSWORD: &str = "marker-password-93cd";
 const DATABASE_PASSWORD: &str = "marker-database-51fe";
 
 /// A customer of whom every value can be recognised.
-fn customer() -> Value {
+pub(crate) fn customer() -> Value {
     json!({
         "reference": "C-77",
         "first_name": "Marker-Zaphod",
@@ -33,7 +33,7 @@ fn customer() -> Value {
 }
 
 /// What must not stand in any line, as it is or as it is written to the wire.
-fn private() -> Vec<String> {
+pub(crate) fn private() -> Vec<String> {
     let mut private: Vec<String> =
         [KEY, USER, PASSWORD, DATABASE_PASSWORD].map(str::to_owned).into();
     let customer = customer();

@@ -15,6 +15,8 @@ mod doubt;
 #[cfg(test)]
 mod emails_owed;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod intake;
@@ -44,6 +46,10 @@ mod queue;
 mod recording;
 #[cfg(test)]
 mod roles;
+#[cfg(test)]
+mod shop_sql;
+#[cfg(test)]
+mod storefront;
 #[cfg(test)]
 mod upstream_commands;
 #[cfg(test)]

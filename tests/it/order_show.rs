@@ -21,7 +21,7 @@ async fn provisor(house: &House, arguments: &[&str]) -> Output {
 }
 
 /// What `order show` prints for an order, without what differs from run to run.
-async fn show(house: &House, reference: &str) -> String {
+pub(crate) async fn show(house: &House, reference: &str) -> String {
     let output = provisor(house, &["order", "show", reference]).await;
     assert!(output.status.success(), "{output:?}");
     redact(&String::from_utf8(output.stdout).expect("UTF-8"))

@@ -124,7 +124,7 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
             assert_eq!(seen.row.borne, Some(id));
             At::ReadingOrder
         }
-        Step::Read(other) => panic!("hosting asks for {other:?}"),
+        Step::Read(other) => unreachable!("hosting asks for {other:?}"),
         Step::Make(order) => {
             let reuses = model.mutation == Some(Mutation::TagIsReused);
             let tag = if reuses { 1 } else { number(&order.tag) };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::examples::DOUBTFUL;
 use crate::{
-    cli::output,
+    cli::{output, report::render_alternatives},
     db::reports::{LineReport, OrderReport},
     sandbox::Summary,
 };
@@ -73,6 +73,14 @@ fn print_lines(reports: &[OrderReport]) {
         }
     }
     output::line(&format!("{table}\n"));
+    for line in reports.iter().flat_map(|report| &report.lines) {
+        if let (Some(domain), Some(names)) = (&line.domain, &line.alternatives) {
+            let names = render_alternatives(Some(names));
+            output::line(&format!(
+                "Offered instead of {domain}, and what it would cost the account: {names}"
+            ));
+        }
+    }
 }
 
 fn row(report: &OrderReport, line: &LineReport, took: &str) -> [String; 11] {

@@ -201,14 +201,17 @@ async fn update_lines(
     .execute(&mut *connection)
     .await?
     .rows_affected();
-    // Under the order's lock nobody else changes a line, and each was just seen to stand as expected.
-    if updated != u64::try_from(changed.len()).unwrap_or(u64::MAX) {
-        return Err(sqlx::Error::Protocol(format!(
-            "{updated} of {} lines stood as expected under their orders' locks",
-            changed.len()
-        )));
+    expect_all(updated, changed.len())
+}
+
+/// Under the order's lock nobody else changes a line, and each was just seen to stand as expected.
+fn expect_all(updated: u64, lines: usize) -> Result<(), sqlx::Error> {
+    if updated == u64::try_from(lines).unwrap_or(u64::MAX) {
+        return Ok(());
     }
-    Ok(())
+    Err(sqlx::Error::Protocol(format!(
+        "{updated} of {lines} lines stood as expected under their orders' locks"
+    )))
 }
 
 /// Writes the timeline.

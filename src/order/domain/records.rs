@@ -1,10 +1,8 @@
 //! DNS records: what may stand in them, and how two sets of them differ.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+// Addresses as values; nothing of the network.
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -257,7 +255,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn applying_the_difference_gives_the_wished_set(present in vec(any_record(), 0..12), wished in vec(any_record(), 0..12)) {
+        fn applying_the_difference_gives_the_wished_set(
+            present in vec(any_record(), 0..12),
+            wished in vec(any_record(), 0..12),
+        ) {
             let diff = diff_records(&present, &wished);
             let mut now: Vec<Normal> = present.iter().map(normal).collect();
             for gone in &diff.removed {

@@ -157,7 +157,7 @@ fn arrange(
                 "{} was sent {WISHES_MAX} times, and LJPc does not show it",
                 told(&missing)
             );
-            let mut given_up = refused(facts, step, reason);
+            let mut given_up = refused(facts, step, &reason);
             given_up.progress.contact_handle = change.progress.contact_handle;
             given_up.progress.expires_at = change.progress.expires_at;
             given_up.step()

@@ -100,7 +100,7 @@ fn done(facts: &Facts, domain: &DomainName, seen: &DomainSeen) -> Change {
     change.events = vec![Event { name: status.as_str(), detail }];
     change.progress.domain = Some(domain.as_str().to_owned());
     change.progress.expires_at = seen.expires_at;
-    change.progress.contact_handle = seen.contact_handle.clone();
+    change.progress.contact_handle.clone_from(&seen.contact_handle);
     change.seen = Some(seen.clone());
     change.evidence = is_open.then(|| evidence(facts, step, EffectState::Accepted)).flatten();
     change

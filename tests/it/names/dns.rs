@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 use super::{a_record, dns, register, with};
 use crate::house::{House, hosting};
 
+/// A record without a priority.
+fn record(kind: &str, name: &str, content: &str) -> Value {
+    json!({ "type": kind, "name": name, "content": content, "ttl": 86_400 })
+}
+
 /// An MX record.
 fn mx(content: &str) -> Value {
     json!({ "type": "MX", "name": "@", "content": content, "ttl": 3600, "prio": 10 })
@@ -100,7 +105,6 @@ async fn every_managed_type_reaches_the_zone() {
     let house = House::new().await;
     house.put_domain(&json!({ "domain": "example.nl", "status": "active" }));
     let daemon = house.quick_daemon();
-    let record = |kind: &str, name: &str, content: &str| json!({ "type": kind, "name": name, "content": content, "ttl": 86400 });
     let records = json!([
         record("A", "@", "192.0.2.10"),
         record("AAAA", "@", "2001:db8::10"),
@@ -122,7 +126,6 @@ async fn records_that_are_wrong_fail_with_their_index() {
     let house = House::new().await;
     house.put_domain(&json!({ "domain": "example.nl", "status": "active" }));
     let daemon = house.quick_daemon();
-    let record = |kind: &str, name: &str, content: &str| json!({ "type": kind, "name": name, "content": content, "ttl": 3600 });
     let good = a_record("@", "192.0.2.10");
     for (n, (records, sent, reason)) in [
         (

@@ -2,9 +2,12 @@
 
 mod advice;
 mod dns;
+mod faults;
 mod refusals;
 mod register;
+mod secrets;
 mod story;
+mod together;
 mod transfer;
 mod update;
 mod wishes;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use provisor::sandbox::Entry;
+use provisor::{clock, sandbox::Entry};
 use serde_json::Value;
 use sqlx::Row as _;
 
@@ -21,8 +21,15 @@ impl House {
         for request in requests(&self.sandbox.state().journal(after)) {
             writeln!(story, "{request}").unwrap();
         }
+        story.push('\n');
+        story + &self.outcome(reference).await
+    }
+
+    /// What the views say of an order and its names, its timeline, and the emails that it owes.
+    pub(super) async fn outcome(&self, reference: &str) -> String {
+        let mut story = String::new();
         let (status, reason) = self.order(reference).await;
-        writeln!(story, "\norder {status}{}", because(reason.as_deref())).unwrap();
+        writeln!(story, "order {status}{}", because(reason.as_deref())).unwrap();
         for line in self.told_of_lines(reference).await {
             writeln!(story, "line {line}").unwrap();
         }
@@ -171,7 +178,7 @@ fn masked(body: &str) -> String {
 /// Until when, in years from now: the day itself differs from run to run.
 fn until(expires_at: Option<DateTime<Utc>>) -> String {
     let Some(expires_at) = expires_at else { return String::new() };
-    let days = (expires_at - Utc::now()).num_days() + 1;
+    let days = (expires_at - clock::now()).num_days() + 1;
     format!(" for {} years", (days + 5) / 365)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use provisor::sandbox::Stage;
+use provisor::{clock, sandbox::Stage};
 use serde_json::json;
 
 use super::{a_record, transfer};
@@ -46,7 +46,7 @@ async fn a_transfer_is_awaited_for_days_and_then_arranged() {
         show(&house, line, json!({ "domain": "example.nl", "status": status })).await;
         assert_eq!(house.line_status("SHOP-1", 0).await, "provisioning", "{status}");
     }
-    let expires_at = (chrono::Utc::now() + chrono::TimeDelta::days(365)).to_rfc3339();
+    let expires_at = (clock::now() + chrono::TimeDelta::days(365)).to_rfc3339();
     let arrived = json!({ "domain": "example.nl", "status": "Active,clientTransferProhibited",
                           "expires_at": expires_at });
     show(&house, line, arrived).await;

@@ -92,14 +92,14 @@ fn next(facts: &Facts, known: &Known) -> String {
 fn effect(facts: &Facts, known: &Known) -> Effect {
     match decide(facts, known, &PATIENCE) {
         Step::Make(effect) => *effect,
-        other => panic!("nothing is made: {}", told(&other)),
+        other @ (Step::Read(_) | Step::Record(_)) => panic!("nothing is made: {}", told(&other)),
     }
 }
 
 fn change(facts: &Facts, known: &Known) -> Change {
     match decide(facts, known, &PATIENCE) {
         Step::Record(change) => *change,
-        other => panic!("nothing is recorded: {}", told(&other)),
+        other @ (Step::Read(_) | Step::Make(_)) => panic!("nothing is recorded: {}", told(&other)),
     }
 }
 

@@ -132,8 +132,35 @@ BEGIN
     RETURN provisor.take_over(payload);
 END $$;
 
+-- Has a customer made known to Leanstack, whoever he is: his row is the intent, which the daemon carries out, once. One who
+-- was refused is sent once more. His id.
+CREATE FUNCTION provisor.introduce_customer(payload jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fault record;
+    told provisor.customers;
+    its_id bigint;
+BEGIN
+    SELECT f.path, f.message INTO fault FROM provisor.customer_faults(payload) AS f LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT r.key AS path, 'is required for Leanstack' AS message INTO fault
+        FROM unnest('{first_name,last_name,email,phone,address,postal_code,city,country}'::text[]) AS r (key)
+        WHERE coalesce(payload ->> r.key, '') = '' LIMIT 1;
+    END IF;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = fault.path || ': ' || fault.message;
+    END IF;
+    told := jsonb_populate_record(NULL::provisor.customers, payload);
+    told.locale := coalesce(told.locale, 'en');
+    its_id := provisor.customer_of(told);
+    PERFORM provisor.replace_customer(its_id, told);
+    UPDATE provisor.customers AS c SET leanstack_refused = NULL
+    WHERE c.id = its_id AND c.leanstack_at IS NULL AND c.leanstack_refused IS NOT NULL;
+    RETURN its_id;
+END $$;
+
 REVOKE EXECUTE ON FUNCTION provisor.operator_order_faults(jsonb), provisor.take_over(jsonb),
-    provisor.submit_operator_order(jsonb) FROM PUBLIC;
+    provisor.submit_operator_order(jsonb), provisor.introduce_customer(jsonb) FROM PUBLIC;
 -- wish_of only reads what it is given: a plan reads a document as the worker would.
 GRANT EXECUTE ON FUNCTION provisor.operator_order_faults(jsonb), provisor.submit_operator_order(jsonb),
-    provisor.wish_of(jsonb) TO provisor_worker;
+    provisor.introduce_customer(jsonb), provisor.wish_of(jsonb) TO provisor_worker;

@@ -61,7 +61,7 @@ enum Command {
     Queue(queue::QueueCommand),
     /// Asks LJPc what it sells and what this account has there, and buys or changes it: through the ledger, asking first.
     Ljpc(ljpc::LjpcArgs),
-    /// Asks Leanstack about names. Its answers are advice: LJPc's decide.
+    /// Asks Leanstack about names, and makes customers known to it. Its answers are advice: LJPc's decide.
     Leanstack(leanstack::LeanstackArgs),
     // No comment for help here: it would take the place of the longer one at the arguments.
     Sandbox(SandboxArgs),
@@ -134,7 +134,8 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
             ljpc::ljpc(args, &settings).await
         }
         Command::Leanstack(args) => {
-            leanstack::leanstack(args, &load(&[Need::LeanstackToken])?).await
+            let settings = load(args.needs())?;
+            leanstack::leanstack(args, &settings).await
         }
         Command::Sandbox(args) => serve_sandbox(args).await,
         Command::Demo(args) => demo::demo(args).await,

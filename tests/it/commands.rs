@@ -39,6 +39,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["ljpc", "dns", "get"], "NS"),
     (&["leanstack"], "advice"),
     (&["leanstack", "suggest"], "without a dot"),
+    (&["leanstack", "add-customer"], "known by his reference"),
     (&["sandbox"], "/_sandbox/faults"),
     (&["demo"], "PostgreSQL"),
 ];

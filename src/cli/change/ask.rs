@@ -9,7 +9,7 @@ use crate::cli::Failed;
 const ANSWER_BYTES_MAX: u64 = 64;
 
 /// Refuses where there is nobody to ask and nobody has agreed beforehand, before anything else is done.
-pub(super) fn demand_somebody(args: ChangeArgs) -> Result<(), Failed> {
+pub(in crate::cli) fn demand_somebody(args: ChangeArgs) -> Result<(), Failed> {
     if args.yes || (std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(());
     }
@@ -18,9 +18,12 @@ pub(super) fn demand_somebody(args: ChangeArgs) -> Result<(), Failed> {
     ))
 }
 
-/// Asks.
-pub(super) fn is_agreed() -> anyhow::Result<bool> {
-    Ok(asked(std::io::stdin().lock(), std::io::stderr())?)
+/// Asks, unless somebody has agreed beforehand, and refuses without a yes.
+pub(in crate::cli) fn demand_agreement(args: ChangeArgs) -> anyhow::Result<()> {
+    if args.yes || asked(std::io::stdin().lock(), std::io::stderr())? {
+        return Ok(());
+    }
+    anyhow::bail!("nothing is done: it was not agreed to")
 }
 
 /// Only a clear yes is one: an empty answer, or none, is a no.

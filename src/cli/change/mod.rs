@@ -6,6 +6,8 @@ mod follow;
 mod input;
 mod whose;
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ use crate::{
     order::Money,
 };
 
+pub(super) use ask::{demand_agreement, demand_somebody};
 pub(super) use input::{read_auth_code, read_json, read_records};
 pub(super) use whose::{Whose, operator};
 
@@ -37,11 +40,18 @@ pub(super) struct ChangeArgs {
     pub(super) yes: bool,
     /// Don't wait for its end.
     #[arg(long)]
-    no_wait: bool,
+    pub(super) no_wait: bool,
     /// Wait for its end for at most so many seconds. The order goes on all the same.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, conflicts_with = "no_wait",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: u64,
+}
+
+impl ChangeArgs {
+    /// For how long its end is waited for.
+    pub(super) const fn patience(self) -> Duration {
+        Duration::from_secs(self.wait)
+    }
 }
 
 /// What is to be done.
@@ -63,7 +73,7 @@ pub(super) async fn carry_out(
     settings: &Settings,
     is_json: bool,
 ) -> Result<(), Failed> {
-    ask::demand_somebody(args)?;
+    demand_somebody(args)?;
     let db = app::connect_now(settings).await?;
     let reference = format!("ops-{}", uuid::Uuid::now_v7());
     let document = |wanted: &Wanted| json!({ "reference": reference, "customer": wanted.customer, "lines": wanted.lines });
@@ -88,9 +98,7 @@ pub(super) async fn carry_out(
     if let Some(warning) = &wanted.warning {
         output::note(&format!("\n{warning}"));
     }
-    if !args.yes && !ask::is_agreed()? {
-        return Err(anyhow!("nothing is done: it was not agreed to").into());
-    }
+    demand_agreement(args)?;
     limit_costs(&mut wanted.lines, &plan);
     submit(&db, &document(&wanted), wanted.submitter).await?;
     if args.no_wait {
@@ -153,8 +161,7 @@ async fn end(
     output::note(&format!(
         "\nOrder {reference} is submitted. Ctrl-C ends the waiting, not the order: provisor order show {reference}"
     ));
-    let limit = std::time::Duration::from_secs(args.wait);
-    let report = follow::follow(db, reference, limit).await?;
+    let report = follow::follow(db, reference, args.patience()).await?;
     let report = report.with_context(|| format!("the order {reference} is gone"))?;
     if is_json {
         output::json(&report)?;

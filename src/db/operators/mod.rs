@@ -1,6 +1,7 @@
 //! What an operator's commands ask of the database beside what a shop does.
 
 mod drafts;
+mod introductions;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,6 +11,7 @@ use super::{Database, DbError};
 use crate::order::domain::Record;
 
 pub use drafts::Draft;
+pub use introductions::Introduction;
 
 /// The most zones before a change that are listed.
 pub const PRE_IMAGES_MAX: i64 = 50;

@@ -2,6 +2,7 @@
 
 mod asking;
 mod contacts;
+mod leanstack;
 mod names;
 mod plans;
 mod zones;

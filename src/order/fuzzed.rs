@@ -2,6 +2,11 @@
 //!
 //! Each takes whatever bytes there are, and panics if something that must always hold does not.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "to panic where something does not hold is what they are for"
+)]
+
 use serde_json::Value;
 
 use super::{

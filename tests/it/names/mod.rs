@@ -7,6 +7,7 @@ mod late;
 mod refusals;
 mod register;
 mod secrets;
+mod storm;
 mod story;
 mod together;
 mod transfer;

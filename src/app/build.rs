@@ -262,6 +262,19 @@ fn guest(
     Ok(Guest::new(client, db.clone(), budget, limits, told.clone(), alarm.clone()))
 }
 
+/// How long is waited for what.
+#[must_use]
+pub fn patience(settings: &Settings) -> Patience {
+    Patience {
+        failed_recheck: settings.poll.failed_recheck,
+        site_id_wait: settings.poll.site_id_wait,
+        overdue_after: settings.poll.overdue_after,
+        in_doubt_grace: settings.ljpc.in_doubt_grace,
+        evidence_interval: settings.ljpc.evidence_interval,
+        offers_alternatives: settings.leanstack.enabled,
+    }
+}
+
 /// Requests a second and at a time to Leanstack, of which its document says nothing: it is asked for little.
 const LEANSTACK_REQUESTS_PER_SECOND: u32 = 5;
 const LEANSTACK_IN_FLIGHT_MAX: usize = 2;
@@ -303,14 +316,7 @@ fn waiting(settings: &Settings) -> Waiting {
         max: poll.max_interval,
     };
     Waiting {
-        patience: Patience {
-            failed_recheck: poll.failed_recheck,
-            site_id_wait: poll.site_id_wait,
-            overdue_after: poll.overdue_after,
-            in_doubt_grace: settings.ljpc.in_doubt_grace,
-            evidence_interval: settings.ljpc.evidence_interval,
-            offers_alternatives: settings.leanstack.enabled,
-        },
+        patience: patience(settings),
         polls,
         transfers: Schedule { max: poll.transfer_max_interval, ..polls },
         // The same pace: both ask an upstream again.

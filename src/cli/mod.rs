@@ -1,5 +1,6 @@
 //! The commands, one file per group.
 
+mod change;
 mod check;
 mod cure;
 mod demo;
@@ -7,6 +8,7 @@ mod leanstack;
 mod ljpc;
 mod order;
 mod output;
+mod plan;
 mod queue;
 mod report;
 
@@ -51,15 +53,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Submits, lists, shows and cancels orders.
+    /// Submits, plans, lists, shows and cancels orders.
     #[command(subcommand)]
     Order(order::OrderCommand),
     /// Lets the queue go on after a failover or a mended key.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
-    /// Asks LJPc: what it sells, what this account has there. Each is a GET; nothing is bought or changed.
+    /// Asks LJPc what it sells and what this account has there, and buys or changes it: through the ledger, asking first.
     Ljpc(ljpc::LjpcArgs),
-    /// Asks Leanstack about names. Its answers are advice: LJPc's decide.
+    /// Asks Leanstack about names, and makes customers known to it. Its answers are advice: LJPc's decide.
     Leanstack(leanstack::LeanstackArgs),
     // No comment for help here: it would take the place of the longer one at the arguments.
     Sandbox(SandboxArgs),
@@ -74,6 +76,8 @@ enum Failed {
     Told,
     /// 2: the configuration.
     Configuration(ConfigErrors),
+    /// 2: wrong usage that clap can't see.
+    Usage(String),
 }
 
 impl From<anyhow::Error> for Failed {
@@ -100,6 +104,10 @@ pub fn main() -> ExitCode {
             output::error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
+        Err(Failed::Usage(wrong)) => {
+            output::error(&wrong);
+            ExitCode::from(2)
+        }
         Err(Failed::Configuration(errors)) => {
             output::error(&format!("the configuration can't be used:\n{errors}"));
             ExitCode::from(2)
@@ -116,11 +124,18 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
         Command::Run => run(&load(&[Need::Database, Need::Ljpc, Need::Email])?).await,
         Command::Migrate => migrate(&load(&[Need::Database])?).await,
         Command::Check { json } => check::check(&Sources::from_process(cli.config), json).await,
-        Command::Order(command) => order::order(command, &load(&[Need::Database])?).await,
+        Command::Order(command) => {
+            let settings = load(command.needs())?;
+            order::order(command, &settings).await
+        }
         Command::Queue(command) => queue::queue(command, &load(&[Need::Database])?).await,
-        Command::Ljpc(args) => ljpc::ljpc(args, &load(&[Need::Ljpc])?).await,
+        Command::Ljpc(args) => {
+            let settings = load(args.needs())?;
+            ljpc::ljpc(args, &settings).await
+        }
         Command::Leanstack(args) => {
-            leanstack::leanstack(args, &load(&[Need::LeanstackToken])?).await
+            let settings = load(args.needs())?;
+            leanstack::leanstack(args, &settings).await
         }
         Command::Sandbox(args) => serve_sandbox(args).await,
         Command::Demo(args) => demo::demo(args).await,

@@ -1,6 +1,6 @@
 //! `provisor order …`
 
-use std::{io::Read as _, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{
@@ -9,16 +9,38 @@ use clap::{
 };
 use serde_json::{Value, json};
 
-use super::{Failed, output, report::render_order};
-use crate::{app, config::Settings, db::DbError, order::OrderStatus};
-
-/// A document that is larger than this is not even read: the database would refuse it.
-const DOCUMENT_BYTES_MAX: u64 = 1024 * 1024;
+use super::{
+    Failed,
+    change::read_json,
+    output,
+    plan::{self, Planned, render},
+    report::render_order,
+    unobserved,
+};
+use crate::{
+    app,
+    config::{Need, Settings},
+    db::{Database, DbError, operators::Submitter},
+    order::OrderStatus,
+};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum OrderCommand {
     /// Submits an order document, as a shop does by SQL. Submitting the same one again changes nothing.
     Submit {
+        /// The document, JSON; `-` for standard input.
+        file: PathBuf,
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what an order would do: requests in order, prices, margins, what waits for what. Sends nothing but safe GETs.
+    ///
+    /// The document is judged as a submission would judge it, all its faults at once. Nothing is stored, claimed or sent.
+    #[command(after_help = "Examples:\n  \
+        provisor order plan examples/orders/1-hosting.json\n  \
+        provisor order plan - --json < order.json")]
+    Plan {
         /// The document, JSON; `-` for standard input.
         file: PathBuf,
         /// For scripts.
@@ -61,11 +83,23 @@ fn statuses() -> impl TypedValueParser<Value = OrderStatus> {
         .try_map(|name| name.parse::<OrderStatus>())
 }
 
+impl OrderCommand {
+    /// What of the configuration it needs.
+    pub(super) fn needs(&self) -> &'static [Need] {
+        match self {
+            Self::Plan { .. } => &[Need::Database, Need::Ljpc],
+            Self::Submit { .. } | Self::List { .. } | Self::Show { .. } | Self::Cancel { .. } => {
+                &[Need::Database]
+            }
+        }
+    }
+}
+
 pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<(), Failed> {
     let db = app::connect_now(settings).await?;
     match command {
         OrderCommand::Submit { file, json } => {
-            let document = read_document(&file)?;
+            let document = read_json(&file)?;
             let id = db.submit_order(&document).await.map_err(|error| explain(&error))?;
             let reference = document.get("reference").and_then(Value::as_str).unwrap_or_default();
             if json {
@@ -76,6 +110,7 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
                 ));
             }
         }
+        OrderCommand::Plan { file, json } => plan_order(&db, &file, settings, json).await?,
         OrderCommand::List { status, limit, json } => {
             let orders = db.list_orders(status.map(OrderStatus::as_str), limit).await;
             let orders = orders.map_err(|error| explain(&error))?;
@@ -125,7 +160,7 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
 }
 
 /// The server's own words where it refused the content, the cure where the schema is missing, the whole chain else.
-fn explain(error: &DbError) -> anyhow::Error {
+pub(super) fn explain(error: &DbError) -> anyhow::Error {
     // An unknown schema, table or function.
     if error.sqlstate().is_some_and(|code| ["3F000", "42P01", "42883"].contains(&code.as_str())) {
         return anyhow::anyhow!(
@@ -142,17 +177,32 @@ fn explain(error: &DbError) -> anyhow::Error {
     }
 }
 
-fn read_document(file: &PathBuf) -> anyhow::Result<Value> {
-    let mut text = String::new();
-    let name = file.display();
-    if file.as_os_str() == "-" {
-        std::io::stdin().take(DOCUMENT_BYTES_MAX).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file)
-            .with_context(|| format!("{name} can't be opened"))?
-            .take(DOCUMENT_BYTES_MAX)
-            .read_to_string(&mut text)
+async fn plan_order(
+    db: &Database,
+    file: &std::path::Path,
+    settings: &Settings,
+    is_json: bool,
+) -> Result<(), Failed> {
+    let document = read_json(file)?;
+    let ljpc = app::connect_ljpc(settings, unobserved())?;
+    match plan::plan(db, &ljpc, settings, &document, Submitter::Shop).await? {
+        Planned::Plan(plan) if is_json => Ok(output::json(&plan)?),
+        Planned::Plan(plan) => {
+            output::line(&format!(
+                "Order {}: what it would do. Nothing is stored or sent.\n",
+                plan.reference
+            ));
+            output::line(&render(&plan));
+            Ok(())
+        }
+        Planned::Faults(faults) => {
+            if is_json {
+                output::json(&json!({ "faults": faults }))?;
+                return Err(Failed::Told);
+            }
+            let faults: Vec<String> =
+                faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
+            Err(anyhow::anyhow!("this can't be submitted:\n{}", faults.join("\n")).into())
+        }
     }
-    .with_context(|| format!("{name} can't be read"))?;
-    serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))
 }

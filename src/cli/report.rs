@@ -133,7 +133,8 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
     }
 }
 
-fn render_event(event: &EventReport) -> String {
+/// An entry of the timeline.
+pub(super) fn render_event(event: &EventReport) -> String {
     let line = event.line.map_or_else(String::new, |line| format!("line {line}"));
     let detail = match &event.detail {
         Value::Object(fields) => render_fields(fields),

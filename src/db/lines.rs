@@ -113,8 +113,11 @@ impl Database {
 }
 
 impl LineRow {
-    /// Who registers the line's name; none for a line that asks for none, or names its handle.
+    /// Who registers the line's name, or whose contact it makes; none for a line that asks for none, or names its handle.
     fn registrant(&self) -> Option<Registrant> {
+        if self.kind == LineKind::ContactCreate.as_str() {
+            return Registrant::of_contact(&self.wish).ok();
+        }
         Registrant::of_customer(self.customer.as_ref()?)
     }
 }

@@ -20,6 +20,7 @@ pub mod guests;
 pub mod house;
 pub mod lines;
 pub mod listen;
+pub mod operators;
 mod processes;
 pub mod records;
 pub mod reports;

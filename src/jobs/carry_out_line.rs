@@ -6,8 +6,8 @@
 mod alternatives;
 mod cached;
 mod make_effect;
-mod read;
-mod requests;
+pub(crate) mod read;
+pub(crate) mod requests;
 
 use std::{sync::Arc, time::Duration};
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Cause, LineStatus, UpstreamOrderId,
+    Cause, ContactHandle, LineStatus, UpstreamOrderId,
     domain::{Purpose, SplitName},
     doubt::decide_doubt,
     effect::{Acceptance, Effect, EffectStep},
@@ -49,6 +49,8 @@ pub enum Query {
     Offer(DomainName, Purpose),
     /// Whether the registrant has a WHOIS contact: in a listing that is younger than the given time, if one is given.
     Contact(Option<DateTime<Utc>>),
+    /// A WHOIS contact, by its handle.
+    ContactDetail(ContactHandle),
     /// The name.
     Domain(DomainName),
     /// Its zone.
@@ -213,6 +215,9 @@ pub(super) fn adopt(facts: &Facts) -> Option<Change> {
 }
 
 fn decide_pending(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    if let Some(step) = decide_contact(facts, known, patience) {
+        return step;
+    }
     if facts.next_placement(facts.main_step()).is_none() {
         // The ledger forbids another placement: its outcome is what the line waits for. This comes first, since a line
         // that may have bought something is neither held nor failed, whatever else is wrong with it.
@@ -243,6 +248,26 @@ fn decide_pending(facts: &Facts, known: &Known, patience: &Patience) -> Step {
         }
         Wish::Update(change) => kinds::update::decide(facts, known, patience, domain, change),
         Wish::Dns(records) => kinds::dns::decide(facts, known, patience, domain, records),
+        // Decided above.
+        Wish::CreateContact(_) | Wish::UpdateContact { .. } => {
+            Change::unchanged(facts, Then::Rest).step()
+        }
+    }
+}
+
+/// The lines that are of no name, which wait for nothing and cost nothing.
+pub(super) fn decide_contact(facts: &Facts, known: &Known, patience: &Patience) -> Option<Step> {
+    match facts.wish.as_ref().ok()? {
+        Wish::CreateContact(registrant) => Some(kinds::contact::create(facts, known, registrant)),
+        Wish::UpdateContact { contact_handle, change } => {
+            Some(kinds::contact::update(facts, known, patience, contact_handle, change))
+        }
+        Wish::Hosting(_)
+        | Wish::HostingOwn { .. }
+        | Wish::Register(_)
+        | Wish::Transfer(_)
+        | Wish::Update(_)
+        | Wish::Dns(_) => None,
     }
 }
 
@@ -271,6 +296,9 @@ fn decide_prerequisites(facts: &Facts) -> Option<Change> {
 }
 
 fn decide_provisioning(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    if let Some(step) = decide_contact(facts, known, patience) {
+        return step;
+    }
     let name = || DomainName::from_stored(facts.progress.domain.clone().unwrap_or_default());
     match &facts.wish {
         Ok(Wish::Register(wish)) => {
@@ -282,9 +310,13 @@ fn decide_provisioning(facts: &Facts, known: &Known, patience: &Patience) -> Ste
         Ok(Wish::Update(change)) => kinds::update::decide(facts, known, patience, name(), change),
         Ok(Wish::Dns(records)) => kinds::dns::decide(facts, known, patience, name(), records),
         // An order can be polled without knowing what was wished.
-        Ok(Wish::Hosting(_) | Wish::HostingOwn { .. }) | Err(_) => {
-            kinds::hosting::follow(facts, known, patience)
-        }
+        Ok(
+            Wish::Hosting(_)
+            | Wish::HostingOwn { .. }
+            | Wish::CreateContact(_)
+            | Wish::UpdateContact { .. },
+        )
+        | Err(_) => kinds::hosting::follow(facts, known, patience),
     }
 }
 

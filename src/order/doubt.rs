@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::{
     LineStatus,
-    decide::{Change, Event, Evidence, PANICS_MAX, Query, Step, Then},
+    decide::{Change, Event, Evidence, PANICS_MAX, Query, Step, Then, decide_contact},
     domain::DomainSeen,
     effect::{Acceptance, EffectStep},
     facts::{DomainReading, Facts, Known, Patience, Placement},
@@ -128,11 +128,21 @@ pub(super) fn found_name(facts: &Facts, step: EffectStep, status: String) -> Cha
 /// What only sets a value is decided by its value: as if the line had just begun, but that it stays in doubt until the
 /// value has been read.
 fn read_back(facts: &Facts, known: &Known, patience: &Patience) -> Step {
+    if let Some(step) = decide_contact(facts, known, patience) {
+        return step;
+    }
     let name = DomainName::from_stored(facts.progress.domain.clone().unwrap_or_default());
     match &facts.wish {
         Ok(Wish::Update(change)) => kinds::update::decide(facts, known, patience, name, change),
         Ok(Wish::Dns(records)) => kinds::dns::decide(facts, known, patience, name, records),
-        Ok(Wish::Hosting(_) | Wish::HostingOwn { .. } | Wish::Register(_) | Wish::Transfer(_))
+        Ok(
+            Wish::Hosting(_)
+            | Wish::HostingOwn { .. }
+            | Wish::Register(_)
+            | Wish::Transfer(_)
+            | Wish::CreateContact(_)
+            | Wish::UpdateContact { .. },
+        )
         | Err(_) => Change::unchanged(facts, Then::Rest).step(),
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     ContactHandle, Money, Tag, UpstreamOrderId,
     decide::Change,
-    domain::{DomainChange, Record, Registrant},
+    domain::{ContactChange, DomainChange, Record, Registrant},
     name::DomainName,
     text_enum::text_enum,
     wish::BillingPeriod,
@@ -115,6 +115,13 @@ pub enum Request {
     },
     /// A WHOIS contact.
     CreateContact(Registrant),
+    /// Changed fields of a WHOIS contact.
+    UpdateContact {
+        /// Which one.
+        contact_handle: ContactHandle,
+        /// What is changed.
+        change: ContactChange,
+    },
     /// Changed fields of a name.
     UpdateDomain(DomainChange),
     /// All of a zone's records of the managed types.
@@ -172,6 +179,7 @@ impl Request {
             Self::Order { .. }
             | Self::Register { .. }
             | Self::CreateContact(_)
+            | Self::UpdateContact { .. }
             | Self::UpdateDomain(_)
             | Self::ReplaceRecords { .. } => false,
         }
@@ -189,7 +197,10 @@ impl Request {
         match self {
             Self::Order { item, .. } => !item.brings_site(),
             Self::Register { .. } | Self::Transfer { .. } => true,
-            Self::CreateContact(_) | Self::UpdateDomain(_) | Self::ReplaceRecords { .. } => false,
+            Self::CreateContact(_)
+            | Self::UpdateContact { .. }
+            | Self::UpdateDomain(_)
+            | Self::ReplaceRecords { .. } => false,
         }
     }
 }

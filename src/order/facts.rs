@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     Cause, ContactHandle, LineKind, LineStatus, Milestone, Money, Reference, SiteId, Tag,
     UpstreamOrderId,
-    domain::{Alternative, DomainSeen, Offer, Record, Registrant, Tld},
+    domain::{Alternative, DomainSeen, Offer, Record, Registrant, Tld, UpstreamContact},
     effect::EffectStep,
     kinds::catalogue::Product,
     ledger::{EffectState, NextPlacement, next_placement},
@@ -182,6 +182,8 @@ impl Facts {
             (_, LineKind::DomainTransfer) => EffectStep::Transfer,
             (_, LineKind::DomainUpdate) => EffectStep::UpdateDomain,
             (_, LineKind::Dns) => EffectStep::ReplaceRecords,
+            (_, LineKind::ContactCreate) => EffectStep::CreateContact,
+            (_, LineKind::ContactUpdate) => EffectStep::UpdateContact,
         }
     }
 
@@ -278,6 +280,17 @@ pub enum ZoneReading {
     Unanswered,
 }
 
+/// What a reading of a WHOIS contact has shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ContactReading {
+    /// The contact, as it stands.
+    Seen(Box<UpstreamContact>),
+    /// LJPc says that it is not ours, or not there (404).
+    NotOurs,
+    /// No answer that can be used.
+    Unanswered,
+}
+
 /// What a run has read upstream so far.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -291,6 +304,8 @@ pub struct Known {
     pub offer: Option<Offer>,
     /// Whether the registrant's WHOIS contact is there; inside: its handle.
     pub contact: Option<Option<ContactHandle>>,
+    /// The WHOIS contact that the line names.
+    pub contact_seen: Option<ContactReading>,
     /// The name.
     pub domain: Option<DomainReading>,
     /// Its zone.

@@ -17,6 +17,10 @@ text_enum! {
         DomainUpdate = "domain_update",
         /// Replaces a zone's records.
         Dns = "dns",
+        /// Makes a WHOIS contact. An operator's alone: a shop can't submit it.
+        ContactCreate = "contact_create",
+        /// Changes a WHOIS contact, and so every domain that bears it. An operator's alone: a shop can't submit it.
+        ContactUpdate = "contact_update",
     }
 }
 

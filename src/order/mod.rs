@@ -15,6 +15,7 @@ mod line;
 mod money;
 pub mod name;
 pub mod outcome;
+pub mod rehearsal;
 pub mod status;
 mod text_enum;
 pub mod wish;

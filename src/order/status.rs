@@ -174,16 +174,21 @@ impl LineState {
 /// Between lines of one name: hosting waits for the registration, not for the transfer; changes of the name wait for
 /// both; everything DNS waits for the hosting too, however that ends.
 const fn needs_of(kind: LineKind, other: LineKind) -> Need {
-    use LineKind::{Dns, DomainRegister, DomainTransfer, DomainUpdate, Hosting, HostingOwn};
+    use LineKind::{
+        ContactCreate, ContactUpdate, Dns, DomainRegister, DomainTransfer, DomainUpdate, Hosting,
+        HostingOwn,
+    };
     match (kind, other) {
         (Hosting | HostingOwn, DomainRegister) => Need::Named,
         (DomainUpdate, DomainRegister | DomainTransfer) => Need::Arranged,
         // Two lines may write one zone: the later one has the last word.
         (Dns, DomainRegister | DomainTransfer) => Need::Completed,
         (Dns, Hosting | HostingOwn) => Need::Ended,
-        (Hosting | HostingOwn | DomainUpdate | Dns | DomainRegister | DomainTransfer, _) => {
-            Need::Nothing
-        }
+        (
+            Hosting | HostingOwn | DomainUpdate | Dns | DomainRegister | DomainTransfer
+            | ContactCreate | ContactUpdate,
+            _,
+        ) => Need::Nothing,
     }
 }
 

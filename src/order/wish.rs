@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     ContactHandle, LineKind,
-    domain::{DomainChange, Record},
+    domain::{ContactChange, DomainChange, Record, Registrant},
     text_enum::text_enum,
 };
 
@@ -114,6 +114,15 @@ pub enum Wish {
     Update(DomainChange),
     /// A zone's records.
     Dns(Vec<Record>),
+    /// A WHOIS contact to be made.
+    CreateContact(Registrant),
+    /// A WHOIS contact to be changed.
+    UpdateContact {
+        /// Which one.
+        contact_handle: ContactHandle,
+        /// What of it.
+        change: ContactChange,
+    },
 }
 
 /// A line whose document this version can't read.
@@ -169,6 +178,11 @@ struct UpdateDocument {
 }
 
 #[derive(Deserialize)]
+struct ContactUpdateDocument {
+    contact_handle: ContactHandle,
+}
+
+#[derive(Deserialize)]
 struct DnsDocument {
     records: Vec<Record>,
 }
@@ -191,6 +205,13 @@ impl Wish {
                 }))
             }
             LineKind::Dns => Ok(Self::Dns(DnsDocument::deserialize(document)?.records)),
+            LineKind::ContactCreate => Ok(Self::CreateContact(Registrant::of_contact(document)?)),
+            LineKind::ContactUpdate => {
+                let ContactUpdateDocument { contact_handle } =
+                    ContactUpdateDocument::deserialize(document)?;
+                let change = ContactChange::deserialize(document)?;
+                Ok(Self::UpdateContact { contact_handle, change })
+            }
         }
     }
 }

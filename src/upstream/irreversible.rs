@@ -87,7 +87,8 @@ impl PreparedRequest {
     }
 
     /// Path and query.
-    pub(super) fn path(&self) -> &str {
+    #[must_use]
+    pub fn path(&self) -> &str {
         &self.path
     }
 

@@ -31,6 +31,8 @@ mod look;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod operating;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod order_show;

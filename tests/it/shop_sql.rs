@@ -1,4 +1,4 @@
-//! docs/SHOP_SQL.md, run as it stands: its SQL by the users that it names, its documents to their ends, its faults.
+//! `docs/SHOP_SQL.md`, run as it stands: its SQL by the users that it names, its documents to their ends, its faults.
 //!
 //! What a fence says after the language is for this test: `owner` (run by the database's owner, else by the shop),
 //! `delivered` (run once a daemon has delivered), and beside a document the status that its order reaches. In SQL, the

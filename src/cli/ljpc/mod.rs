@@ -1,9 +1,11 @@
 //! `provisor ljpc …`: LJPc's API, as a person asks it. Each question is a safe GET of its own, outside the budget that the
-//! daemons share.
+//! daemons share. What buys or changes something goes through the ledger, as an order that a daemon carries out.
 
 mod account;
 mod catalogue;
+mod changes;
 mod hosting;
+mod zones;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -11,9 +13,9 @@ use serde::Serialize;
 use super::{Failed, cure::LJPC, output, unobserved};
 use crate::{
     app,
-    config::Settings,
+    config::{Need, Settings},
     order::{SiteId, UpstreamOrderId, name::DomainName},
-    upstream::UpstreamError,
+    upstream::{UpstreamError, ljpc::Ljpc},
 };
 
 #[derive(Args, Debug)]
@@ -72,6 +74,12 @@ enum DomainsCommand {
     List,
     /// Shows one (GET /api/hosting/v1/domain-names/{domain}).
     Show(Name),
+    /// Registers a name (POST /api/hosting/v1/domain-names).
+    Register(changes::RegisterArgs),
+    /// Transfers a name in, by its auth code (POST /api/hosting/v1/domain-names/{domain}/transfer).
+    Transfer(changes::TransferArgs),
+    /// Changes what is given (PATCH /api/hosting/v1/domain-names/{domain}).
+    Update(changes::UpdateArgs),
     /// Prints a domain's auth code, a secret: whoever has it can take the domain to another registrar.
     Authcode(Name),
 }
@@ -85,12 +93,22 @@ enum ContactsCommand {
         /// As a domain names it.
         handle: String,
     },
+    /// Makes one, unless one with these details is there (POST /api/hosting/v1/contacts).
+    Create(changes::CreateContactArgs),
+    /// Changes what is given, for every domain that bears the handle (PATCH /api/hosting/v1/contacts/{handle}).
+    Update(changes::UpdateContactArgs),
 }
 
 #[derive(Subcommand, Debug)]
 enum DnsCommand {
     /// Lists a domain's records, but those of type NS (GET /api/hosting/v1/dns/zones/{domain}/records).
     Get(Name),
+    /// Compares a domain's records with wished ones, and changes nothing.
+    Diff(zones::RecordsArgs),
+    /// Replaces all of a domain's records, but those of type NS (PUT /api/hosting/v1/dns/zones/{domain}/records).
+    Put(zones::PutArgs),
+    /// Brings back what a domain's records were before a change that Provisor made.
+    Rollback(zones::RollbackArgs),
 }
 
 #[derive(Subcommand, Debug)]
@@ -119,40 +137,106 @@ enum OrdersCommand {
         #[arg(value_parser = clap::value_parser!(i64).range(1..))]
         id: i64,
     },
+    /// Orders hosting, or what a file says (POST /api/v1/orders).
+    Create(Box<changes::CreateOrderArgs>),
+}
+
+impl LjpcArgs {
+    /// What of the configuration it needs: an order goes through the database.
+    pub(super) fn needs(&self) -> &'static [Need] {
+        match &self.command {
+            LjpcCommand::Domains(
+                DomainsCommand::Register(_)
+                | DomainsCommand::Transfer(_)
+                | DomainsCommand::Update(_),
+            )
+            | LjpcCommand::Contacts(ContactsCommand::Create(_) | ContactsCommand::Update(_))
+            | LjpcCommand::Dns(DnsCommand::Put(_) | DnsCommand::Rollback(_))
+            | LjpcCommand::Orders(OrdersCommand::Create(_)) => &[Need::Database, Need::Ljpc],
+            LjpcCommand::Tlds
+            | LjpcCommand::Check(_)
+            | LjpcCommand::Price(_)
+            | LjpcCommand::Domains(_)
+            | LjpcCommand::Contacts(_)
+            | LjpcCommand::Dns(_)
+            | LjpcCommand::Sites(_)
+            | LjpcCommand::Products
+            | LjpcCommand::Orders(_) => &[Need::Ljpc],
+        }
+    }
 }
 
 pub(super) async fn ljpc(args: LjpcArgs, settings: &Settings) -> Result<(), Failed> {
-    let ljpc = app::connect_ljpc(settings, unobserved())?;
     let json = args.json;
     match args.command {
-        LjpcCommand::Tlds => catalogue::tlds(&ljpc, json).await,
-        LjpcCommand::Check(Names { names }) => catalogue::check(&ljpc, &names, json).await,
-        LjpcCommand::Price(Names { names }) => catalogue::price(&ljpc, &names, json).await,
-        LjpcCommand::Products => catalogue::products(&ljpc, json).await,
-        LjpcCommand::Domains(DomainsCommand::List) => account::list_domains(&ljpc, json).await,
-        LjpcCommand::Domains(DomainsCommand::Show(Name { name })) => {
-            account::show_domain(&ljpc, &name, json).await
-        }
-        LjpcCommand::Domains(DomainsCommand::Authcode(Name { name })) => {
-            account::print_auth_code(&ljpc, &name, json).await
-        }
-        LjpcCommand::Contacts(ContactsCommand::List) => account::list_contacts(&ljpc, json).await,
-        LjpcCommand::Contacts(ContactsCommand::Show { handle }) => {
-            account::show_contact(&ljpc, &handle, json).await
-        }
-        LjpcCommand::Dns(DnsCommand::Get(Name { name })) => {
-            account::list_records(&ljpc, &name, json).await
-        }
-        LjpcCommand::Sites(SitesCommand::List) => hosting::list_sites(&ljpc, json).await,
-        LjpcCommand::Sites(SitesCommand::Show { id }) => {
-            hosting::show_site(&ljpc, SiteId(id), json).await
-        }
-        LjpcCommand::Sites(SitesCommand::Login { id }) => {
-            hosting::print_login(&ljpc, SiteId(id), json).await
-        }
+        LjpcCommand::Domains(command) => domains(command, settings, json).await,
+        LjpcCommand::Contacts(command) => contacts(command, settings, json).await,
+        LjpcCommand::Dns(command) => dns(command, settings, json).await,
+        LjpcCommand::Sites(command) => sites(command, settings, json).await,
         LjpcCommand::Orders(OrdersCommand::Show { id }) => {
-            hosting::show_order(&ljpc, UpstreamOrderId(id), json).await
+            hosting::show_order(&connect(settings)?, UpstreamOrderId(id), json).await
         }
+        LjpcCommand::Orders(OrdersCommand::Create(args)) => {
+            changes::create_order(*args, settings, json).await
+        }
+        LjpcCommand::Tlds => catalogue::tlds(&connect(settings)?, json).await,
+        LjpcCommand::Check(Names { names }) => {
+            catalogue::check(&connect(settings)?, &names, json).await
+        }
+        LjpcCommand::Price(Names { names }) => {
+            catalogue::price(&connect(settings)?, &names, json).await
+        }
+        LjpcCommand::Products => catalogue::products(&connect(settings)?, json).await,
+    }
+}
+
+fn connect(settings: &Settings) -> anyhow::Result<Ljpc> {
+    app::connect_ljpc(settings, unobserved())
+}
+
+async fn domains(command: DomainsCommand, settings: &Settings, json: bool) -> Result<(), Failed> {
+    match command {
+        DomainsCommand::List => account::list_domains(&connect(settings)?, json).await,
+        DomainsCommand::Show(Name { name }) => {
+            account::show_domain(&connect(settings)?, &name, json).await
+        }
+        DomainsCommand::Register(args) => changes::register(args, settings, json).await,
+        DomainsCommand::Transfer(args) => changes::transfer(args, settings, json).await,
+        DomainsCommand::Update(args) => changes::update(args, settings, json).await,
+        DomainsCommand::Authcode(Name { name }) => {
+            account::print_auth_code(&connect(settings)?, &name, json).await
+        }
+    }
+}
+
+async fn contacts(command: ContactsCommand, settings: &Settings, json: bool) -> Result<(), Failed> {
+    match command {
+        ContactsCommand::List => account::list_contacts(&connect(settings)?, json).await,
+        ContactsCommand::Show { handle } => {
+            account::show_contact(&connect(settings)?, &handle, json).await
+        }
+        ContactsCommand::Create(args) => changes::create_contact(args, settings, json).await,
+        ContactsCommand::Update(args) => changes::update_contact(args, settings, json).await,
+    }
+}
+
+async fn dns(command: DnsCommand, settings: &Settings, json: bool) -> Result<(), Failed> {
+    match command {
+        DnsCommand::Get(Name { name }) => {
+            account::list_records(&connect(settings)?, &name, json).await
+        }
+        DnsCommand::Diff(args) => zones::diff(args, settings, json).await,
+        DnsCommand::Put(args) => zones::put(args, settings, json).await,
+        DnsCommand::Rollback(args) => zones::rollback(args, settings, json).await,
+    }
+}
+
+async fn sites(command: SitesCommand, settings: &Settings, json: bool) -> Result<(), Failed> {
+    let ljpc = connect(settings)?;
+    match command {
+        SitesCommand::List => hosting::list_sites(&ljpc, json).await,
+        SitesCommand::Show { id } => hosting::show_site(&ljpc, SiteId(id), json).await,
+        SitesCommand::Login { id } => hosting::print_login(&ljpc, SiteId(id), json).await,
     }
 }
 

@@ -204,7 +204,9 @@ const fn in_the_way(effect: &Effect) -> &'static str {
             "its name is being bought by another line"
         }
         Request::CreateContact(_) => "its WHOIS contact is being made by another line",
-        Request::UpdateDomain(_) | Request::ReplaceRecords { .. } => "it is under way already",
+        Request::UpdateContact { .. }
+        | Request::UpdateDomain(_)
+        | Request::ReplaceRecords { .. } => "it is under way already",
     }
 }
 
@@ -239,6 +241,7 @@ fn to_intent(
         Request::Order { .. }
         | Request::Register { .. }
         | Request::Transfer { .. }
+        | Request::UpdateContact { .. }
         | Request::UpdateDomain(_)
         | Request::ReplaceRecords { .. } => None,
     };
@@ -247,6 +250,7 @@ fn to_intent(
         Request::Order { .. }
         | Request::Register { .. }
         | Request::Transfer { .. }
+        | Request::UpdateContact { .. }
         | Request::UpdateDomain(_)
         | Request::CreateContact(_) => None,
     };

@@ -9,7 +9,7 @@ use crate::{
         ContactHandle, LineStatus, UpstreamOrderId,
         decide::Query,
         domain::{Availability, DomainSeen, Offer, Price, Purpose, Tld, UpstreamContact},
-        facts::{DomainReading, Known, Reading, SimpleStatus, ZoneReading},
+        facts::{ContactReading, DomainReading, Known, Reading, SimpleStatus, ZoneReading},
         kinds::catalogue::Product,
         name::DomainName,
     },
@@ -77,6 +77,10 @@ impl CarryOutLine {
                 let handle = self.find_contact(loaded, age_max, prepaid).await;
                 known.contact = Some(self.or_delay(loaded, handle)?);
             }
+            Query::ContactDetail(handle) => {
+                let reading = self.read_contact(&handle, prepaid).await.map_err(Unread::Stop)?;
+                known.contact_seen = Some(reading);
+            }
             Query::Alternatives(parts) => {
                 known.alternatives = Some(self.alternatives(&parts, prepaid).await);
             }
@@ -136,10 +140,7 @@ impl CarryOutLine {
         let read = async {
             let request = self.guest.ljpc().tlds();
             let tlds = self.ask_or_delay(&ljpc::endpoints::LIST_TLDS, prepaid, request).await?;
-            Ok(tlds
-                .into_iter()
-                .filter_map(|tld| Tld::new(&tld.tld, tld.transfer_supported))
-                .collect())
+            Ok(to_tlds(tlds))
         };
         self.shelf.tlds.get(TLDS_AGE_MAX, read).await
     }
@@ -236,6 +237,19 @@ impl CarryOutLine {
         }
     }
 
+    async fn read_contact(
+        &self,
+        handle: &ContactHandle,
+        prepaid: &mut bool,
+    ) -> Result<ContactReading, Stop> {
+        let request = self.guest.ljpc().contact(&handle.0);
+        match self.ask(&ljpc::endpoints::GET_CONTACT, prepaid, request).await? {
+            Ok(contact) => Ok(ContactReading::Seen(Box::new(to_contact(contact)))),
+            Err(UpstreamError::Rejected { status: 404, .. }) => Ok(ContactReading::NotOurs),
+            Err(error) => unanswered(&error).map(|()| ContactReading::Unanswered),
+        }
+    }
+
     async fn read_zone(&self, name: &DomainName, prepaid: &mut bool) -> Result<ZoneReading, Stop> {
         let request = self.guest.ljpc().zone(name);
         match self.ask(&ljpc::endpoints::GET_RECORDS, prepaid, request).await? {
@@ -259,19 +273,13 @@ fn silent(name: &DomainName, of: &str) -> Delay {
     Delay::by(&UpstreamError::Unavailable { detail, status: Some(200), jti: None })
 }
 
-fn to_product(product: ljpc::Product) -> Option<Product> {
-    Some(Product {
-        category_identifier: product.category_identifier?,
-        uuid: product.uuid,
-        name: product.name,
-        client_choice: product.billing_period_type == ljpc::BillingPeriodType::ClientChoice,
-        monthly_price: product.monthly_price,
-        yearly_price: product.yearly_price,
-    })
+/// The endings as they are decided by.
+pub(crate) fn to_tlds(tlds: Vec<ljpc::Tld>) -> Vec<Tld> {
+    tlds.into_iter().filter_map(|tld| Tld::new(&tld.tld, tld.transfer_supported)).collect()
 }
 
-/// A name as the house keeps it.
-pub(in crate::jobs) fn to_seen(detail: ljpc::DomainDetail) -> DomainSeen {
+/// A name as it is decided by.
+pub(crate) fn to_seen(detail: ljpc::DomainDetail) -> DomainSeen {
     DomainSeen {
         status: Some(detail.status),
         expires_at: detail.expires_at,
@@ -282,7 +290,20 @@ pub(in crate::jobs) fn to_seen(detail: ljpc::DomainDetail) -> DomainSeen {
     }
 }
 
-fn to_contact(contact: ljpc::Contact) -> UpstreamContact {
+/// A product as it is decided by; none for one that nothing names.
+pub(crate) fn to_product(product: ljpc::Product) -> Option<Product> {
+    Some(Product {
+        category_identifier: product.category_identifier?,
+        uuid: product.uuid,
+        name: product.name,
+        client_choice: product.billing_period_type == ljpc::BillingPeriodType::ClientChoice,
+        monthly_price: product.monthly_price,
+        yearly_price: product.yearly_price,
+    })
+}
+
+/// A WHOIS contact as it is decided by.
+pub(crate) fn to_contact(contact: ljpc::Contact) -> UpstreamContact {
     UpstreamContact {
         handle: contact.handle,
         name: contact.name,

@@ -6,7 +6,7 @@ use crate::{
     db::records::Truth,
     order::{
         Tag,
-        domain::{DomainChange, Registrant},
+        domain::{ContactChange, DomainChange, Registrant},
         effect::{Acceptance, Effect, Item, Request},
         ledger::Outcome,
         name::DomainName,
@@ -16,7 +16,7 @@ use crate::{
         Connected, PreparedRequest, Secret, UpstreamError,
         ljpc::{
             self, CartItem, CreateContact, DomainAction, PlaceOrder, RegisterDomain,
-            ReplaceRecords, TransferDomain, UpdateDomain,
+            ReplaceRecords, TransferDomain, UpdateContact, UpdateDomain,
         },
     },
 };
@@ -30,7 +30,7 @@ pub(super) struct Answered {
 }
 
 /// The request, fixed byte by byte. `None`: a transfer without its auth code.
-pub(super) fn prepare(effect: &Effect, auth_code: Option<Secret>) -> Option<PreparedRequest> {
+pub(crate) fn prepare(effect: &Effect, auth_code: Option<Secret>) -> Option<PreparedRequest> {
     let tag = effect.tag.clone();
     let domain = effect.domain.clone();
     Some(match &effect.request {
@@ -52,6 +52,10 @@ pub(super) fn prepare(effect: &Effect, auth_code: Option<Secret>) -> Option<Prep
         }
         .prepare(),
         Request::CreateContact(registrant) => to_contact(registrant).prepare(),
+        // A handle that no path can hold is no contact's, and has not been seen.
+        Request::UpdateContact { contact_handle, change } => {
+            to_contact_update(&contact_handle.0, change).prepare().ok()?
+        }
         Request::UpdateDomain(change) => to_update(domain?, change).prepare(),
         Request::ReplaceRecords { records, .. } => {
             ReplaceRecords { domain: domain?, records: records.clone() }.prepare()
@@ -108,6 +112,20 @@ fn to_contact(registrant: &Registrant) -> CreateContact {
     }
 }
 
+fn to_contact_update(handle: &str, change: &ContactChange) -> UpdateContact {
+    UpdateContact {
+        handle: handle.to_owned(),
+        name: change.name.clone(),
+        organization: change.organization.clone(),
+        address: change.address.clone(),
+        postal_code: change.postal_code.clone(),
+        city: change.city.clone(),
+        country: change.country.clone(),
+        email: change.email.clone(),
+        voice: change.phone.clone(),
+    }
+}
+
 fn to_update(domain: DomainName, change: &DomainChange) -> UpdateDomain {
     UpdateDomain {
         domain,
@@ -153,6 +171,11 @@ impl CarryOutLine {
             Request::CreateContact(_) => {
                 let made = ljpc.create_contact(connected, prepared, deadline).await?;
                 let acceptance = Acceptance::Contact(crate::order::ContactHandle(made.handle));
+                Ok(Answered { acceptance, status: made.http_status, jti: made.jti })
+            }
+            Request::UpdateContact { .. } => {
+                let made = ljpc.update_contact(connected, prepared, deadline).await?;
+                let acceptance = Acceptance::Changed { synced: None };
                 Ok(Answered { acceptance, status: made.http_status, jti: made.jti })
             }
             Request::UpdateDomain(_) => {

@@ -116,6 +116,7 @@ fn told(step: &Step) -> String {
         Step::Read(Query::Contact(fresh)) => {
             format!("look for the contact{}", if fresh.is_some() { " anew" } else { "" })
         }
+        Step::Read(Query::ContactDetail(handle)) => format!("read contact {handle}"),
         Step::Read(Query::Domain(name)) => format!("read {name}"),
         Step::Read(Query::Zone(name)) => format!("read the zone of {name}"),
         Step::Read(Query::Alternatives(parts)) => format!("ask for others than {}", parts.sld),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -49,6 +50,19 @@ pub struct UpstreamContact {
     pub organization: Option<String>,
 }
 
+/// A line that makes a WHOIS contact.
+#[derive(Deserialize)]
+struct ContactDocument {
+    name: String,
+    organization: Option<String>,
+    address: String,
+    postal_code: String,
+    city: String,
+    country: String,
+    email: String,
+    phone: String,
+}
+
 impl Registrant {
     /// Reads the customer of an order's document. `None` where it lacks what a WHOIS contact needs; the database has
     /// demanded that where a contact is needed.
@@ -69,6 +83,37 @@ impl Registrant {
         })
     }
 
+    /// Reads a line that makes a WHOIS contact, which says all of it by itself.
+    pub fn of_contact(line: &Value) -> Result<Self, serde_json::Error> {
+        let ContactDocument {
+            name,
+            organization,
+            address,
+            postal_code,
+            city,
+            country,
+            email,
+            phone,
+        } = ContactDocument::deserialize(line)?;
+        let organization = organization.filter(|text| !text.is_empty());
+        Ok(Self { name, organization, address, postal_code, city, country, email, phone })
+    }
+
+    /// A contact as LJPc shows it; empty where it shows nothing.
+    pub(super) fn shown_by(contact: &UpstreamContact) -> Self {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        Self {
+            name: text(&contact.name),
+            organization: contact.organization.clone(),
+            address: contact.address.join(" "),
+            postal_code: text(&contact.postal_code),
+            city: text(&contact.city),
+            country: text(&contact.country),
+            email: text(&contact.email),
+            phone: text(&contact.voice),
+        }
+    }
+
     /// SHA-256 of all fields as they are compared: what makes two contacts of one customer the same.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
@@ -84,22 +129,11 @@ impl Registrant {
     /// Whether a contact upstream is this one, field by field. What it does not show is not equal.
     #[must_use]
     pub fn is(&self, contact: &UpstreamContact) -> bool {
-        let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        let theirs = Self {
-            name: text(&contact.name),
-            organization: contact.organization.clone(),
-            address: contact.address.join(" "),
-            postal_code: text(&contact.postal_code),
-            city: text(&contact.city),
-            country: text(&contact.country),
-            email: text(&contact.email),
-            phone: text(&contact.voice),
-        };
-        self.compared() == theirs.compared()
+        self.compared() == Self::shown_by(contact).compared()
     }
 
     /// The fields without what registries change on the way: spaces, case where it means nothing, dots in numbers.
-    fn compared(&self) -> [String; 8] {
+    pub(super) fn compared(&self) -> [String; 8] {
         let spaced = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let packed = |text: &str| text.split_whitespace().collect::<String>().to_uppercase();
         let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();

@@ -2,6 +2,7 @@
 
 pub(super) mod arrival;
 pub mod catalogue;
+pub(super) mod contact;
 pub(super) mod dns;
 pub(super) mod hosting;
 mod making;

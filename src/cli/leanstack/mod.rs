@@ -1,4 +1,7 @@
-//! `provisor leanstack …`: Leanstack's API, as a person asks it. Neither question has an effect.
+//! `provisor leanstack …`: Leanstack's API, as a person asks it. What makes a customer known goes through his row in the
+//! database, which a daemon carries out.
+
+mod customer;
 
 use clap::{Args, Subcommand};
 
@@ -10,7 +13,7 @@ use super::{
 };
 use crate::{
     app,
-    config::Settings,
+    config::{Need, Settings},
     order::name::DomainName,
     upstream::{UpstreamError, leanstack::Leanstack},
 };
@@ -38,6 +41,20 @@ enum LeanstackCommand {
         #[arg(value_parser = label)]
         word: String,
     },
+    /// Makes a customer known to Leanstack, once (`POST /v1/enterprise/add_customer`, or …/customer in the edition 2022).
+    AddCustomer(customer::AddCustomerArgs),
+}
+
+impl LeanstackArgs {
+    /// What of the configuration it needs.
+    pub(super) fn needs(&self) -> &'static [Need] {
+        match &self.command {
+            LeanstackCommand::Availability { .. } | LeanstackCommand::Suggest { .. } => {
+                &[Need::LeanstackToken]
+            }
+            LeanstackCommand::AddCustomer(_) => &[Need::Database, Need::LeanstackToken],
+        }
+    }
 }
 
 /// One label, in its normal form.
@@ -59,6 +76,9 @@ pub(super) async fn leanstack(args: LeanstackArgs, settings: &Settings) -> Resul
     match args.command {
         LeanstackCommand::Availability { name } => availability(&leanstack, &name, args.json).await,
         LeanstackCommand::Suggest { word } => suggest(&leanstack, &word, args.json).await,
+        LeanstackCommand::AddCustomer(customer) => {
+            customer::add(customer, &leanstack, settings, args.json).await
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! What an operator's commands ask of the database beside what a shop does.
+
+mod drafts;
+mod introductions;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Database, DbError};
+use crate::order::domain::Record;
+
+pub use drafts::Draft;
+pub use introductions::Introduction;
+
+/// The most zones before a change that are listed.
+pub const PRE_IMAGES_MAX: i64 = 50;
+
+/// By whose rules an order document is judged and taken over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Submitter {
+    /// `submit_order`: all that the contract has.
+    Shop,
+    /// `submit_operator_order`: one line of a kind that no shop may submit.
+    Operator,
+}
+
+/// Something that is wrong with an order document.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct DocumentFault {
+    /// Where: `lines[0].domain`.
+    pub path: String,
+    /// What: `is required`.
+    pub message: String,
+}
+
+/// A zone as it was before this house replaced its records.
+#[derive(Clone, Debug, Serialize)]
+pub struct PreImage {
+    /// The tag of the change.
+    pub tag: String,
+    /// When it was sent.
+    pub replaced_at: DateTime<Utc>,
+    /// The records of the managed types, before it.
+    pub records: Vec<Record>,
+}
+
+impl Database {
+    /// Every fault of a document, at most 100 of them. None: it can be submitted.
+    pub async fn document_faults(
+        &self,
+        document: &Value,
+        submitter: Submitter,
+    ) -> Result<Vec<DocumentFault>, DbError> {
+        self.call("judging the order", async |connection| match submitter {
+            Submitter::Shop => {
+                sqlx::query_as!(
+                    DocumentFault,
+                    r#"SELECT path AS "path!", message AS "message!" FROM provisor.validate_order($1)"#,
+                    document
+                )
+                .fetch_all(connection)
+                .await
+            }
+            Submitter::Operator => {
+                sqlx::query_as!(
+                    DocumentFault,
+                    r#"SELECT path AS "path!", message AS "message!" FROM provisor.operator_order_faults($1)"#,
+                    document
+                )
+                .fetch_all(connection)
+                .await
+            }
+        })
+        .await
+    }
+
+    /// Submits an order of a kind that no shop may submit. Its id.
+    pub async fn submit_operator_order(&self, document: &Value) -> Result<i64, DbError> {
+        self.call("submitting the order", async |connection| {
+            sqlx::query_scalar!(r#"SELECT provisor.submit_operator_order($1) AS "id!""#, document)
+                .fetch_one(connection)
+                .await
+        })
+        .await
+    }
+
+    /// What a name's zone was before each change that this house has made of it, the latest first, at most
+    /// [`PRE_IMAGES_MAX`]. A change that LJPc did not accept is none.
+    pub async fn zone_pre_images(&self, domain: &str) -> Result<Vec<PreImage>, DbError> {
+        let rows = self
+            .call("reading what a zone was", async |connection| {
+                sqlx::query!(
+                    r#"SELECT e.tag, e.intended_at, e.before AS "before!"
+                       FROM provisor.effects e
+                       WHERE e.domain = $1 AND e.step = 'replace_records' AND e.state = 'accepted'
+                         AND e.before IS NOT NULL
+                       ORDER BY e.intended_at DESC, e.id DESC LIMIT $2"#,
+                    domain,
+                    PRE_IMAGES_MAX,
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
+        // What this house wrote, it reads; a row of a newer one's is no set to go back to.
+        let read = |row: Value| serde_json::from_value::<Vec<Record>>(row).ok();
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| {
+                let (tag, replaced_at) = (row.tag, row.intended_at);
+                Some(PreImage { tag, replaced_at, records: read(row.before)? })
+            })
+            .collect())
+    }
+}

@@ -31,7 +31,10 @@ pub fn wish(input: &[u8]) {
             }
             Wish::Dns(records) => records_hold(&records),
             Wish::Update(change) => assert!(change.missing_in(&shown(&change)).is_empty()),
-            Wish::Hosting(_) | Wish::HostingOwn { .. } => {}
+            Wish::Hosting(_)
+            | Wish::HostingOwn { .. }
+            | Wish::CreateContact(_)
+            | Wish::UpdateContact { .. } => {}
         }
     }
     registrant(&document);

@@ -113,9 +113,10 @@ impl House {
 
     async fn told_of_events(&self, reference: &str) -> Vec<String> {
         let rows = sqlx::query(
-            // Each line in its own order: between two of them it differs. Emails go their own way, in their own time.
+            // Each line in its own order: between two of them it differs. Whether one had to
+            // wait for another differs too, and emails go their own way.
             "SELECT line, event FROM provisor.order_events
-             WHERE reference = $1 AND event NOT LIKE 'email%' ORDER BY line NULLS FIRST, id",
+             WHERE reference = $1 AND event NOT LIKE 'email%' AND event <> 'pending' ORDER BY line NULLS FIRST, id",
         )
         .bind(reference)
         .fetch_all(&self.world.pool)

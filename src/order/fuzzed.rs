@@ -31,10 +31,11 @@ pub fn wish(input: &[u8]) {
             }
             Wish::Dns(records) => records_hold(&records),
             Wish::Update(change) => assert!(change.missing_in(&shown(&change)).is_empty()),
-            Wish::Hosting(_)
-            | Wish::HostingOwn { .. }
-            | Wish::CreateContact(_)
-            | Wish::UpdateContact { .. } => {}
+            Wish::UpdateContact { change, .. } => {
+                let after = change.applied_to(&UpstreamContact::default());
+                assert!(change.missing_in(&after).is_empty(), "{change:?}");
+            }
+            Wish::Hosting(_) | Wish::HostingOwn { .. } | Wish::CreateContact(_) => {}
         }
     }
     registrant(&document);

@@ -6,6 +6,8 @@ pub mod domain;
 pub mod doubt;
 pub mod effect;
 pub mod facts;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 pub mod ids;
 pub mod kinds;
 pub mod ledger;

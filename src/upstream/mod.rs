@@ -13,6 +13,8 @@ mod classify;
 mod connection;
 mod endpoint;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod http;
 mod irreversible;
 pub mod leanstack;

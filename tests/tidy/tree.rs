@@ -5,7 +5,8 @@ use std::{fmt, fs, io, os::unix::fs::PermissionsExt, path::Path};
 use crate::source::Source;
 
 /// Folders that hold nothing of ours, by their path from the root.
-const SKIPPED: &[&str] = &[".git", "target", ".demo"];
+const SKIPPED: &[&str] =
+    &[".git", "target", ".demo", "fuzz/target", "fuzz/corpus", "fuzz/artifacts"];
 
 /// All text files below the project's root.
 pub(crate) struct Tree {

@@ -12,7 +12,7 @@ use super::{
 use crate::order::{
     Cause, LineStatus, Money,
     decide::{Change, Query, Step, Then},
-    domain::{Purpose, SplitName, Verdict, check_records, judge, split},
+    domain::{Purpose, SplitName, Transfer, Verdict, check_records, judge, split, transfer_of},
     doubt::found_name,
     effect::{EffectStep, Item, Request},
     facts::{DomainReading, Facts, Known, Patience},
@@ -61,7 +61,14 @@ pub(in crate::order) fn decide(
         Verdict::Unavailable(reason) => {
             Change::fail(facts, reason, Some(Cause::NameUnavailable)).step()
         }
+        Verdict::Taken(reason) if is_doubted(facts) => given_up_wrongly(facts, &reason),
         Verdict::Taken(reason) => taken(facts, known, patience, parts, reason),
+        Verdict::Buy(_)
+            if purpose == Purpose::Transfer
+                && let Some(step) = find_ours(facts, known, &domain) =>
+        {
+            step
+        }
         Verdict::Buy(price) => buy(facts, known, domain, wish, purpose, parts, price),
     }
 }
@@ -69,9 +76,10 @@ pub(in crate::order) fn decide(
 /// A person has said of an earlier placement that it does not exist. He may be wrong: the name is looked for once more
 /// before it is bought again, for a purchase of ours would else be read as "taken".
 fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Step> {
+    if !is_doubted(facts) {
+        return None;
+    }
     let step = facts.main_step();
-    let doubted = |state| matches!(state, EffectState::Absent | EffectState::Abandoned);
-    facts.placement(step).filter(|placement| doubted(placement.state))?;
     let handle = facts.progress.contact_handle.as_ref()?;
     match &known.domain {
         None => Some(Step::Read(Query::Domain(domain.clone()))),
@@ -82,6 +90,40 @@ fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Ste
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => None,
     }
+}
+
+/// An earlier placement may have bought the name, though somebody has said that it did not.
+fn is_doubted(facts: &Facts) -> bool {
+    let earlier = facts.placement(facts.main_step()).map(|placement| placement.state);
+    matches!(earlier, Some(EffectState::Absent | EffectState::Abandoned))
+}
+
+/// A name that is here already is not transferred: LJPc takes an order for it all the same, and after a doubt the name
+/// would be taken for the transfer's evidence. One whose transfer has failed may be asked for anew.
+fn find_ours(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Step> {
+    let status = match &known.domain {
+        None => return Some(Step::Read(Query::Domain(domain.clone()))),
+        Some(DomainReading::Unanswered) => {
+            return Some(Change::unchanged(facts, Then::Retry).step());
+        }
+        Some(DomainReading::NotOurs) => return None,
+        Some(DomainReading::Seen(seen)) => seen.status.as_deref().unwrap_or_default(),
+    };
+    if transfer_of(status) == Transfer::Failed {
+        return None;
+    }
+    let reason = format!("{domain} is a name of this account already: LJPc says {status}");
+    Some(if is_doubted(facts) {
+        given_up_wrongly(facts, &reason)
+    } else {
+        Change::fail(facts, reason, Some(Cause::TransferRefused)).step()
+    })
+}
+
+/// Whoever has the name now, it may be this line: a person must look.
+fn given_up_wrongly(facts: &Facts, reason: &str) -> Step {
+    let reason = format!("{reason}; an earlier placement of this line may have bought it");
+    Change::hold(facts, reason).step()
 }
 
 /// Somebody has the name. Its customer is told of others, where somebody can name some.

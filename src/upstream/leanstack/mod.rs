@@ -128,7 +128,7 @@ impl Leanstack {
 
 /// Reads one answer as every call would. An irreversible one must never be read as something that was not sent, and a safe
 /// one never as doubt.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn read_as_everything(answer: &Answer) {
     let request = |endpoint| PreparedRequest::new(endpoint, "/".to_owned(), vec![], vec![]);
     let added = customer::read(&request(&endpoints::ADD_CUSTOMER), answer);

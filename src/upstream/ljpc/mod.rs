@@ -10,6 +10,8 @@ mod dns;
 mod domains;
 pub mod endpoints;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod orders;
 mod pages;
 mod place;

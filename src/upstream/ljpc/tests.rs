@@ -2,12 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{
-    BillingPeriodType, Checks, OrderDetail, Prices, SimpleStatus, contacts, dns, domains, orders,
-    place, products, sites, tlds,
-};
+use super::{BillingPeriodType, OrderDetail, SimpleStatus, orders, products, sites};
 use crate::{
-    order::{Reference, SiteId, Tag, UpstreamOrderId, name::DomainName},
+    order::{SiteId, UpstreamOrderId},
     upstream::{Answer, UpstreamError},
 };
 
@@ -141,52 +138,8 @@ fn site_that_can_not_be_read_spoils_the_listing() {
     assert!(sites::read_page(&answer(200, json.as_bytes())).is_err());
 }
 
-fn tag() -> Tag {
-    Tag::new(&Reference("SHOP-1001".to_owned()), 1, 1)
-}
-
-/// Reads one answer as every call would. An irreversible one must never be read as something that was not sent, and a safe
-/// one never as doubt.
 fn read_as_everything(status: u16, body: &[u8]) {
-    let answer = answer(status, body);
-    let domain = DomainName::parse("example.nl").unwrap();
-    let changes = [
-        place::read(&tag(), &answer).err(),
-        domains::read_registered(&domain, &answer).err(),
-        domains::read_transfer(&domain, &answer).err(),
-        domains::read_updated(&domain, &answer).err(),
-        contacts::read_created(&answer).err(),
-        contacts::read_updated(&answer).err(),
-        dns::read_replaced(&domain, &answer).err(),
-    ];
-    for error in changes.into_iter().flatten() {
-        assert!(
-            !matches!(error, UpstreamError::NotSent { .. } | UpstreamError::Unavailable { .. }),
-            "{error:?}"
-        );
-    }
-    let errors = [
-        orders::read(UpstreamOrderId(110), &answer).err(),
-        products::read(&answer).err(),
-        sites::read_page(&answer).err(),
-        sites::read_site(SiteId(2019), &answer).err(),
-        tlds::read(&answer).err(),
-        Checks::read(&answer).err(),
-        Prices::read(&answer).err(),
-        domains::read_page(&answer).err(),
-        domains::read_detail(&domain, &answer).err(),
-        domains::read_auth_code(&domain, &answer).err(),
-        contacts::read_page(&answer).err(),
-        contacts::read("apitest-owned-0001", &answer).err(),
-        dns::read(&domain, &answer).err(),
-        sites::read_login(&answer).err(),
-    ];
-    for error in errors.into_iter().flatten() {
-        assert!(
-            !matches!(error, UpstreamError::NotSent { .. } | UpstreamError::InDoubt { .. }),
-            "{error:?}"
-        );
-    }
+    super::fuzzed::read_as_everything(&answer(status, body));
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

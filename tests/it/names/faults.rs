@@ -356,6 +356,8 @@ async fn a_worker_that_dies_while_it_registers_is_followed_by_one_that_looks() {
         (REGISTER, "register", register("example.nl", json!({}))),
         (TRANSFER, "transfer", transfer("example.nl", json!({}))),
         (CONTACTS, "contact", register("example.nl", json!({}))),
+        (UPDATE, "update", register("example.nl", json!({ "auto_renew": false }))),
+        (ZONE, "zone", register("example.nl", json!({ "dns": [a_record("@", "192.0.2.10")] }))),
     ] {
         let house = House::new().await;
         house.fault(&json!({ "endpoint": endpoint, "fault": "slow", "delay_ms": 60_000 }));
@@ -371,6 +373,8 @@ async fn a_worker_that_dies_while_it_registers_is_followed_by_one_that_looks() {
         house.assert_bought_once();
         let summary = house.sandbox.state().summary();
         assert_eq!((summary.registrations + summary.transfers, summary.contacts), (1, 1), "{name}");
+        let set = house.requests("PATCH", "/").len() + house.requests("PUT", "/").len();
+        assert_eq!(set, usize::from(["update", "zone"].contains(&name)), "{name} is read back");
         daemon.stop().await;
     }
 }

@@ -3,9 +3,11 @@
 mod advice;
 mod dns;
 mod faults;
+mod late;
 mod refusals;
 mod register;
 mod secrets;
+mod storm;
 mod story;
 mod together;
 mod transfer;

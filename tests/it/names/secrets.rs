@@ -8,6 +8,7 @@ use super::{CONTACTS, TRANSFER, a_record, register, transfer, with};
 use crate::{
     binary::Process,
     house::{House, eventually},
+    intake::refusal,
     logs::{customer, private},
 };
 
@@ -188,12 +189,8 @@ async fn a_code_is_needed_no_more_once_its_line_has_ended_and_is_not_asked_for_a
     // Another code is another content, though neither is kept.
     let other = json!({ "reference": "done", "customer": customer(),
                         "lines": [secret_transfer("done", json!({ "auth_code": "another" }))] });
-    let refused = house.world.submit(&other).await.expect_err("the content differs");
-    let code = refused
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .map(|code| code.to_string());
-    assert_eq!(code.as_deref(), Some("23505"));
-    assert!(!refused.to_string().contains("another"), "{refused}");
+    let (code, message) = refusal(house.world.submit(&other).await);
+    assert_eq!(code, "23505");
+    assert!(!message.contains("another"), "{message}");
     daemon.stop().await;
 }

@@ -109,6 +109,23 @@ async fn a_transfer_that_is_not_shown_for_a_while_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_here_already_is_not_ordered_again() {
+    let house = House::new().await;
+    house.put_domain(&json!({ "domain": "ours.nl", "status": "active" }));
+    let daemon = house.quick_daemon();
+    for route in ["direct", "order"] {
+        house.order_names(route, json!([transfer("ours.nl", json!({ "route": route }))])).await;
+        house.until_order(route, "failed").await;
+        assert_eq!(
+            house.line(route, 0).await.why(),
+            "ours.nl is a name of this account already: LJPc says active"
+        );
+    }
+    assert!(house.requests("POST", "/").is_empty());
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_takes_long_is_told_once_and_polled_on() {
     let house = patient_house().await;
     let daemon = house.daemon(&[

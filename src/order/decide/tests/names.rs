@@ -522,3 +522,39 @@ fn a_contact_that_was_made_is_no_doubt_about_the_purchase() {
         "failed, rest: LJPc refused the WHOIS contact: The country field must be 2 characters."
     );
 }
+
+#[test]
+fn a_name_that_is_here_already_is_not_transferred() {
+    for route in [Route::Direct, Route::Order] {
+        let mut facts = transfers(Pending);
+        facts.wish = Ok(Wish::Transfer(name_wish(route)));
+        facts.name.contact_handle = Some(handle("h-1"));
+        let known = |domain| Known { domain, ..offered("", "3.88") };
+        assert_eq!(next(&facts, &known(None)), "read example.nl");
+        let buys = |known: &Known| matches!(decide(&facts, known, &PATIENCE), Step::Make(_));
+        assert!(buys(&known(Some(DomainReading::NotOurs))));
+        let failed = DomainSeen { status: Some("transfer_rejected".to_owned()), ..seen(true) };
+        assert!(buys(&known(Some(DomainReading::Seen(failed)))), "it may be asked for anew");
+        let waits = change(&facts, &known(Some(DomainReading::Unanswered)));
+        assert_eq!((waits.progress.status, waits.then), (Pending, Then::Retry));
+        let ours = change(&facts, &known(Some(DomainReading::Seen(seen(true)))));
+        assert_eq!(
+            (ours.progress.status, ours.progress.cause),
+            (Failed, Some(Cause::TransferRefused))
+        );
+    }
+}
+
+#[test]
+fn what_an_earlier_placement_may_have_bought_is_not_called_taken() {
+    let mut facts = registers(Pending);
+    facts.wish = Ok(Wish::Register(name_wish(Route::Order)));
+    facts.placements = vec![of_step(EffectStep::PlaceOrder, 1, Absent)];
+    let held = change(&facts, &offered("taken", "3.88"));
+    assert_eq!(held.progress.status, LineStatus::Held);
+    assert!(held.progress.reason.unwrap().ends_with("may have bought it"));
+    let mut facts = transfers(Pending);
+    facts.placements = vec![of_step(EffectStep::Transfer, 1, Absent)];
+    let known = Known { domain: shown(seen(true)).domain, ..offered("", "3.88") };
+    assert_eq!(change(&facts, &known).progress.status, LineStatus::Held);
+}

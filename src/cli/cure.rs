@@ -52,7 +52,12 @@ impl Asked {
             UpstreamError::Rejected { status, message, .. } => {
                 anyhow!("{name} refuses (HTTP {status}): {message}{id}")
             }
-            UpstreamError::InDoubt { detail, .. } | UpstreamError::Unavailable { detail, .. } => {
+            UpstreamError::InDoubt { detail, .. } => {
+                anyhow!(
+                    "{name} gave no usable answer: {detail}{id}. Whether it was carried out is unknown: look first"
+                )
+            }
+            UpstreamError::Unavailable { detail, .. } => {
                 anyhow!(
                     "{name} gave no usable answer: {detail}{id}. Nothing was changed: try again later"
                 )

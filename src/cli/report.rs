@@ -66,7 +66,6 @@ fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
     facts.extend(line.contact_handle.as_ref().map(|handle| format!("contact {handle}")));
     facts.extend(line.expires_at.map(|at| format!("expires {}", at.format("%Y-%m-%d"))));
     facts.extend(line.cost.map(|cost| format!("{cost} EUR without VAT")));
-    facts.extend(line.expires_at.map(|at| format!("until {}", at.format("%Y-%m-%d"))));
     if line.status != "completed" {
         facts.extend(line.simple_status.as_ref().map(|word| format!("it says {word}")));
     }

@@ -47,6 +47,11 @@ impl Database {
                     "INSERT INTO provisor.contacts (key, handle, customer_id)
                      SELECT $1, h.handle, $2 FROM unnest($3::text[]) WITH ORDINALITY AS h (handle, n)
                      WHERE NOT EXISTS (SELECT FROM provisor.contacts c WHERE c.handle = h.handle)
+                       -- One may be another customer's with the same details, whose making is under way.
+                       AND NOT EXISTS (SELECT FROM provisor.effects e
+                                       WHERE e.live AND e.contact_key IS NOT NULL AND e.contact_key <> $1
+                                         AND e.state IN ('sending', 'in_doubt')
+                                         AND split_part(e.contact_key, ':', 2) = split_part($1, ':', 2))
                      ORDER BY h.n LIMIT 1
                      ON CONFLICT DO NOTHING",
                     key,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use super::{Database, DbError};
 use crate::order::CustomerId;
 
@@ -10,6 +12,8 @@ use crate::order::CustomerId;
 pub struct UnknownCustomer {
     /// The customer.
     pub id: CustomerId,
+    /// When his details last changed.
+    pub updated_at: DateTime<Utc>,
     /// Given name.
     pub first_name: String,
     /// Family name.
@@ -35,19 +39,19 @@ impl fmt::Debug for UnknownCustomer {
 }
 
 impl Database {
-    /// Customers whom Leanstack does not know, and has not refused as they are; at most `max`, the oldest first. Those
-    /// whose details do not suffice are left out.
+    /// Customers whom Leanstack does not know, and has not refused as they are; at most `max`, those first that were not
+    /// tried yet. Those whose details do not suffice are left out.
     pub async fn customers_for_leanstack(&self, max: i64) -> Result<Vec<UnknownCustomer>, DbError> {
         let rows = self
             .call("looking for customers that Leanstack does not know", async |connection| {
                 sqlx::query!(
-                    r#"SELECT id, first_name, last_name, email, phone AS "phone!", address AS "address!",
+                    r#"SELECT id, updated_at, first_name, last_name, email, phone AS "phone!", address AS "address!",
                               postal_code AS "postal_code!", city AS "city!", country AS "country!"
                        FROM provisor.customers
                        WHERE leanstack_at IS NULL AND leanstack_refused IS NULL AND phone IS NOT NULL
                          AND address IS NOT NULL AND postal_code IS NOT NULL AND city IS NOT NULL
                          AND country IS NOT NULL
-                       ORDER BY id LIMIT $1"#,
+                       ORDER BY leanstack_tried_at NULLS FIRST, id LIMIT $1"#,
                     max,
                 )
                 .fetch_all(connection)
@@ -58,6 +62,7 @@ impl Database {
             .into_iter()
             .map(|row| UnknownCustomer {
                 id: CustomerId(row.id),
+                updated_at: row.updated_at,
                 first_name: row.first_name,
                 last_name: row.last_name,
                 email: row.email,
@@ -71,18 +76,34 @@ impl Database {
     }
 
     /// Notes that Leanstack knows a customer, or why it refused him: then he is not sent again before his details change.
+    /// Nothing is noted of details that have changed since they were read.
     pub async fn note_leanstack(
         &self,
-        customer: CustomerId,
+        customer: &UnknownCustomer,
         refused: Option<&str>,
     ) -> Result<(), DbError> {
         self.call("noting what Leanstack said of a customer", async |connection| {
             sqlx::query!(
                 "UPDATE provisor.customers
                  SET leanstack_at = CASE WHEN $2::text IS NULL THEN clock_timestamp() END, leanstack_refused = $2
-                 WHERE id = $1",
-                customer.0,
+                 WHERE id = $1 AND ($2::text IS NULL OR updated_at = $3)",
+                customer.id.0,
                 refused,
+                customer.updated_at,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Notes that it is unknown whether Leanstack knows a customer: he is sent again, after all others.
+    pub async fn note_leanstack_doubt(&self, customer: CustomerId) -> Result<(), DbError> {
+        self.call("noting a customer in doubt", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.customers SET leanstack_tried_at = clock_timestamp() WHERE id = $1",
+                customer.0,
             )
             .execute(connection)
             .await

@@ -28,8 +28,6 @@ pub struct LoadedLine {
     pub customer_id: CustomerId,
     /// What its next step depends on.
     pub facts: Facts,
-    /// When the order was submitted.
-    pub submitted_at: DateTime<Utc>,
     /// Whether anything but a GET may have gone upstream for it.
     pub sent: bool,
     /// Irreversible requests are confirmed for the WAL timeline of now (ARCHITECTURE.md, "The effect ledger").
@@ -72,6 +70,9 @@ struct LineRow {
     timeline_confirmed: bool,
     customer: Option<Value>,
     rival: Option<String>,
+    is_owned: bool,
+    has_failed_before: bool,
+    zone_written_by: Option<String>,
     auto_renew_wished: Option<bool>,
 }
 
@@ -144,7 +145,9 @@ async fn select_lines(
                   l.sent AS "sent!",
                   (SELECT confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
                    FROM provisor.timeline) AS "timeline_confirmed!",
+                  -- A document may be large: it is read only until the name is bought.
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
+                            AND l.status IN ('pending', 'placing', 'in_doubt')
                        THEN o.document -> 'customer' END AS customer,
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status = 'pending' THEN (
                        -- Whose turn it is for a name: the oldest live line's.
@@ -154,6 +157,22 @@ async fn select_lines(
                          AND r.kind IN ('domain_register', 'domain_transfer')
                          AND r.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held')
                        ORDER BY r.id LIMIT 1) END AS rival,
+                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status IN ('pending', 'in_doubt')
+                       THEN EXISTS (SELECT FROM provisor.order_lines r
+                                    WHERE r.domain = l.domain AND r.id <> l.id
+                                      AND r.kind IN ('domain_register', 'domain_transfer')
+                                      AND (r.status = 'completed' OR r.milestone IS NOT NULL))
+                       ELSE false END AS "is_owned!",
+                  l.kind = 'domain_transfer' AND l.status IN ('in_doubt', 'provisioning')
+                      AND EXISTS (SELECT FROM provisor.order_lines r
+                                  WHERE r.domain = l.domain AND r.id <> l.id AND r.kind = 'domain_transfer'
+                                    AND r.status = 'failed') AS "has_failed_before!",
+                  CASE WHEN l.wish ?| '{dns,records}' AND l.status NOT IN ('completed', 'failed', 'cancelled') THEN (
+                       SELECT ro.reference || '/' || r.line
+                       FROM provisor.effects e JOIN provisor.order_lines r ON r.id = e.line_id
+                       JOIN provisor.orders ro ON ro.id = r.order_id
+                       WHERE e.domain = l.domain AND e.before IS NOT NULL AND e.state = 'accepted' AND r.id > l.id
+                       ORDER BY r.id DESC LIMIT 1) END AS zone_written_by,
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer', 'domain_update') THEN (
                        SELECT d.auto_renew_wished FROM provisor.domains d
                        WHERE d.domain = l.domain
@@ -215,6 +234,9 @@ fn into_loaded(
         registrant: row.registrant(),
         contact_handle: contact_key(&row).and_then(|key| handles.get(&key).cloned()),
         rival: row.rival,
+        is_owned: row.is_owned,
+        has_failed_before: row.has_failed_before,
+        zone_written_by: row.zone_written_by,
         auto_renew_wished: row.auto_renew_wished,
     };
     let progress = Progress {
@@ -242,7 +264,6 @@ fn into_loaded(
         line_id: LineId(row.line_id),
         order_id: OrderId(row.order_id),
         customer_id: CustomerId(row.customer_id),
-        submitted_at: row.submitted_at,
         sent: row.sent,
         timeline_confirmed: row.timeline_confirmed,
         facts: Facts {
@@ -256,6 +277,7 @@ fn into_loaded(
             placements: Vec::<Placement>::new(),
             lines,
             name,
+            submitted_at: row.submitted_at,
             now: row.now,
         },
     })

@@ -222,7 +222,7 @@ impl CarryOutLine {
     async fn wait(&self, claim: Claim, loaded: &LoadedLine, delay: Delay) -> Result<(), Stop> {
         let Delay { reason, then } = delay;
         let patience = &self.waiting.patience;
-        let change = waiting(&loaded.facts, loaded.submitted_at, reason, then, patience);
+        let change = waiting(&loaded.facts, reason, then, patience);
         self.record_change(claim, loaded, change).await
     }
 

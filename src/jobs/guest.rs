@@ -26,6 +26,8 @@ pub trait Host: Send + Sync + 'static {
     const PROVIDER: &'static str;
     /// Its name for people.
     const NAME: &'static str;
+    /// What it means that it does not take our key, for people.
+    const SHUT: &'static str;
 
     /// One request that asks for nothing but whether the key is good.
     async fn ping(&self) -> Result<(), UpstreamError>;
@@ -35,6 +37,7 @@ pub trait Host: Send + Sync + 'static {
 impl Host for Ljpc {
     const PROVIDER: &'static str = ljpc::PROVIDER;
     const NAME: &'static str = "LJPc";
+    const SHUT: &'static str = "orders wait, and none fails by this";
 
     async fn ping(&self) -> Result<(), UpstreamError> {
         Self::ping(self).await
@@ -45,6 +48,8 @@ impl Host for Ljpc {
 impl Host for Leanstack {
     const PROVIDER: &'static str = leanstack::PROVIDER;
     const NAME: &'static str = "Leanstack";
+    const SHUT: &'static str =
+        "no alternatives are offered, and no customer is made known, until it does";
 
     async fn ping(&self) -> Result<(), UpstreamError> {
         // It has no request that asks for less.
@@ -214,7 +219,7 @@ impl<U: Host> Guest<U> {
                     "circuit opened: requests wait, no order fails by this; check the upstream's key and its permissions"
                 );
                 let what = if endpoint.is_empty() { U::NAME } else { endpoint };
-                let told = format!("{what} answers {reason}; orders wait, and none fails by this");
+                let told = format!("{what} answers {reason}; {}", U::SHUT);
                 self.tell_operator("circuit_open", &uuid::Uuid::now_v7().to_string(), &told).await;
             }
             Ok(false) => {}

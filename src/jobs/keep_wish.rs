@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// After so many tries that change nothing the operator is told, once; it goes on at the schedule's pace.
+const TOLD_AFTER: i32 = 8;
+
 /// How a run ends.
 enum End {
     /// There is nothing to do before the wish changes.
@@ -66,7 +69,7 @@ impl KeepWish {
         Self { db, guest, retries, timeout }
     }
 
-    async fn keep(&self, id: i64) -> Result<End, End> {
+    async fn keep(&self, claim: Claim, id: i64) -> Result<End, End> {
         let Some(name) = self.db.wished_name(id).await? else { return Ok(End::Rest) };
         let Some(wished) = name.auto_renew_wished else { return Ok(End::Rest) };
         match is_there(&name) {
@@ -88,7 +91,7 @@ impl KeepWish {
             self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
             return Ok(End::Rest);
         }
-        self.change(id, &name.domain, wished).await
+        self.change(claim, id, &name.domain, wished).await
     }
 
     async fn look(&self, domain: &DomainName) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {
@@ -100,7 +103,13 @@ impl KeepWish {
         Ok(answer.map(to_seen))
     }
 
-    async fn change(&self, id: i64, domain: &DomainName, wished: bool) -> Result<End, End> {
+    async fn change(
+        &self,
+        claim: Claim,
+        id: i64,
+        domain: &DomainName,
+        wished: bool,
+    ) -> Result<End, End> {
         let prepared = UpdateDomain {
             domain: domain.clone(),
             nameservers: None,
@@ -116,6 +125,15 @@ impl KeepWish {
             Ok(connected) => connected,
             Err(error) => return Err(end_of(&error)),
         };
+        // A run that has slept past its lease would set an older wish over a newer one.
+        if claim.lease.left() <= self.timeout {
+            return Err(End::Retry);
+        }
+        if claim.wake.tries == TOLD_AFTER {
+            let told =
+                format!("LJPc accepts that the renewal of {domain} changes, and does not show it");
+            self.guest.tell_operator("auto_renew_unseen", &id.to_string(), &told).await;
+        }
         self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
         let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
         drop(permit);
@@ -169,7 +187,7 @@ impl Handler for KeepWish {
     async fn run(&self, claim: Claim) -> Ran {
         let tries = claim.wake.tries;
         let again = |after, tries| Ran::Later { lane: Lane::Audit, after, tries };
-        match self.keep(claim.wake.fence.wake.subject()).await {
+        match self.keep(claim, claim.wake.fence.wake.subject()).await {
             Ok(End::Rest) | Err(End::Rest) => Ran::Rest,
             Ok(End::Later(after)) | Err(End::Later(after)) => again(after, tries),
             Ok(End::Retry) | Err(End::Retry) => {

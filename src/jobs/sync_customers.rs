@@ -67,15 +67,23 @@ impl SyncCustomers {
     }
 
     async fn sync(&self, guest: &Guest<Leanstack>) -> Result<(), Stop> {
+        let mut doubted = false;
         for customer in self.db.customers_for_leanstack(CUSTOMERS_MAX).await? {
-            self.add(guest, &customer).await?;
+            // One whose outcome is unknown keeps nobody else waiting.
+            doubted |= !self.add(guest, &customer).await?;
         }
-        Ok(())
+        if doubted { Err(Stop::Retry) } else { Ok(()) }
     }
 
-    async fn add(&self, guest: &Guest<Leanstack>, customer: &UnknownCustomer) -> Result<(), Stop> {
+    /// Makes a customer known. `false`: whether he is, is unknown.
+    async fn add(
+        &self,
+        guest: &Guest<Leanstack>,
+        customer: &UnknownCustomer,
+    ) -> Result<bool, Stop> {
         let Some(request) = to_request(customer) else {
-            return Ok(self.db.note_leanstack(customer.id, Some("phone is no number")).await?);
+            self.db.note_leanstack(customer, Some("phone is no number")).await?;
+            return Ok(true);
         };
         let prepared = request.prepare(guest.host().contract());
         let endpoint = prepared.endpoint();
@@ -91,7 +99,8 @@ impl SyncCustomers {
         match answer {
             Ok(_) => {
                 tracing::info!(customer_id = customer.id.0, debug_id, "Leanstack knows a customer");
-                Ok(self.db.note_leanstack(customer.id, None).await?)
+                self.db.note_leanstack(customer, None).await?;
+                Ok(true)
             }
             Err(UpstreamError::Rejected { message, .. }) => {
                 tracing::warn!(
@@ -99,17 +108,23 @@ impl SyncCustomers {
                     debug_id,
                     "Leanstack refused a customer"
                 );
-                Ok(self.db.note_leanstack(customer.id, Some(&message)).await?)
+                self.db.note_leanstack(customer, Some(&message)).await?;
+                Ok(true)
             }
             Err(UpstreamError::RateLimited { after }) => Err(Stop::Later(after)),
-            Err(error) => {
+            Err(error @ (UpstreamError::NotSent { .. } | UpstreamError::Unauthorized { .. })) => {
+                tracing::warn!(error = %crate::causes::causes(&error), "Leanstack can't be asked");
+                Err(Stop::Retry)
+            }
+            Err(error @ (UpstreamError::InDoubt { .. } | UpstreamError::Unavailable { .. })) => {
                 tracing::warn!(
                     customer_id = customer.id.0,
                     debug_id,
                     error = %crate::causes::causes(&error),
                     "whether Leanstack knows a customer is unknown; he is sent again"
                 );
-                Err(Stop::Retry)
+                self.db.note_leanstack_doubt(customer.id).await?;
+                Ok(false)
             }
         }
     }

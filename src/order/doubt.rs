@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::{
     LineStatus,
     decide::{Change, Event, Evidence, PANICS_MAX, Query, Step, Then, decide_contact},
-    domain::DomainSeen,
+    domain::{DomainSeen, Transfer, transfer_of},
     effect::{Acceptance, EffectStep},
     facts::{DomainReading, Facts, Known, Patience, Placement},
     kinds,
@@ -94,9 +94,19 @@ fn look_for_name(facts: &Facts, known: &Known, patience: &Patience, latest: &Pla
         return Change::unchanged(facts, Then::Rest).step();
     };
     let handle = facts.progress.contact_handle.as_ref();
-    let is_ours = |seen: &DomainSeen| match &seen.contact_handle {
-        Some(shown) => handle == Some(shown),
-        None => latest.step == EffectStep::Transfer,
+    let is_transfer = latest.step == EffectStep::Transfer;
+    // The row of an earlier transfer, or of another line's name, is no evidence of this one.
+    let is_old = |seen: &DomainSeen| {
+        facts.name.is_owned
+            || is_transfer
+                && transfer_of(seen.status.as_deref().unwrap_or_default()) == Transfer::Failed
+    };
+    let is_ours = |seen: &DomainSeen| {
+        !is_old(seen)
+            && match &seen.contact_handle {
+                Some(shown) => handle == Some(shown),
+                None => is_transfer,
+            }
     };
     match &known.domain {
         None => Step::Read(Query::Domain(DomainName::from_stored(name))),
@@ -151,8 +161,7 @@ fn read_back(facts: &Facts, known: &Known, patience: &Patience) -> Step {
 /// the next one sets the same.
 pub(super) fn without_effect(facts: &Facts, step: EffectStep) -> Change {
     let reason = format!("the {} had no effect that LJPc shows; it is sent again", step.noun());
-    let then = Then::After(std::time::Duration::ZERO);
-    let mut change = Change::to(facts, LineStatus::Pending, Some(reason), then);
+    let mut change = Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry);
     change.evidence = evidence(facts, step, EffectState::Absent);
     change
 }

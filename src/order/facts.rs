@@ -152,6 +152,8 @@ pub struct Facts {
     pub lines: Vec<LineState>,
     /// What else is known of its name.
     pub name: NameFacts,
+    /// When the order was submitted.
+    pub submitted_at: DateTime<Utc>,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
@@ -161,6 +163,12 @@ pub struct Facts {
 pub struct NameFacts {
     /// Another live line that registers or transfers the name and came first: `SHOP-1000/2`.
     pub rival: Option<String>,
+    /// Another line of ours has brought it, and it has not failed since.
+    pub is_owned: bool,
+    /// A transfer of it by another line has failed: LJPc may still show that one's row.
+    pub has_failed_before: bool,
+    /// A younger line that has written its zone: `SHOP-1002/1`.
+    pub zone_written_by: Option<String>,
     /// The customer's latest wish for its renewal.
     pub auto_renew_wished: Option<bool>,
     /// Who registers it, by the order; none where the order does not say enough.
@@ -274,8 +282,10 @@ pub enum DomainReading {
 /// What a reading of a zone has shown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ZoneReading {
-    /// Its records of the managed types; none where there is no zone yet (404).
+    /// Its records of the managed types.
     Records(Vec<Record>),
+    /// There is no zone yet (404).
+    None,
     /// No answer that can be used.
     Unanswered,
 }

@@ -108,12 +108,18 @@ pub fn rejected(facts: &Facts, step: EffectStep, message: Option<&str>) -> Chang
     if is_purchase && facts.progress.status == LineStatus::Provisioning {
         return refused(facts, step, &reason);
     }
-    // LJPc, POST /domain-names: the one refusal that its document shows for a name.
-    let is_taken = step == EffectStep::Register && message.contains("already exists");
-    let cause = is_taken
-        .then_some(Cause::NameTaken)
-        .or((step == EffectStep::Transfer).then_some(Cause::TransferRefused));
+    if step == EffectStep::Register && says_exists(message) {
+        // By whom, the next run looks.
+        let then = Then::After(std::time::Duration::ZERO);
+        return Change::to(facts, LineStatus::Pending, Some(reason), then);
+    }
+    let cause = (step == EffectStep::Transfer).then_some(Cause::TransferRefused);
     Change::fail(facts, reason, cause)
+}
+
+/// LJPc, POST /api/hosting/v1/domain-names: the one refusal that its document shows for a name.
+pub(super) fn says_exists(message: &str) -> bool {
+    message.contains("already exists")
 }
 
 /// A name that is there, of which something that was wished is refused: the line goes on, and says so at its end.

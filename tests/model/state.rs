@@ -262,6 +262,7 @@ impl Seen {
             placements: self.placement.as_ref().map(Placed::as_placement).into_iter().collect(),
             lines: Vec::new(),
             name: NameFacts::default(),
+            submitted_at: DateTime::<Utc>::UNIX_EPOCH,
             now: DateTime::<Utc>::UNIX_EPOCH,
         }
     }

@@ -167,7 +167,8 @@ fn into_facts(
         allow_premium: is_allowed.unwrap_or(false),
         placements: Vec::new(),
         lines: Vec::new(),
-        name: NameFacts { rival: row.rival, auto_renew_wished, registrant, contact_handle: None },
+        name: NameFacts { rival: row.rival, auto_renew_wished, registrant, ..NameFacts::default() },
+        submitted_at: now,
         now,
     })
 }

@@ -33,7 +33,7 @@ pub(super) async fn learn(
     // not touch a newer attempt's state.
     let news = end_attempts(connection, &truths).await?;
     let rows = sqlx::query!(
-        r#"SELECT a.id AS attempt, e.id, e.state,
+        r#"SELECT a.id AS attempt, e.id, e.state, e.step,
                   EXISTS (SELECT FROM provisor.effects o
                           WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
                             AND o.state IN ('sending', 'in_doubt', 'accepted')) AS "others_bought!"
@@ -54,7 +54,9 @@ pub(super) async fn learn(
         if !wakes.are_held_by(&record.fence) {
             note_late_answer(connection, record, truth).await?;
         }
-        if after == EffectState::Accepted && before != after && row.others_bought {
+        // What sets a value, or makes a contact, buys nothing.
+        let buys = row.step.parse::<EffectStep>().is_ok_and(EffectStep::buys);
+        if buys && after == EffectState::Accepted && before != after && row.others_bought {
             note_bought_twice(connection, record, truth).await?;
         }
     }
@@ -232,7 +234,12 @@ pub(super) async fn settle(
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "WITH secrets AS (DELETE FROM provisor.transfer_secrets WHERE line_id = ANY ($1))
+        "WITH secrets AS (DELETE FROM provisor.transfer_secrets WHERE line_id = ANY ($1)),
+         -- What a contact was found by is no longer what it holds.
+         changed AS (
+             DELETE FROM provisor.contacts WHERE handle IN (
+                 SELECT wish ->> 'contact_handle' FROM provisor.order_lines
+                 WHERE id = ANY ($1) AND kind = 'contact_update'))
          INSERT INTO provisor.sites (site_id, domain, customer_id, line_id, seen_at)
          SELECT l.site_id, l.domain, o.customer_id, l.id, clock_timestamp()
          FROM provisor.order_lines l JOIN provisor.orders o ON o.id = l.order_id

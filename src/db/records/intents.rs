@@ -147,7 +147,8 @@ async fn insert(
                FROM wanted i CROSS JOIN floor
                WHERE NOT EXISTS (SELECT FROM provisor.effects e
                                  WHERE e.line_id = i.line_id AND e.step = i.step AND e.n = i.n)
-               ORDER BY i.line_id
+               -- By what the unique indexes compare: two groups that ask for the same must not wait for each other.
+               ORDER BY i.domain, i.contact_key, i.line_id
                ON CONFLICT DO NOTHING
                RETURNING id, line_id),
            placed AS (SELECT * FROM again UNION ALL SELECT * FROM new),

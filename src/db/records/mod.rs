@@ -83,9 +83,11 @@ impl LineChange {
     pub fn of(facts: &Facts, change: Change) -> Self {
         let (before, after) = (&facts.progress, &change.progress);
         let has_ended = after.status.is_ended() && !before.status.is_ended();
-        // The name's row of wishes follows its one spelling, and goes to the next in line when this one bought nothing.
+        let has_arrived = before.milestone.is_none() && after.milestone.is_some();
+        // The name's row of wishes follows its one spelling and whoever has brought it, and goes to the next in line when
+        // this one bought nothing.
         let brings_name = matches!(facts.kind, LineKind::DomainRegister | LineKind::DomainTransfer)
-            && (after.domain != before.domain || has_ended);
+            && (after.domain != before.domain || has_arrived || has_ended);
         Self {
             expected: before.status,
             sent: None,

@@ -74,7 +74,10 @@ pub(in crate::db) async fn write_seen(
              seen_at = clock_timestamp()
          FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[], $5::boolean[], $6::text[], $7::jsonb[])
                   AS s (domain, status, expires_at, auto_renew, transfer_lock, handle, nameservers)
-         WHERE d.domain = s.domain",
+         WHERE d.domain = s.domain
+           -- In the order of names, as all that locks several does.
+           AND s.domain = ANY (ARRAY (SELECT q.domain FROM provisor.domains q WHERE q.domain = ANY ($1)
+                                      ORDER BY q.domain FOR UPDATE))",
         &domains,
         &statuses as &[Option<String>],
         &expiries as &[Option<DateTime<Utc>>],

@@ -21,15 +21,17 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T> Cached<T> {
-    /// The last reading, if it is younger than this, or a new one. A failure is not kept.
+    /// The last reading, if it is younger than this, or a new one. A failure is not kept. With an age of nothing, one that
+    /// was begun since the call serves as well, so that many who ask at once ask upstream once or twice.
     pub(super) async fn get<E>(
         &self,
         age_max: Duration,
         read: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
+        let called_at = Instant::now();
         let mut last = self.last.lock().await;
         if let Some((read_at, value)) = last.as_ref()
-            && read_at.elapsed() < age_max
+            && (*read_at >= called_at || read_at.elapsed() < age_max)
         {
             return Ok(Arc::clone(value));
         }

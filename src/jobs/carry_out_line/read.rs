@@ -7,7 +7,7 @@ use crate::{
     db::lines::LoadedLine,
     order::{
         ContactHandle, LineStatus, UpstreamOrderId,
-        decide::Query,
+        decide::{Query, Then},
         domain::{Availability, DomainSeen, Offer, Price, Purpose, Tld, UpstreamContact},
         facts::{ContactReading, DomainReading, Known, Reading, SimpleStatus, ZoneReading},
         kinds::catalogue::Product,
@@ -53,32 +53,38 @@ impl CarryOutLine {
     ) -> Result<(), Unread> {
         match query {
             Query::Order(order) => {
-                let reading = self.read_order(order, prepaid).await.map_err(Unread::Stop)?;
+                let reading =
+                    self.read_order(order, prepaid).await.map_err(|stop| stopped(loaded, stop))?;
                 known.reading = Some(reading);
             }
             Query::Domain(name) => {
-                let reading = self.read_domain(&name, prepaid).await.map_err(Unread::Stop)?;
+                let reading =
+                    self.read_domain(&name, prepaid).await.map_err(|stop| stopped(loaded, stop))?;
                 known.domain = Some(reading);
             }
             Query::Zone(name) => {
-                let reading = self.read_zone(&name, prepaid).await.map_err(Unread::Stop)?;
+                let reading =
+                    self.read_zone(&name, prepaid).await.map_err(|stop| stopped(loaded, stop))?;
                 known.zone = Some(reading);
             }
             Query::Catalogue => {
-                known.catalogue = Some(self.or_delay(loaded, self.catalogue(prepaid).await)?);
+                known.catalogue = Some(or_delay(loaded, self.catalogue(prepaid).await)?);
             }
-            Query::Tlds => known.tlds = Some(self.or_delay(loaded, self.tlds(prepaid).await)?),
+            Query::Tlds => known.tlds = Some(or_delay(loaded, self.tlds(prepaid).await)?),
             Query::Offer(name, purpose) => {
                 let offer = self.read_offer(&name, purpose, prepaid).await;
-                known.offer = Some(self.or_delay(loaded, offer)?);
+                known.offer = Some(or_delay(loaded, offer)?);
             }
             Query::Contact(fresh) => {
                 let age_max = if fresh.is_some() { Duration::ZERO } else { CONTACTS_AGE_MAX };
                 let handle = self.find_contact(loaded, age_max, prepaid).await;
-                known.contact = Some(self.or_delay(loaded, handle)?);
+                known.contact = Some(or_delay(loaded, handle)?);
             }
             Query::ContactDetail(handle) => {
-                let reading = self.read_contact(&handle, prepaid).await.map_err(Unread::Stop)?;
+                let reading = self
+                    .read_contact(&handle, prepaid)
+                    .await
+                    .map_err(|stop| stopped(loaded, stop))?;
                 known.contact_seen = Some(reading);
             }
             Query::Alternatives(parts) => {
@@ -86,21 +92,6 @@ impl CarryOutLine {
             }
         }
         Ok(())
-    }
-
-    /// A line that nothing is under way for says why it waits; any other is left as it is.
-    #[expect(clippy::unused_self, reason = "it reads as a step of the run")]
-    fn or_delay<T>(&self, loaded: &LoadedLine, result: Result<T, Delay>) -> Result<T, Unread> {
-        result.map_err(|delay| match loaded.facts.progress.status {
-            LineStatus::Pending => Unread::Delay(delay),
-            LineStatus::Placing
-            | LineStatus::InDoubt
-            | LineStatus::Provisioning
-            | LineStatus::Completed
-            | LineStatus::Failed
-            | LineStatus::Held
-            | LineStatus::Cancelled => Unread::Stop(Stop::Retry),
-        })
     }
 
     /// One safe request: with the permission to make it, and told to the circuits.
@@ -171,6 +162,9 @@ impl CarryOutLine {
         let request = self.guest.ljpc().prices(&names);
         let endpoint = &ljpc::endpoints::PRICE_DOMAIN;
         let prices = self.ask_or_delay(endpoint, prepaid, request).await?;
+        if !prices.speaks_of(name) {
+            return Err(silent(name, "price"));
+        }
         let price =
             prices.of(name).map(|price| Price { premium: price.premium, eur: price.price_eur });
         Ok(Offer { availability, price })
@@ -253,9 +247,36 @@ impl CarryOutLine {
     async fn read_zone(&self, name: &DomainName, prepaid: &mut bool) -> Result<ZoneReading, Stop> {
         let request = self.guest.ljpc().zone(name);
         match self.ask(&ljpc::endpoints::GET_RECORDS, prepaid, request).await? {
-            Ok(zone) => Ok(ZoneReading::Records(zone.map(|zone| zone.records).unwrap_or_default())),
+            Ok(zone) => {
+                Ok(zone.map_or(ZoneReading::None, |zone| ZoneReading::Records(zone.records)))
+            }
             Err(error) => unanswered(&error).map(|()| ZoneReading::Unanswered),
         }
+    }
+}
+
+/// A line that nothing is under way for says why it waits; any other is left as it is.
+fn or_delay<T>(loaded: &LoadedLine, result: Result<T, Delay>) -> Result<T, Unread> {
+    result.map_err(|delay| {
+        if loaded.facts.progress.status == LineStatus::Pending {
+            Unread::Delay(delay)
+        } else {
+            Unread::Stop(Stop::Retry)
+        }
+    })
+}
+
+/// The same for what can't be asked just now.
+fn stopped(loaded: &LoadedLine, stop: Stop) -> Unread {
+    let then = match stop {
+        Stop::Later(after) => Then::After(after),
+        Stop::Retry => Then::Retry,
+        Stop::Stale => return Unread::Stop(stop),
+    };
+    if loaded.facts.progress.status == LineStatus::Pending {
+        Unread::Delay(Delay { reason: "waits until LJPc can be asked again".to_owned(), then })
+    } else {
+        Unread::Stop(stop)
     }
 }
 

@@ -53,6 +53,7 @@ fn facts(status: LineStatus) -> Facts {
         placements: Vec::new(),
         lines: vec![line(0, LineKind::Hosting, status)],
         name: NameFacts::default(),
+        submitted_at: minute(0),
         now: minute(0),
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! A wish that is refused is no failure: the name is there, and the line says at its end what was refused.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::{
     making::make,
     poll::{decide_reading, noting, tell_if_overdue},
+    setting::{Next, again, not_as_wished, shown},
 };
 use crate::order::{
     Cause, LineStatus, Milestone,
-    decide::{Change, Event, Evidence, Query, Step, Then},
-    domain::{DomainChange, DomainSeen, Purpose, Transfer, diff_records, transfer_of},
-    doubt::evidence,
+    decide::{Change, Event, Query, Step, Then},
+    domain::{DomainSeen, Purpose, Transfer, diff_records, transfer_of},
     effect::{EffectStep, Request},
     facts::{DomainReading, Facts, Known, Patience, Reading, SimpleStatus, ZoneReading},
     ledger::EffectState,
@@ -21,9 +22,6 @@ use crate::order::{
     status::Hindrance,
     wish::NameWish,
 };
-
-/// How often a wish is sent that LJPc accepts and does not show.
-const WISHES_MAX: i32 = 3;
 
 /// Decides what a bought name does next.
 pub(in crate::order) fn decide(
@@ -42,9 +40,10 @@ pub(in crate::order) fn decide(
     }
     let seen = match &known.domain {
         None => return Step::Read(Query::Domain(domain)),
-        // A name that has just been bought may be slow to appear.
-        Some(DomainReading::NotOurs | DomainReading::Unanswered) => {
-            return polled(facts, patience, purpose, None).step();
+        Some(DomainReading::Unanswered) => return polled(facts, patience, purpose, None).step(),
+        Some(DomainReading::NotOurs) => {
+            let reason = "LJPc does not show the name yet; it is asked again".to_owned();
+            return polled(facts, patience, purpose, Some(reason)).step();
         }
         Some(DomainReading::Seen(seen)) => seen,
     };
@@ -53,21 +52,23 @@ pub(in crate::order) fn decide(
     {
         return waiting.step();
     }
-    arrange(facts, patience, domain, wish, seen, purpose)
+    arrange(facts, patience, domain, wish, seen)
 }
 
 /// A name that was bought by an LJPc order: that comes first.
 fn follow_order(facts: &Facts, known: &Known, patience: &Patience) -> Option<Step> {
     let id = facts.progress.upstream_order_id?;
-    let is_done = facts.progress.simple_status.as_deref() == Some(SimpleStatus::Completed.as_str());
-    if is_done || facts.progress.milestone.is_some() {
+    // That the order is delivered has a column of its own: the status of the name comes next, and has its own words.
+    if facts.progress.completed_seen_at.is_some() || facts.progress.milestone.is_some() {
         return None;
     }
     Some(match &known.reading {
         None => Step::Read(Query::Order(id)),
         // Delivered: now the name itself is looked at.
         Some(Reading::Order { simple_status: SimpleStatus::Completed, .. }) => {
-            let change = Change::unchanged(facts, Then::After(std::time::Duration::ZERO));
+            let mut change = Change::unchanged(facts, Then::After(std::time::Duration::ZERO));
+            change.progress.completed_seen_at = Some(facts.now);
+            change.progress.failed_seen_at = None;
             noting(facts, change, SimpleStatus::Completed).step()
         }
         Some(reading) => decide_reading(facts, reading, patience).step(),
@@ -85,6 +86,16 @@ fn await_transfer(
         return None;
     }
     let status = seen.status.clone().unwrap_or_default();
+    // The row of an earlier transfer of the name is not believed, unless this one was seen under way, or it stays for long.
+    let was = facts.progress.simple_status.as_deref();
+    let has_moved = !facts.name.has_failed_before
+        || was.is_some_and(|word| {
+            word != SimpleStatus::Completed.as_str() && transfer_of(word) != Transfer::Failed
+        });
+    let is_believed = |since: DateTime<Utc>| {
+        let recheck = TimeDelta::from_std(patience.failed_recheck).unwrap_or(TimeDelta::MAX);
+        has_moved || facts.now.signed_duration_since(since) >= recheck
+    };
     let mut change = match transfer_of(&status) {
         Transfer::Done => return None,
         Transfer::Pending => {
@@ -93,19 +104,22 @@ fn await_transfer(
             change
         }
         // LJPc may have answered out of a stored row, so it is read once more before it is believed.
-        Transfer::Failed if facts.progress.failed_seen_at.is_some() => {
+        Transfer::Failed if facts.progress.failed_seen_at.is_some_and(is_believed) => {
             let reason = format!("the transfer failed: LJPc says {status}");
             Change::fail(facts, reason, Some(Cause::TransferRefused))
         }
         Transfer::Failed => {
             let reason = format!("LJPc says {status}; it is read once more before it is believed");
             let mut change = polled(facts, patience, purpose, Some(reason));
-            change.progress.failed_seen_at = Some(facts.now);
-            change.then = Then::Poll(true);
+            change.progress.failed_seen_at = facts.progress.failed_seen_at.or(Some(facts.now));
+            change.then = Then::Poll(facts.progress.failed_seen_at.is_none());
             change
         }
     };
-    if facts.progress.simple_status.as_deref() != Some(status.as_str()) {
+    // What was seen under way stays noted until its failure is believed.
+    let is_doubted_failure =
+        transfer_of(&status) == Transfer::Failed && !change.progress.status.is_ended();
+    if was != Some(status.as_str()) && !(is_doubted_failure && has_moved && was.is_some()) {
         let detail = json!({ "status": status });
         change.events.insert(0, Event { name: "upstream_status", detail });
         change.progress.simple_status = Some(status);
@@ -133,39 +147,36 @@ fn arrange(
     domain: DomainName,
     wish: &NameWish,
     seen: &DomainSeen,
-    purpose: Purpose,
 ) -> Step {
     let step = EffectStep::UpdateDomain;
-    let missing = wish.afterwards(facts.name.auto_renew_wished).missing_in(seen);
+    // The name's row may be another line's still; then the line's own wish is the latest.
+    let auto_renew = facts.name.auto_renew_wished.or(wish.auto_renew);
+    let missing = wish.afterwards(auto_renew).missing_in(seen);
     let mut change = here(facts, &domain, seen);
     if missing.is_empty() {
         change.progress.milestone = Some(Milestone::Arranged);
-        change.evidence = open_evidence(facts, step, EffectState::Accepted);
+        change.evidence = shown(facts, step);
         return change.step();
     }
-    match facts.placement(step) {
-        // Accepted, and perhaps not shown yet: LJPc may answer out of a stored row.
-        Some(sent) if sent.state == EffectState::Accepted && is_young(facts, sent.intended_at) => {
-            let reason = format!("LJPc accepted {}, and does not show it yet", told(&missing));
-            let mut waiting = polled(facts, patience, purpose, Some(reason));
-            waiting.progress.milestone = Some(Milestone::Named);
-            waiting.then = Then::Poll(false);
-            waiting.step()
+    change.progress.milestone = Some(Milestone::Named);
+    match not_as_wished(facts, patience, step, &missing.fields().join(", ")) {
+        Next::Wait(waiting) => {
+            change.progress.reason = waiting.progress.reason;
+            change.progress.overdue_told_at = waiting.progress.overdue_told_at;
+            change.events.extend(waiting.events);
+            change.overdue = waiting.overdue;
+            change.then = waiting.then;
+            change.step()
         }
-        Some(sent) if sent.n >= WISHES_MAX && sent.state != EffectState::NotSent => {
-            let reason = format!(
-                "{} was sent {WISHES_MAX} times, and LJPc does not show it",
-                told(&missing)
-            );
+        Next::GiveUp(reason) => {
             let mut given_up = refused(facts, step, &reason);
             given_up.progress.contact_handle = change.progress.contact_handle;
             given_up.progress.expires_at = change.progress.expires_at;
             given_up.step()
         }
-        _ => {
-            change.progress.milestone = Some(Milestone::Named);
-            let request = Request::UpdateDomain(missing);
-            make(facts, step, Some(domain), request, None, change)
+        Next::Send => {
+            tell_if_overdue(facts, &mut change, patience.overdue_after);
+            make(facts, step, Some(domain), Request::UpdateDomain(missing), None, change)
         }
     }
 }
@@ -184,23 +195,6 @@ fn here(facts: &Facts, domain: &DomainName, seen: &DomainSeen) -> Change {
     change.progress.contact_handle = seen.contact_handle.clone().or(change.progress.contact_handle);
     change.seen = Some(seen.clone());
     change
-}
-
-/// For how long what LJPc has accepted may be missing in what it shows, before it is sent once more.
-const UNSEEN_MAX: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
-
-fn is_young(facts: &Facts, intended_at: chrono::DateTime<chrono::Utc>) -> bool {
-    facts.now.signed_duration_since(intended_at) < UNSEEN_MAX
-}
-
-fn told(change: &DomainChange) -> String {
-    change.fields().join(", ")
-}
-
-/// What a reading says of a placement whose outcome is open.
-fn open_evidence(facts: &Facts, step: EffectStep, state: EffectState) -> Option<Evidence> {
-    facts.placement(step).filter(|placement| placement.state.is_open())?;
-    evidence(facts, step, state)
 }
 
 /// The registration's own records, once hosting of the name has ended: its panel may manage the zone then.
@@ -222,28 +216,32 @@ fn write_dns(
     }
     let before = match &known.zone {
         None => return Step::Read(Query::Zone(domain)),
-        Some(ZoneReading::Unanswered) => {
-            let mut change = Change::unchanged(facts, Then::Poll(false));
-            tell_if_overdue(facts, &mut change, patience.overdue_after);
-            return change.step();
-        }
+        Some(ZoneReading::Unanswered) => return again(facts, patience, None).step(),
+        Some(ZoneReading::None) => &Vec::new(),
         Some(ZoneReading::Records(records)) => records,
     };
-    let accepted = latest.is_some_and(|latest| latest.state == EffectState::Accepted);
     let diff = diff_records(before, wished);
+    let accepted = latest.is_some_and(|latest| latest.state == EffectState::Accepted);
     if diff.is_empty() || accepted {
         let mut change = completed(facts);
-        change.evidence = open_evidence(facts, step, EffectState::Accepted);
+        change.evidence = shown(facts, step);
         if !diff.is_empty() {
             // LJPc has accepted them, and writes some in its own way.
-            let differing = diff.added.len();
-            let detail = json!({ "differing": differing });
+            let detail = json!({ "differing": diff.added.len() });
             change.events.insert(0, Event { name: "dns_differs", detail });
         }
         return change.step();
     }
+    if let Some(later) = &facts.name.zone_written_by {
+        let mut change = completed(facts);
+        let detail = json!({ "by": later });
+        change.events.insert(0, Event { name: "dns_left", detail });
+        return change.step();
+    }
+    let mut during = Change::unchanged(facts, Then::Rest);
+    tell_if_overdue(facts, &mut during, patience.overdue_after);
     let request = Request::ReplaceRecords { records: wished.clone(), before: before.clone() };
-    make(facts, step, Some(domain), request, None, Change::unchanged(facts, Then::Rest))
+    make(facts, step, Some(domain), request, None, during)
 }
 
 /// "Everything DNS waits until hosting of the name has ended."

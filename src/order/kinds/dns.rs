@@ -1,18 +1,15 @@
 //! Lines of the kind `dns`: read the zone, compare, replace it, read back.
 
-use serde_json::json;
-
 use super::{
-    making::{make, placing},
-    poll::tell_if_overdue,
+    making::make,
+    setting::{Next, as_wished, not_as_wished, sending, unanswered},
 };
 use crate::order::{
-    LineStatus,
-    decide::{Change, Event, Query, Step, Then},
-    domain::{Record, check_records, diff_records},
-    doubt::{evidence, without_effect},
+    Cause, LineStatus,
+    decide::{Change, Query, Step},
+    domain::{Record, RecordDiff, check_records, diff_records},
     effect::{EffectStep, Request},
-    facts::{Facts, Known, Patience, ZoneReading},
+    facts::{DomainReading, Facts, Known, Patience, ZoneReading},
     ledger::EffectState,
     name::DomainName,
 };
@@ -26,7 +23,8 @@ pub(in crate::order) fn decide(
     wished: &[Record],
 ) -> Step {
     let step = EffectStep::ReplaceRecords;
-    if facts.placement(step).is_none()
+    let latest = facts.placement(step);
+    if latest.is_none()
         && let Err(fault) = check_records(wished)
     {
         return Change::fail(facts, format!("records{fault}"), None).step();
@@ -34,44 +32,61 @@ pub(in crate::order) fn decide(
     let before = match &known.zone {
         None => return Step::Read(Query::Zone(domain)),
         Some(ZoneReading::Unanswered) => {
-            let mut change = Change::unchanged(facts, Then::Poll(false));
-            tell_if_overdue(facts, &mut change, patience.overdue_after);
-            return change.step();
+            let about = format!("the zone of {domain}");
+            return unanswered(facts, patience, &about).step();
         }
+        Some(ZoneReading::None) => &Vec::new(),
         Some(ZoneReading::Records(records)) => records,
     };
     let diff = diff_records(before, wished);
-    let is_accepted =
-        facts.placement(step).is_some_and(|placement| placement.state == EffectState::Accepted);
-    if diff.is_empty() || is_accepted {
-        return done(facts, &domain, diff.added.len(), diff.removed.len()).step();
+    if diff.is_empty() {
+        return nothing_to_do(facts, known, patience, domain);
     }
-    if facts.progress.status == LineStatus::InDoubt {
-        return without_effect(facts, step).step();
+    if latest.is_some_and(|latest| latest.state == EffectState::Accepted) {
+        return done(facts, &domain, &diff).step();
     }
-    let during = placing(facts, Some(&domain));
-    let request = Request::ReplaceRecords { records: wished.to_vec(), before: before.clone() };
-    make(facts, step, Some(domain), request, None, during)
+    if let Some(later) = &facts.name.zone_written_by {
+        let reason = format!("line {later}, which is younger, has written the zone meanwhile");
+        return as_wished(facts, step, Some(reason)).step();
+    }
+    match not_as_wished(facts, patience, step, "the records") {
+        Next::Wait(change) => Step::Record(change),
+        Next::GiveUp(reason) => Change::fail(facts, reason, None).step(),
+        Next::Send => {
+            let during = sending(facts, patience, Some(&domain));
+            let request =
+                Request::ReplaceRecords { records: wished.to_vec(), before: before.clone() };
+            make(facts, step, Some(domain), request, None, during)
+        }
+    }
+}
+
+/// The zone is as wished. One that is not there is empty, and one of a name that is not ours looks the same: there the name
+/// is looked at.
+fn nothing_to_do(facts: &Facts, known: &Known, patience: &Patience, domain: DomainName) -> Step {
+    if known.zone != Some(ZoneReading::None) || facts.progress.status != LineStatus::Pending {
+        return done(facts, &domain, &RecordDiff::default()).step();
+    }
+    match &known.domain {
+        None => Step::Read(Query::Domain(domain)),
+        Some(DomainReading::Unanswered) => unanswered(facts, patience, domain.as_str()).step(),
+        Some(DomainReading::NotOurs) => {
+            let reason = format!("{domain} is not a name of this account");
+            Change::fail(facts, reason, Some(Cause::NameUnavailable)).step()
+        }
+        Some(DomainReading::Seen(_)) => done(facts, &domain, &RecordDiff::default()).step(),
+    }
 }
 
 /// The zone is as wished, or as LJPc writes what it has accepted.
-fn done(facts: &Facts, domain: &DomainName, added: usize, removed: usize) -> Change {
-    let step = EffectStep::ReplaceRecords;
-    let is_open = facts.placement(step).is_some_and(|placement| placement.state.is_open());
-    let (status, then) = if facts.progress.status == LineStatus::InDoubt {
-        (LineStatus::Provisioning, Then::After(std::time::Duration::ZERO))
-    } else {
-        (LineStatus::Completed, Then::Rest)
-    };
-    let differs = added + removed > 0;
-    let reason = (differs && status == LineStatus::Completed).then(|| {
+fn done(facts: &Facts, domain: &DomainName, diff: &RecordDiff) -> Change {
+    let (added, removed) = (diff.added.len(), diff.removed.len());
+    let reason = (!diff.is_empty()).then(|| {
         format!(
             "LJPc accepted the records, and shows the zone differently: {added} of them otherwise, {removed} besides"
         )
     });
-    let mut change = Change::to(facts, status, reason, then);
-    change.events = vec![Event { name: status.as_str(), detail: json!({}) }];
+    let mut change = as_wished(facts, EffectStep::ReplaceRecords, reason);
     change.progress.domain = Some(domain.as_str().to_owned());
-    change.evidence = is_open.then(|| evidence(facts, step, EffectState::Accepted)).flatten();
     change
 }

@@ -8,4 +8,5 @@ pub(super) mod hosting;
 mod making;
 pub mod poll;
 pub(super) mod purchase;
+mod setting;
 pub(super) mod update;

@@ -106,13 +106,7 @@ fn note_status(facts: &Facts, change: &mut Change, status: SimpleStatus) {
 /// A line that can't go on for now, through no fault of its own: it says why, and once it has waited long since its
 /// submission, the operator and the customer are told. One that is `placing` is pending again.
 #[must_use]
-pub fn waiting(
-    facts: &Facts,
-    submitted_at: DateTime<Utc>,
-    reason: String,
-    then: Then,
-    patience: &Patience,
-) -> Change {
+pub fn waiting(facts: &Facts, reason: String, then: Then, patience: &Patience) -> Change {
     let mut change = match facts.progress.status {
         LineStatus::Pending | LineStatus::Placing => {
             Change::to(facts, LineStatus::Pending, Some(reason), then)
@@ -128,15 +122,15 @@ pub fn waiting(
             change
         }
     };
-    tell_if_overdue_since(facts, &mut change, submitted_at, patience.overdue_after);
+    tell_if_overdue_since(facts, &mut change, facts.submitted_at, patience.overdue_after);
     change
 }
 
-/// Once a line has waited long since its acceptance, the operator and the customer are told.
+/// Once a line has waited long since its acceptance, or without one since its submission, the operator and the customer are
+/// told.
 pub(super) fn tell_if_overdue(facts: &Facts, change: &mut Change, overdue_after: Duration) {
-    if let Some(accepted_at) = facts.progress.accepted_at {
-        tell_if_overdue_since(facts, change, accepted_at, overdue_after);
-    }
+    let since = facts.progress.accepted_at.unwrap_or(facts.submitted_at);
+    tell_if_overdue_since(facts, change, since, overdue_after);
 }
 
 fn tell_if_overdue_since(

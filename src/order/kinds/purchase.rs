@@ -8,18 +8,25 @@ use serde_json::json;
 use super::{
     hosting::order,
     making::{make, placing},
+    poll::waiting,
 };
 use crate::order::{
-    Cause, LineStatus, Money,
+    Cause, Money,
     decide::{Change, Query, Step, Then},
-    domain::{Purpose, SplitName, Transfer, Verdict, check_records, judge, split, transfer_of},
+    domain::{
+        DomainSeen, Purpose, SplitName, Transfer, Verdict, check_records, judge, split, transfer_of,
+    },
     doubt::found_name,
     effect::{EffectStep, Item, Request},
     facts::{DomainReading, Facts, Known, Patience},
     ledger::EffectState,
     name::DomainName,
+    outcome::says_exists,
     wish::{NameWish, Route},
 };
+
+/// How many WHOIS contacts a line may ask for whose outcome stays unknown.
+const CONTACTS_MAX: i32 = 3;
 
 /// Decides what a pending line that brings a name does next.
 pub(in crate::order) fn decide(
@@ -41,7 +48,7 @@ pub(in crate::order) fn decide(
     }
     if let Some(rival) = &facts.name.rival {
         let reason = format!("waits: {domain} is being registered or transferred by line {rival}");
-        return Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry).step();
+        return waiting(facts, reason, Then::Retry, patience).step();
     }
     if let Some(found) = find_earlier(facts, known, &domain) {
         return found;
@@ -54,6 +61,11 @@ pub(in crate::order) fn decide(
     if purpose == Purpose::Transfer && !parts.transfer_supported {
         let reason = format!("LJPc can't transfer names under .{}", parts.tld);
         return Change::fail(facts, reason, Some(Cause::NameUnavailable)).step();
+    }
+    if is_said_to_exist(facts)
+        && let Some(step) = find_existing(facts, known, patience, &domain, &parts)
+    {
+        return step;
     }
     let Some(offer) = &known.offer else { return Step::Read(Query::Offer(domain, purpose)) };
     match judge(&domain, offer, wish.years, facts.cost_limit, facts.allow_premium) {
@@ -80,16 +92,68 @@ fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Ste
         return None;
     }
     let step = facts.main_step();
-    let handle = facts.progress.contact_handle.as_ref()?;
     match &known.domain {
         None => Some(Step::Read(Query::Domain(domain.clone()))),
         Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
-        Some(DomainReading::Seen(seen)) if seen.contact_handle.as_ref() == Some(handle) => {
+        Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
             let status = seen.status.clone().unwrap_or_default();
             Some(found_name(facts, step, status).step())
         }
+        // By an order, whose handle is the account's own: it may be this one's.
+        Some(DomainReading::Seen(_)) if facts.progress.contact_handle.is_none() => {
+            let reason = format!("{domain} is a name of this account already");
+            Some(given_up_wrongly(facts, &reason))
+        }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => None,
     }
+}
+
+/// It bears the handle that this line asked for, and no other line of ours has brought it.
+fn is_ours(facts: &Facts, seen: &DomainSeen) -> bool {
+    let handle = facts.progress.contact_handle.as_ref();
+    handle.is_some() && seen.contact_handle.as_ref() == handle && !facts.name.is_owned
+}
+
+/// LJPc has refused the registration because the name exists already.
+fn is_said_to_exist(facts: &Facts) -> bool {
+    facts.placement(EffectStep::Register).is_some_and(|placement| {
+        placement.state == EffectState::Rejected
+            && placement.detail.as_deref().is_some_and(says_exists)
+    })
+}
+
+/// The name exists: by an earlier request of this line, whose answer was lost, or as somebody else's. It is looked at
+/// before its customer is told that it is taken, and adopted only where the handle and our own records agree.
+fn find_existing(
+    facts: &Facts,
+    known: &Known,
+    patience: &Patience,
+    domain: &DomainName,
+    parts: &SplitName,
+) -> Option<Step> {
+    let reason = format!("{domain} can't be registered: LJPc says that it exists already");
+    match &known.domain {
+        None => Some(Step::Read(Query::Domain(domain.clone()))),
+        Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
+        Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
+            let status = seen.status.clone().unwrap_or_default();
+            Some(found_name(facts, EffectStep::Register, status).step())
+        }
+        Some(DomainReading::Seen(_) | DomainReading::NotOurs) if was_ever_doubted(facts) => {
+            Some(given_up_wrongly(facts, &reason))
+        }
+        Some(DomainReading::Seen(_) | DomainReading::NotOurs) => {
+            Some(taken(facts, known, patience, parts.clone(), reason))
+        }
+    }
+}
+
+/// Some placement of the line may have bought the name, though somebody has said that it did not.
+fn was_ever_doubted(facts: &Facts) -> bool {
+    facts.placements.iter().any(|placement| {
+        placement.step.buys()
+            && matches!(placement.state, EffectState::Absent | EffectState::Abandoned)
+    })
 }
 
 /// An earlier placement may have bought the name, though somebody has said that it did not.
@@ -162,9 +226,12 @@ fn buy(
         return order(facts, domain, verb.to_owned(), item, price);
     }
     let known_handle = known.contact.clone().flatten();
+    let made = facts.placement(EffectStep::CreateContact);
+    let made = made.and_then(|placement| placement.contact_handle.clone());
     let handle = wish
         .contact_handle
         .clone()
+        .or(made)
         .or_else(|| facts.progress.contact_handle.clone())
         .or_else(|| facts.name.contact_handle.clone())
         .or(known_handle);
@@ -190,6 +257,11 @@ fn make_contact(facts: &Facts, known: &Known) -> Step {
     };
     if known.contact.is_none() {
         return Step::Read(Query::Contact(None));
+    }
+    let tries = facts.placement(EffectStep::CreateContact).map_or(0, |placement| placement.n);
+    if tries >= CONTACTS_MAX {
+        let reason = format!("no WHOIS contact came of {tries} requests; look at LJPc's list");
+        return Change::hold(facts, reason).step();
     }
     let request = Request::CreateContact(registrant.clone());
     make(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))

@@ -16,18 +16,25 @@ use crate::{
 
 /// The prices of the names that upstream was asked for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Prices(ByName<DomainPrice>);
+pub struct Prices(ByName<Option<DomainPrice>>);
 
 impl Prices {
     /// The price of this name; `None` if there is none, as for a TLD that is not sold.
     #[must_use]
     pub fn of(&self, name: &DomainName) -> Option<&DomainPrice> {
-        self.0.get(name)
+        self.0.get(name)?.as_ref()
+    }
+
+    /// Whether upstream has said what this name costs, or that it has no price for it. A name that it says nothing of, or
+    /// two things, is not known to have none.
+    #[must_use]
+    pub fn speaks_of(&self, name: &DomainName) -> bool {
+        self.0.contains_key(name)
     }
 
     /// One entry that can't be read spoils the answer: a premium name must not pass for a usual one.
     pub(super) fn read(answer: &Answer) -> Result<Self, UpstreamError> {
-        let entry = |said: &str| serde_json::from_str(said);
+        let entry = |said: &str| serde_json::from_str(said).map(Some);
         by_name::read(&endpoints::PRICE_DOMAIN, answer, entry).map(Self)
     }
 }

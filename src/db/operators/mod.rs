@@ -88,8 +88,8 @@ impl Database {
         .await
     }
 
-    /// The names that were last seen to bear a WHOIS contact, at most [`NAMES_TOLD_MAX`], and how many they are in all. Names
-    /// that Provisor does not know are not among them.
+    /// The names that were last seen to bear a WHOIS contact, at most [`NAMES_TOLD_MAX`], and how many they are in all.
+    /// Names that Provisor does not know are not among them.
     pub async fn names_of_contact(&self, handle: &str) -> Result<(Vec<String>, i64), DbError> {
         let rows = self
             .call("looking for a contact's names", async |connection| {

@@ -46,6 +46,7 @@ fn facts(line: i32, kind: LineKind, wish: &Value) -> Facts {
             auto_renew_wished: wish.get("auto_renew").and_then(Value::as_bool),
             ..NameFacts::default()
         },
+        submitted_at: chrono::DateTime::UNIX_EPOCH,
         now: chrono::DateTime::UNIX_EPOCH,
     }
 }

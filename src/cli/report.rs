@@ -241,6 +241,12 @@ fn what_to_do_about(line: &LineReport) -> Option<String> {
                     line.line
                 ));
             }
+            if latest.is_some_and(|placement| placement.step != "place_order") {
+                return Some(format!(
+                    "line {}: nothing for now; what became of it is looked for by itself",
+                    line.line
+                ));
+            }
             Some(format!(
                 "line {}: look in LJPc's panel for an order whose summary begins with \"{tag}:\"; \
                  their support finds it by the jti or the time above",

@@ -133,6 +133,10 @@ fn every_kind() -> Vec<Line> {
         ["hosting", "hosting_own", "domain_register", "domain_transfer", "domain_update", "dns"]
             .map(|kind| line(kind, "pending"))
             .into();
+    lines.extend(
+        ["contact_create", "contact_update"]
+            .map(|kind| Line { domain: None, ..line(kind, "pending") }),
+    );
     lines.push(hosting("hosting_forward", Some("yearly"), "pending"));
     lines.push(hosting("hosting_dns", None, "pending"));
     lines.push(Line { domain: None, ..line("something_new", "something_new") });

@@ -25,8 +25,9 @@ pub(super) async fn follow(
     loop {
         let report = db.report_order(reference).await.map_err(|error| explain(&error))?;
         let Some(report) = report else { return Ok(None) };
-        for event in report.events.iter().skip(told) {
-            output::note(&format!("  {}", render_event(event)));
+        // What becomes of its emails is told at the end, if anywhere.
+        for event in report.events.iter().skip(told).filter(|it| !it.event.starts_with("email_")) {
+            output::note(&format!("  {}", render_event(event).trim_end()));
         }
         told = told.max(report.events.len());
         if is_at_rest(&report) {

@@ -95,6 +95,7 @@ pub(super) async fn carry_out(
     if plan.requests.is_empty() {
         return nothing_to_do(&plan, is_json);
     }
+    output::note(&format!("\n{}", whose::told(&wanted.customer)));
     if let Some(warning) = &wanted.warning {
         output::note(&format!("\n{warning}"));
     }

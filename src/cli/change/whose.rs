@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::input::read_json;
-use crate::{cli::Failed, config::Settings};
+use crate::{
+    cli::{Failed, output::cell},
+    config::Settings,
+};
 
 /// Who is the customer.
 #[derive(Args, Clone, Debug)]
@@ -39,4 +42,13 @@ pub(in crate::cli) fn operator(settings: &Settings) -> Result<Value, Failed> {
     Ok(json!({
         "reference": "operator", "first_name": "Provisor", "last_name": "Operator", "email": mailbox.address,
     }))
+}
+
+/// Whose order it is, for whoever agrees to it.
+pub(super) fn told(customer: &Value) -> String {
+    let text = |key: &str| customer.get(key).and_then(Value::as_str);
+    let who = text("reference").map_or("a customer of this order alone".to_owned(), |reference| {
+        format!("the customer {reference}")
+    });
+    format!("The order is of {who}; its emails go to {}.", cell(text("email")))
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    app,
     cli::{
         Failed,
         change::{
@@ -253,9 +254,25 @@ pub(super) async fn update_contact(
     line.insert("contact_handle".to_owned(), args.handle.clone().into());
     let mut wanted = Wanted::of_operator(line.into(), settings)?;
     wanted.submitter = Submitter::Operator;
-    wanted.warning =
-        Some(format!("This changes EVERY domain that bears the WHOIS contact {}.", args.handle));
+    wanted.warning = Some(reach_of(&args.handle, settings).await?);
     change::carry_out(wanted, args.contact.change, settings, json).await
+}
+
+/// What a change of a contact reaches.
+async fn reach_of(handle: &str, settings: &Settings) -> Result<String, Failed> {
+    let db = app::connect_now(settings).await?;
+    let names = db.names_of_contact(handle).await;
+    let (names, in_all) = names.map_err(|error| crate::cli::order::explain(&error))?;
+    let told = i64::try_from(names.len()).unwrap_or(i64::MAX);
+    let more = match in_all.saturating_sub(told) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let known = match names.as_slice() {
+        [] => "Provisor knows of none; there may be others".to_owned(),
+        names => format!("those that Provisor knows of: {}{more}", names.join(", ")),
+    };
+    Ok(format!("This changes EVERY domain that bears the WHOIS contact {handle} ({known})."))
 }
 
 impl ContactArgs {

@@ -16,6 +16,9 @@ pub use introductions::Introduction;
 /// The most zones before a change that are listed.
 pub const PRE_IMAGES_MAX: i64 = 50;
 
+/// The most names of one WHOIS contact that are told.
+pub const NAMES_TOLD_MAX: i64 = 20;
+
 /// By whose rules an order document is judged and taken over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Submitter {
@@ -83,6 +86,25 @@ impl Database {
                 .await
         })
         .await
+    }
+
+    /// The names that were last seen to bear a WHOIS contact, at most [`NAMES_TOLD_MAX`], and how many they are in all. Names
+    /// that Provisor does not know are not among them.
+    pub async fn names_of_contact(&self, handle: &str) -> Result<(Vec<String>, i64), DbError> {
+        let rows = self
+            .call("looking for a contact's names", async |connection| {
+                sqlx::query!(
+                    r#"SELECT d.domain, count(*) OVER () AS "names!"
+                       FROM provisor.domains d WHERE d.contact_handle_seen = $1 ORDER BY d.domain LIMIT $2"#,
+                    handle,
+                    NAMES_TOLD_MAX,
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
+        let in_all = rows.first().map_or(0, |row| row.names);
+        Ok((rows.into_iter().map(|row| row.domain).collect(), in_all))
     }
 
     /// What a name's zone was before each change that this house has made of it, the latest first, at most

@@ -1,5 +1,6 @@
 //! `decide`, by tables and by properties.
 
+mod contacts;
 mod names;
 mod polls;
 mod properties;

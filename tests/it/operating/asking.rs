@@ -5,6 +5,7 @@ use std::process::Stdio;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
+use super::{bob, seen};
 use crate::{
     binary::provisor,
     house::{House, in_time},
@@ -143,5 +144,59 @@ async fn a_wait_has_its_limit_and_nobody_at_work_is_told() {
     let reference: String = house.world.value("SELECT reference FROM provisor.orders").await;
     assert!(reference.starts_with("ops-"), "{reference}");
     house.until_order(&reference, "completed").await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_sees_of_it() {
+    let house = House::new().await;
+    house.put_name("example.nl");
+    let (daemon, bob) = (house.operators_daemon(), bob());
+    let zone =
+        json!([{ "type": "A", "name": "@", "content": "192.0.2.10", "ttl": 3600 }]).to_string();
+    let put = house.done_reading(&["ljpc", "dns", "put", "example.nl", "-", "--yes"], &zone).await;
+    insta::assert_snapshot!("dns_put", seen(&put));
+    let bought = [
+        "ljpc",
+        "domains",
+        "register",
+        "example.com",
+        "--customer",
+        bob.path(),
+        "--auto-renew",
+        "false",
+        "--yes",
+    ];
+    insta::assert_snapshot!("domains_register", seen(&house.done(&bought).await));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_refused_or_needs_a_person_ends_the_wait_badly() {
+    let house = House::new().await;
+    let daemon = house.operators_daemon();
+    let order = |domain: &'static str| {
+        ["ljpc", "orders", "create", "--domain", domain, "--space-id", "7", "--yes"]
+    };
+    let post = "POST /api/v1/orders";
+    house.fault(&json!({ "endpoint": post, "fault": "drop", "times": 1 }));
+    let doubtful = house.refused(&order("one.nl"), 1, &["in doubt"]).await;
+    assert!(
+        doubtful.stdout.contains("ATTENTION") && doubtful.stdout.contains("What to do"),
+        "{doubtful:?}"
+    );
+    house.fault(&json!({ "endpoint": post, "fault": "status", "status": 422, "message": "Unknown space", "times": 1 }));
+    let refused = house.refused(&order("two.nl"), 1, &["failed"]).await;
+    assert!(
+        refused.stdout.contains("FAILED") && refused.stdout.contains("Unknown space"),
+        "{refused:?}"
+    );
+    let contact = json!({ "endpoint": "POST /api/hosting/v1/contacts", "fault": "status", "status": 422,
+                          "message": "The postal_code of Bob Brown is wrong", "times": 1 });
+    house.fault(&contact);
+    let create = [COMMANDS[3], &["--yes"]].concat();
+    let refused = house.refused(&create, 1, &["failed"]).await;
+    assert!(refused.stdout.contains("LJPc refused the WHOIS contact"), "{refused:?}");
+    assert!(!house.told().await.contains("Bob"), "what it quotes is masked");
     daemon.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::bob;
 use crate::{documents, house::House, intake::refusal};
 
 const CREATE: &[&str] = &[
@@ -66,6 +67,41 @@ async fn a_contact_is_made_once_and_changed_where_it_differs() {
         assert!(!house.told().await.contains(personal), "{personal}");
     }
     house.until_emailed().await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_says_which_names_it_reaches() {
+    let house = House::new().await;
+    let (daemon, bob) = (house.operators_daemon(), bob());
+    for name in ["one.nl", "two.nl"] {
+        house.done(&["ljpc", "domains", "register", name, "--customer", bob.path(), "--yes"]).await;
+    }
+    let update = [
+        "ljpc",
+        "contacts",
+        "update",
+        "sandbox-0001",
+        "--city",
+        "Otherville",
+        "--yes",
+        "--no-wait",
+    ];
+    let ended = house.done(&update).await;
+    assert!(ended.stderr.contains("knows of: one.nl, two.nl)"), "{ended:?}");
+    house
+        .world
+        .run(
+            "INSERT INTO provisor.domains (domain, contact_handle_seen)
+             SELECT 'n' || n || '.nl', 'h-9' FROM generate_series(1, 25) AS n",
+        )
+        .await;
+    let ended =
+        house.refused(&["ljpc", "contacts", "update", "h-9", "--city", "X", "--yes"], 1, &[]).await;
+    assert!(!ended.stderr.contains("EVERY"), "it is no contact of ours: {ended:?}");
+    let db = crate::doubt::database(&house);
+    let (names, in_all) = db.names_of_contact("h-9").await.expect("it is read");
+    assert_eq!((names.len(), in_all), (20, 25));
     daemon.stop().await;
 }
 

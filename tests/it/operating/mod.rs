@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     binary::{Ended, Environment, provisor, provisor_reading},
     house::{Daemon, House},
+    order_show::redact,
 };
 
 impl House {
@@ -89,6 +90,12 @@ impl House {
             )
             .await
     }
+}
+
+/// What a person sees of a command, without what differs from run to run: the emails may be sent by then or not.
+fn seen(ended: &Ended) -> String {
+    let stdout = ended.stdout.split("\nEmails").next().unwrap_or_default();
+    redact(&format!("{}\n{stdout}", ended.stderr))
 }
 
 /// A file with this content, for as long as the test runs.

@@ -279,8 +279,9 @@ fn decide_prerequisites(facts: &Facts) -> Option<Change> {
         match this.hindered_by(other) {
             Hindrance::None => {}
             Hindrance::Fails => {
+                let why = other.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
                 let reason = format!(
-                    "line {} ({}), which it needs, is {}",
+                    "line {} ({}), which it needs, is {}{why}",
                     other.line, other.kind, other.status
                 );
                 return Some(Change::fail(facts, reason, Some(Cause::PrerequisiteFailed)));

@@ -84,7 +84,15 @@ impl LineState {
         if self.line == other.line || !self.has_the_name_of(other) {
             return Hindrance::None;
         }
-        other.hinders(needs_of(self.kind, other.kind))
+        other.hinders(self.needs_of(other))
+    }
+
+    fn needs_of(&self, other: &Self) -> Need {
+        if self.kind == LineKind::Dns && other.kind == LineKind::Dns {
+            // Two lines may write one zone: the later one has the last word.
+            return if other.line < self.line { Need::Ended } else { Need::Nothing };
+        }
+        needs_of(self.kind, other.kind)
     }
 
     /// What `other` means for this line's own DNS records, which come last.
@@ -101,7 +109,7 @@ impl LineState {
     /// What of `other` this line awaits, in words.
     #[must_use]
     pub fn awaits_of(&self, other: &Self) -> &'static str {
-        match needs_of(self.kind, other.kind) {
+        match self.needs_of(other) {
             Need::Nothing | Need::Completed => "to be completed",
             Need::Named => "to have its name",
             Need::Arranged => "to have its name arranged",
@@ -181,7 +189,7 @@ const fn needs_of(kind: LineKind, other: LineKind) -> Need {
     match (kind, other) {
         (Hosting | HostingOwn, DomainRegister) => Need::Named,
         (DomainUpdate, DomainRegister | DomainTransfer) => Need::Arranged,
-        // Two lines may write one zone: the later one has the last word.
+        // A registration may write the zone too.
         (Dns, DomainRegister | DomainTransfer) => Need::Completed,
         (Dns, Hosting | HostingOwn) => Need::Ended,
         (

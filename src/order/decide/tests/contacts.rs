@@ -118,13 +118,17 @@ fn a_contact_is_changed_where_it_differs() {
     let mut old = with(updates(Provisioning), step, Accepted);
     old.now = minute(2);
     assert_eq!(decided(&old, &seen("Testcity")), "update_contact SHOP-1001/0/contact-update#2");
-    old.placements[0].n = 3;
+    let latest = old.placements[0].clone();
+    old.placements = vec![latest; 3];
     assert_eq!(
         decided(&old, &seen("Testcity")),
-        "failed, rest: city was sent 3 times, and LJPc does not show it"
+        "failed, rest: LJPc accepted city 3 times, and does not show it"
     );
     let away = Known { contact_seen: Some(ContactReading::Unanswered), ..Known::default() };
-    assert_eq!(decided(&new, &away), "pending, poll");
+    assert_eq!(
+        decided(&new, &away),
+        "pending, poll: LJPc gives no answer about h-1; it is asked again"
+    );
 }
 
 #[test]
@@ -138,7 +142,7 @@ fn a_change_in_doubt_is_read_back() {
     assert_eq!(change.evidence.map(|evidence| evidence.state), Some(Accepted));
     let not_so = decided(&doubtful, &seen("Testcity"));
     assert!(
-        not_so.starts_with("pending, after 0ns: the change of the WHOIS contact had no effect"),
+        not_so.starts_with("pending, retry: the change of the WHOIS contact had no effect"),
         "{not_so}"
     );
 }

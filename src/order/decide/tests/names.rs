@@ -212,7 +212,10 @@ fn a_registered_name_is_read_back_then_arranged_then_done() {
     facts.progress.accepted_at = Some(minute(0));
     assert_eq!(next(&facts, &Known::default()), "read example.nl");
     let slow = Known { domain: Some(DomainReading::NotOurs), ..Known::default() };
-    assert_eq!(next(&facts, &slow), "provisioning, poll");
+    assert_eq!(
+        next(&facts, &slow),
+        "provisioning, poll: LJPc does not show the name yet; it is asked again"
+    );
     // It renews by itself, and shall not.
     let wished = effect(&facts, &shown(seen(true)));
     let off = DomainChange { auto_renew: Some(false), ..DomainChange::default() };
@@ -248,7 +251,11 @@ fn a_wish_that_is_not_shown_is_sent_again_and_not_for_ever() {
     facts.now = minute(0);
     facts.placements[1] = of_step(EffectStep::UpdateDomain, 1, Doubtful);
     assert_eq!(next(&facts, &known), "update_domain SHOP-1001/0/update#2");
-    facts.placements[1] = of_step(EffectStep::UpdateDomain, 3, Accepted);
+    // However often an answer was lost: only what LJPc has accepted counts.
+    facts.placements[1] = of_step(EffectStep::UpdateDomain, 9, Doubtful);
+    assert_eq!(next(&facts, &known), "update_domain SHOP-1001/0/update#10");
+    facts.placements.truncate(1);
+    facts.placements.extend((1..=3).map(|n| of_step(EffectStep::UpdateDomain, n, Accepted)));
     facts.now = minute(9);
     let given_up = change(&facts, &known);
     assert_eq!(given_up.progress.milestone, Some(Milestone::Arranged));
@@ -415,7 +422,21 @@ fn an_update_changes_only_what_differs() {
     assert_eq!(next(&facts, &shown(seen(true))), "completed, rest");
     assert_eq!(next(&facts, &shown(seen(false))), "update_domain SHOP-1001/0/update");
     let foreign = Known { domain: Some(DomainReading::NotOurs), ..Known::default() };
-    assert_eq!(next(&facts, &foreign), "failed, rest: example.nl is not a name of this account");
+    // It may be missing for a moment, so it is read twice.
+    let once = change(&facts, &foreign);
+    assert_eq!(
+        told_change(&once),
+        "pending, poll anew: LJPc does not show example.nl; it is asked again"
+    );
+    let twice = Facts { progress: once.progress, ..facts.clone() };
+    assert_eq!(next(&twice, &foreign), "failed, rest: example.nl is not a name of this account");
+    let away = Known { domain: Some(DomainReading::Unanswered), ..Known::default() };
+    assert_eq!(
+        next(&facts, &away),
+        "pending, poll: LJPc gives no answer about example.nl; it is asked again"
+    );
+    let late = Facts { now: minute(24 * 60), ..facts.clone() };
+    assert!(change(&late, &away).overdue, "whoever waits for long is told of");
     // The customer has changed his mind since.
     let mut late = renewing(true, Pending);
     late.name.auto_renew_wished = Some(false);
@@ -550,11 +571,169 @@ fn what_an_earlier_placement_may_have_bought_is_not_called_taken() {
     let mut facts = registers(Pending);
     facts.wish = Ok(Wish::Register(name_wish(Route::Order)));
     facts.placements = vec![of_step(EffectStep::PlaceOrder, 1, Absent)];
-    let held = change(&facts, &offered("taken", "3.88"));
+    // By an order there is no handle of ours to know it by: a person looks.
+    let ours = Known { domain: shown(seen(true)).domain, ..offered("available", "3.88") };
+    assert_eq!(change(&facts, &ours).progress.status, LineStatus::Held);
+    let gone = Known { domain: Some(DomainReading::NotOurs), ..offered("taken", "3.88") };
+    let held = change(&facts, &gone);
     assert_eq!(held.progress.status, LineStatus::Held);
     assert!(held.progress.reason.unwrap().ends_with("may have bought it"));
     let mut facts = transfers(Pending);
     facts.placements = vec![of_step(EffectStep::Transfer, 1, Absent)];
     let known = Known { domain: shown(seen(true)).domain, ..offered("", "3.88") };
     assert_eq!(change(&facts, &known).progress.status, LineStatus::Held);
+}
+
+#[test]
+fn a_name_that_is_said_to_exist_is_looked_at_before_it_is_called_taken() {
+    const EXISTS: &str = "Domain already exists";
+    let refused = rejected(&registers(Placing), EffectStep::Register, Some(EXISTS));
+    assert_eq!((refused.progress.status, refused.then), (Pending, Then::After(Duration::ZERO)));
+    let mut facts = registers(Pending);
+    facts.progress.contact_handle = Some(handle("h-1"));
+    let mut placed = of_step(EffectStep::Register, 1, Rejected);
+    placed.detail = Some(EXISTS.to_owned());
+    facts.placements = vec![placed];
+    assert_eq!(next(&facts, &tlds()), "read example.nl");
+    let ours = Known { domain: shown(seen(true)).domain, ..tlds() };
+    assert_eq!(change(&facts, &ours).progress.status, Provisioning, "our own earlier success");
+    // Not by the handle alone: another line of ours may have brought it.
+    facts.name.is_owned = true;
+    let failed = change(&facts, &ours);
+    assert_eq!((failed.progress.status, failed.progress.cause), (Failed, Some(Cause::NameTaken)));
+    facts.name.is_owned = false;
+    let foreign = Known { domain: Some(DomainReading::NotOurs), ..tlds() };
+    assert_eq!(change(&facts, &foreign).progress.cause, Some(Cause::NameTaken));
+    // Unless a person has given up a placement that may have been the one.
+    facts.placements.insert(0, of_step(EffectStep::Register, 1, Absent));
+    facts.placements[1].n = 2;
+    assert_eq!(change(&facts, &foreign).progress.status, LineStatus::Held);
+}
+
+#[test]
+fn the_row_of_an_earlier_transfer_is_not_believed() {
+    let mut facts = transfers(Provisioning);
+    facts.placements = vec![of_step(EffectStep::Transfer, 1, Accepted)];
+    facts.progress.accepted_at = Some(minute(0));
+    facts.name.has_failed_before = true;
+    let says = |status: &str| shown(DomainSeen { status: Some(status.to_owned()), ..seen(false) });
+    let failed = says("transfer_rejected");
+    for now in [0, 1, 14] {
+        facts.now = minute(now);
+        let waiting = change(&facts, &failed);
+        assert_eq!(waiting.progress.status, Provisioning, "minute {now}");
+        facts.progress = waiting.progress;
+    }
+    let mut moving = facts.clone();
+    moving.progress = change(&moving, &says("pending_transfer")).progress;
+    moving.progress = change(&moving, &failed).progress;
+    assert_eq!(change(&moving, &failed).progress.status, Failed, "it was seen under way");
+    facts.now = minute(15);
+    assert_eq!(change(&facts, &failed).progress.status, Failed, "it stays so");
+    // Nor is it evidence that a doubtful one was begun.
+    let mut doubtful = transfers(InDoubt);
+    doubtful.progress.in_doubt_at = Some(minute(0));
+    doubtful.progress.contact_handle = Some(handle("h-1"));
+    doubtful.placements = vec![of_step(EffectStep::Transfer, 1, Doubtful)];
+    assert_eq!(next(&doubtful, &failed), "in_doubt, after 30s");
+}
+
+#[test]
+fn another_lines_name_is_no_evidence() {
+    let mut facts = registers(InDoubt);
+    facts.progress.in_doubt_at = Some(minute(0));
+    facts.progress.contact_handle = Some(handle("h-1"));
+    facts.placements = vec![of_step(EffectStep::Register, 1, Doubtful)];
+    facts.name.is_owned = true;
+    assert_eq!(next(&facts, &shown(seen(true))), "in_doubt, after 30s");
+}
+
+#[test]
+fn a_transfer_by_an_order_reads_the_order_until_it_is_delivered() {
+    let mut facts = transfers(Provisioning);
+    facts.wish = Ok(Wish::Transfer(name_wish(Route::Order)));
+    facts.placements = vec![bought(1, 7)];
+    facts.progress.upstream_order_id = Some(UpstreamOrderId(7));
+    facts.progress.accepted_at = Some(minute(0));
+    let completed = Reading::Order { simple_status: SimpleStatus::Completed, site_id: None };
+    let known = Known { reading: Some(completed), ..Known::default() };
+    facts.progress = change(&facts, &known).progress;
+    let pending = DomainSeen { status: Some("pending_transfer".to_owned()), ..seen(false) };
+    for _ in 0..2 {
+        assert_eq!(next(&facts, &Known::default()), "read example.nl");
+        facts.progress = change(&facts, &shown(pending.clone())).progress;
+    }
+    assert_eq!(change(&facts, &shown(pending)).events, [], "nothing new is told");
+}
+
+#[test]
+fn a_zone_that_never_takes_is_left_to_a_person() {
+    let wanted = Wish::Dns(vec![record("192.0.2.10")]);
+    let mut facts = facts_of(Dns, wanted, InDoubt);
+    facts.progress.in_doubt_at = Some(minute(0));
+    let other =
+        Known { zone: Some(ZoneReading::Records(vec![record("192.0.2.99")])), ..Known::default() };
+    facts.placements = vec![of_step(EffectStep::ReplaceRecords, 1, Doubtful)];
+    assert!(next(&facts, &other).starts_with("pending, retry: "), "by the schedule, not at once");
+    let mut given_up: Vec<_> =
+        (1..=3).map(|n| of_step(EffectStep::ReplaceRecords, n, Absent)).collect();
+    given_up.push(of_step(EffectStep::ReplaceRecords, 4, Doubtful));
+    facts.placements = given_up;
+    assert_eq!(next(&facts, &other), "in_doubt, poll", "it stays in doubt, past its grace");
+    let same =
+        Known { zone: Some(ZoneReading::Records(vec![record("192.0.2.10")])), ..Known::default() };
+    let shows = change(&facts, &same);
+    assert_eq!(shows.evidence.map(|evidence| evidence.n), Some(4));
+}
+
+#[test]
+fn a_younger_line_has_the_last_word_on_a_zone() {
+    let other =
+        Known { zone: Some(ZoneReading::Records(vec![record("192.0.2.99")])), ..Known::default() };
+    let mut own = facts_of(Dns, Wish::Dns(vec![record("192.0.2.10")]), Pending);
+    own.name.zone_written_by = Some("SHOP-1002/0".to_owned());
+    assert_eq!(
+        next(&own, &other),
+        "completed, rest: line SHOP-1002/0, which is younger, has written the zone meanwhile"
+    );
+    let mut registered = with_dns();
+    registered.name.zone_written_by = Some("SHOP-1002/0".to_owned());
+    assert_eq!(next(&registered, &other), "completed, rest");
+    // Of two lines of one order, the later one comes later.
+    let mut later = facts_of(Dns, Wish::Dns(vec![record("192.0.2.10")]), Pending);
+    later.line = 1;
+    later.lines = vec![line(0, Dns, Provisioning), line(1, Dns, Pending)];
+    assert_eq!(next(&later, &other), "pending, rest: waits for line 0 (dns) to end");
+}
+
+#[test]
+fn an_empty_zone_of_a_name_that_is_not_ours_is_none() {
+    let facts = facts_of(Dns, Wish::Dns(Vec::new()), Pending);
+    let none = Known { zone: Some(ZoneReading::None), ..Known::default() };
+    assert_eq!(next(&facts, &none), "read example.nl");
+    let foreign = Known { domain: Some(DomainReading::NotOurs), ..none.clone() };
+    assert_eq!(next(&facts, &foreign), "failed, rest: example.nl is not a name of this account");
+    let ours = Known { domain: shown(seen(true)).domain, ..none };
+    assert_eq!(next(&facts, &ours), "completed, rest");
+}
+
+#[test]
+fn contacts_are_not_made_for_ever() {
+    let mut facts = registers(Pending);
+    facts.placements = (1..=3).map(|n| of_step(EffectStep::CreateContact, n, Absent)).collect();
+    let known = Known { contact: Some(None), ..offered("available", "3.88") };
+    assert_eq!(change(&facts, &known).progress.status, LineStatus::Held);
+}
+
+#[test]
+fn what_a_line_needs_and_why_it_failed_is_told() {
+    let mut facts = facts(Pending);
+    facts.lines.push(LineState {
+        reason: Some("example.nl can't be registered: LJPc says taken".to_owned()),
+        ..line(1, DomainRegister, Failed)
+    });
+    assert_eq!(
+        next(&facts, &Known::default()),
+        "failed, rest: line 1 (domain_register), which it needs, is failed: example.nl can't be registered: LJPc says taken"
+    );
 }

@@ -152,6 +152,22 @@ async fn every_question_is_answered_for_scripts() {
 }
 
 #[tokio::test]
+async fn leanstacks_advice_stands_beside_ljpcs_word() {
+    let samples = Samples::start().await;
+    let mut env = samples.environment(KEY);
+    env.insert("PROVISOR_LEANSTACK__ENABLED".to_owned(), "true".to_owned());
+    let check = ["ljpc", "check", "example.nl"];
+    let advised = ran(&check, &env).await.stdout;
+    assert!(advised.contains("LEANSTACK ADVISES"), "{advised}");
+    assert_eq!(advised.matches("available").count(), 2, "{advised}");
+    // What it does not say is not missed.
+    let (_closed, address) = crate::commands::closed_port();
+    env.insert("PROVISOR_LEANSTACK__BASE_URL".to_owned(), format!("http://{address}"));
+    let alone = ran(&check, &env).await.stdout;
+    assert!(alone.contains("available") && alone.contains("no answer (not_sent)"), "{alone}");
+}
+
+#[tokio::test]
 async fn secrets_are_the_only_thing_on_standard_output() {
     let samples = Samples::start().await;
     let env = samples.environment(KEY);

@@ -9,7 +9,10 @@ use crate::{
         output::{self, cell, yes_no},
     },
     order::name::DomainName,
-    upstream::ljpc::{BillingPeriodType, Ljpc, Price},
+    upstream::{
+        leanstack::Leanstack,
+        ljpc::{BillingPeriodType, Ljpc, Price},
+    },
 };
 
 pub(super) async fn tlds(ljpc: &Ljpc, json: bool) -> Result<(), Failed> {
@@ -24,18 +27,46 @@ pub(super) async fn tlds(ljpc: &Ljpc, json: bool) -> Result<(), Failed> {
     })
 }
 
-pub(super) async fn check(ljpc: &Ljpc, names: &[DomainName], json: bool) -> Result<(), Failed> {
+/// Leanstack's advice, where it is used, stands beside what LJPc says, which alone decides. Scripts get LJPc's word.
+pub(super) async fn check(
+    ljpc: &Ljpc,
+    advisor: Option<&Leanstack>,
+    names: &[DomainName],
+    json: bool,
+) -> Result<(), Failed> {
     let checks = ljpc.check(&names.iter().collect::<Vec<_>>()).await.map_err(told)?;
     if json {
         let said: BTreeMap<_, _> = names.iter().map(|name| (name, checks.of(name))).collect();
         return Ok(output::json(&said)?);
     }
-    let mut table = output::table(&["NAME", "LJPC SAYS"]);
+    let header: &[&str] = match advisor {
+        Some(_) => &["NAME", "LJPC SAYS", "LEANSTACK ADVISES"],
+        None => &["NAME", "LJPC SAYS"],
+    };
+    let mut table = output::table(header);
     for name in names {
-        table.add_row([cell(Some(name)), cell(checks.of(name))]);
+        let mut row = vec![cell(Some(name)), cell(checks.of(name))];
+        if let Some(advisor) = advisor {
+            row.push(advice(advisor, name).await);
+        }
+        table.add_row(row);
     }
     output::line(&table.to_string());
     Ok(())
+}
+
+/// What Leanstack thinks of a name. Its failure is no failure of the command.
+async fn advice(advisor: &Leanstack, name: &DomainName) -> String {
+    let (sld, tld) = name.as_str().split_once('.').unwrap_or((name.as_str(), ""));
+    match advisor.availability(sld, tld).await {
+        Ok(said) if !said.tld_available => "not sold".to_owned(),
+        Ok(said) => match said.domain_name_available {
+            Some(true) => "available".to_owned(),
+            Some(false) => "taken".to_owned(),
+            None => cell(None::<&str>),
+        },
+        Err(error) => format!("no answer ({})", error.outcome()),
+    }
 }
 
 pub(super) async fn price(ljpc: &Ljpc, names: &[DomainName], json: bool) -> Result<(), Failed> {

@@ -153,8 +153,8 @@ impl LjpcArgs {
             | LjpcCommand::Contacts(ContactsCommand::Create(_) | ContactsCommand::Update(_))
             | LjpcCommand::Dns(DnsCommand::Put(_) | DnsCommand::Rollback(_))
             | LjpcCommand::Orders(OrdersCommand::Create(_)) => &[Need::Database, Need::Ljpc],
+            LjpcCommand::Check(_) => &[Need::Ljpc, Need::Leanstack],
             LjpcCommand::Tlds
-            | LjpcCommand::Check(_)
             | LjpcCommand::Price(_)
             | LjpcCommand::Domains(_)
             | LjpcCommand::Contacts(_)
@@ -181,7 +181,12 @@ pub(super) async fn ljpc(args: LjpcArgs, settings: &Settings) -> Result<(), Fail
         }
         LjpcCommand::Tlds => catalogue::tlds(&connect(settings)?, json).await,
         LjpcCommand::Check(Names { names }) => {
-            catalogue::check(&connect(settings)?, &names, json).await
+            let advisor = settings
+                .leanstack
+                .enabled
+                .then(|| app::connect_leanstack(settings, unobserved()))
+                .transpose()?;
+            catalogue::check(&connect(settings)?, advisor.as_ref(), &names, json).await
         }
         LjpcCommand::Price(Names { names }) => {
             catalogue::price(&connect(settings)?, &names, json).await

@@ -46,8 +46,8 @@ pub(super) async fn read(
         }
         Query::Zone(name) => {
             let zone = ljpc.zone(name).await.map_err(told)?;
-            let records = zone.map(|zone| zone.records).unwrap_or_default();
-            known.zone = Some(ZoneReading::Records(records));
+            let reading = zone.map_or(ZoneReading::None, |zone| ZoneReading::Records(zone.records));
+            known.zone = Some(reading);
         }
         // Neither is asked of a plan: no order is there yet, and nothing else is offered.
         Query::Order(_) | Query::Alternatives(_) => bail!("a plan can't know that"),
@@ -80,6 +80,9 @@ async fn offer(ljpc: &Ljpc, name: &DomainName, purpose: Purpose) -> anyhow::Resu
         return Ok(Offer { availability, price: None });
     }
     let prices = ljpc.prices(&[name]).await.map_err(told)?;
+    if !prices.speaks_of(name) {
+        bail!("LJPc says nothing of the price of {name}");
+    }
     let price = prices.of(name).map(|price| Price { premium: price.premium, eur: price.price_eur });
     Ok(Offer { availability, price })
 }

@@ -35,6 +35,7 @@ pub struct LoadedLine {
 }
 
 /// A row of the first query, before its order's other lines are known.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 struct LineRow {
     line_id: i64,
     order_id: i64,

@@ -62,10 +62,8 @@ pub(in crate::order) fn decide(
         let reason = format!("LJPc can't transfer names under .{}", parts.tld);
         return Change::fail(facts, reason, Some(Cause::NameUnavailable)).step();
     }
-    if is_said_to_exist(facts)
-        && let Some(step) = find_existing(facts, known, patience, &domain, &parts)
-    {
-        return step;
+    if is_said_to_exist(facts) {
+        return find_existing(facts, known, patience, &domain, parts);
     }
     let Some(offer) = &known.offer else { return Step::Read(Query::Offer(domain, purpose)) };
     match judge(&domain, offer, wish.years, facts.cost_limit, facts.allow_premium) {
@@ -129,21 +127,21 @@ fn find_existing(
     known: &Known,
     patience: &Patience,
     domain: &DomainName,
-    parts: &SplitName,
-) -> Option<Step> {
+    parts: SplitName,
+) -> Step {
     let reason = format!("{domain} can't be registered: LJPc says that it exists already");
     match &known.domain {
-        None => Some(Step::Read(Query::Domain(domain.clone()))),
-        Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
+        None => Step::Read(Query::Domain(domain.clone())),
+        Some(DomainReading::Unanswered) => Change::unchanged(facts, Then::Retry).step(),
         Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
             let status = seen.status.clone().unwrap_or_default();
-            Some(found_name(facts, EffectStep::Register, status).step())
+            found_name(facts, EffectStep::Register, status).step()
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) if was_ever_doubted(facts) => {
-            Some(given_up_wrongly(facts, &reason))
+            given_up_wrongly(facts, &reason)
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => {
-            Some(taken(facts, known, patience, parts.clone(), reason))
+            taken(facts, known, patience, parts, reason)
         }
     }
 }

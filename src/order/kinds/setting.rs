@@ -34,7 +34,7 @@ pub(super) enum Next {
     GiveUp(String),
 }
 
-/// Decides about a value that is not as wished. `what` names it: "auto_renew, nameservers".
+/// Decides about a value that is not as wished. `what` names it: "`auto_renew`, nameservers".
 pub(super) fn not_as_wished(
     facts: &Facts,
     patience: &Patience,

@@ -1,0 +1,191 @@
+//! What may have been bought, and what is found of it.
+
+use super::*;
+
+#[test]
+fn a_doubtful_registration_is_found_by_our_handle_alone() {
+    let mut facts = registers(InDoubt);
+    facts.progress.in_doubt_at = Some(minute(0));
+    facts.progress.contact_handle = Some(handle("h-1"));
+    facts.placements = vec![of_step(EffectStep::Register, 1, Doubtful)];
+    facts.placements[0].price = "7.76".parse().ok();
+    assert_eq!(next(&facts, &Known::default()), "read example.nl");
+    let found = change(&facts, &shown(seen(true)));
+    assert_eq!((found.progress.status, found.progress.cost), (Provisioning, "7.76".parse().ok()));
+    assert_eq!(found.evidence.map(|evidence| evidence.state), Some(Accepted));
+    let absent = Known { domain: Some(DomainReading::NotOurs), ..Known::default() };
+    let foreign = shown(DomainSeen { contact_handle: Some(handle("h-9")), ..seen(true) });
+    let nobodys = shown(DomainSeen { contact_handle: None, ..seen(true) });
+    for unclear in [&absent, &foreign, &nobodys] {
+        assert_eq!(next(&facts, unclear), "in_doubt, after 30s");
+    }
+    // Absence proves nothing: a person is asked, and it is looked at on and on.
+    facts.now = minute(15);
+    assert_eq!(next(&facts, &absent), "in_doubt, poll");
+}
+
+#[test]
+fn a_doubtful_transfer_is_found_while_it_is_pending() {
+    let mut facts = transfers(InDoubt);
+    facts.progress.in_doubt_at = Some(minute(0));
+    facts.progress.contact_handle = Some(handle("h-1"));
+    facts.placements = vec![of_step(EffectStep::Transfer, 1, Doubtful)];
+    let pending = DomainSeen {
+        status: Some("pending_transfer".to_owned()),
+        contact_handle: None,
+        ..seen(false)
+    };
+    assert_eq!(change(&facts, &shown(pending)).progress.status, Provisioning);
+}
+
+#[test]
+fn a_doubtful_contact_is_looked_for_and_then_made_anew() {
+    let mut facts = registers(InDoubt);
+    facts.progress.in_doubt_at = Some(minute(0));
+    facts.placements = vec![of_step(EffectStep::CreateContact, 1, Doubtful)];
+    assert_eq!(next(&facts, &Known::default()), "look for the contact anew");
+    let found = Known { contact: Some(Some(handle("h-1"))), ..Known::default() };
+    let made = change(&facts, &found);
+    assert_eq!(
+        (made.progress.status, made.progress.contact_handle),
+        (Pending, Some(handle("h-1")))
+    );
+    let missing = Known { contact: Some(None), ..Known::default() };
+    assert_eq!(next(&facts, &missing), "in_doubt, after 30s");
+    facts.now = minute(15);
+    let anew = change(&facts, &missing);
+    assert_eq!(anew.evidence.map(|evidence| evidence.state), Some(Absent));
+    facts.progress = anew.progress;
+    facts.placements[0].state = Absent;
+    let known = Known { contact: Some(None), ..offered("available", "3.88") };
+    assert_eq!(next(&facts, &known), "create_contact SHOP-1001/0/contact#2");
+}
+
+#[test]
+fn a_name_that_a_person_declared_absent_is_looked_for_once_more() {
+    let mut facts = registers(Pending);
+    facts.progress.contact_handle = Some(handle("h-1"));
+    facts.placements = vec![of_step(EffectStep::Register, 1, Absent)];
+    assert_eq!(next(&facts, &Known::default()), "read example.nl");
+    // He was wrong: it is not "taken", it is ours.
+    assert_eq!(change(&facts, &shown(seen(false))).progress.status, Provisioning);
+    let gone = Known { domain: Some(DomainReading::NotOurs), ..offered("available", "3.88") };
+    assert_eq!(next(&facts, &gone), "register SHOP-1001/0#2");
+}
+
+#[test]
+fn a_contact_that_was_made_is_no_doubt_about_the_purchase() {
+    let mut facts = registers(Placing);
+    facts.placements = vec![of_step(EffectStep::CreateContact, 1, Accepted)];
+    assert_eq!(next(&facts, &Known::default()), "pending, retry");
+    facts.placements[0].state = Rejected;
+    facts.placements[0].detail = Some("The country field must be 2 characters.".to_owned());
+    assert_eq!(
+        next(&facts, &Known::default()),
+        "failed, rest: LJPc refused the WHOIS contact: The country field must be 2 characters."
+    );
+}
+
+#[test]
+fn a_name_that_is_here_already_is_not_transferred() {
+    for route in [Route::Direct, Route::Order] {
+        let mut facts = transfers(Pending);
+        facts.wish = Ok(Wish::Transfer(name_wish(route)));
+        facts.name.contact_handle = Some(handle("h-1"));
+        let known = |domain| Known { domain, ..offered("", "3.88") };
+        assert_eq!(next(&facts, &known(None)), "read example.nl");
+        let buys = |known: &Known| matches!(decide(&facts, known, &PATIENCE), Step::Make(_));
+        assert!(buys(&known(Some(DomainReading::NotOurs))));
+        let failed = DomainSeen { status: Some("transfer_rejected".to_owned()), ..seen(true) };
+        assert!(buys(&known(Some(DomainReading::Seen(failed)))), "it may be asked for anew");
+        let waits = change(&facts, &known(Some(DomainReading::Unanswered)));
+        assert_eq!((waits.progress.status, waits.then), (Pending, Then::Retry));
+        let ours = change(&facts, &known(Some(DomainReading::Seen(seen(true)))));
+        assert_eq!(
+            (ours.progress.status, ours.progress.cause),
+            (Failed, Some(Cause::TransferRefused))
+        );
+    }
+}
+
+#[test]
+fn what_an_earlier_placement_may_have_bought_is_not_called_taken() {
+    let mut facts = registers(Pending);
+    facts.wish = Ok(Wish::Register(name_wish(Route::Order)));
+    facts.placements = vec![of_step(EffectStep::PlaceOrder, 1, Absent)];
+    // By an order there is no handle of ours to know it by: a person looks.
+    let ours = Known { domain: shown(seen(true)).domain, ..offered("available", "3.88") };
+    assert_eq!(change(&facts, &ours).progress.status, LineStatus::Held);
+    let gone = Known { domain: Some(DomainReading::NotOurs), ..offered("taken", "3.88") };
+    let held = change(&facts, &gone);
+    assert_eq!(held.progress.status, LineStatus::Held);
+    assert!(held.progress.reason.unwrap().ends_with("may have bought it"));
+    let mut facts = transfers(Pending);
+    facts.placements = vec![of_step(EffectStep::Transfer, 1, Absent)];
+    let known = Known { domain: shown(seen(true)).domain, ..offered("", "3.88") };
+    assert_eq!(change(&facts, &known).progress.status, LineStatus::Held);
+}
+
+#[test]
+fn a_name_that_is_said_to_exist_is_looked_at_before_it_is_called_taken() {
+    const EXISTS: &str = "Domain already exists";
+    let refused = rejected(&registers(Placing), EffectStep::Register, Some(EXISTS));
+    assert_eq!((refused.progress.status, refused.then), (Pending, Then::After(Duration::ZERO)));
+    let mut facts = registers(Pending);
+    facts.progress.contact_handle = Some(handle("h-1"));
+    let mut placed = of_step(EffectStep::Register, 1, Rejected);
+    placed.detail = Some(EXISTS.to_owned());
+    facts.placements = vec![placed];
+    assert_eq!(next(&facts, &tlds()), "read example.nl");
+    let ours = Known { domain: shown(seen(true)).domain, ..tlds() };
+    assert_eq!(change(&facts, &ours).progress.status, Provisioning, "our own earlier success");
+    // Not by the handle alone: another line of ours may have brought it.
+    facts.name.is_owned = true;
+    let failed = change(&facts, &ours);
+    assert_eq!((failed.progress.status, failed.progress.cause), (Failed, Some(Cause::NameTaken)));
+    facts.name.is_owned = false;
+    let foreign = Known { domain: Some(DomainReading::NotOurs), ..tlds() };
+    assert_eq!(change(&facts, &foreign).progress.cause, Some(Cause::NameTaken));
+    // Unless a person has given up a placement that may have been the one.
+    facts.placements.insert(0, of_step(EffectStep::Register, 1, Absent));
+    facts.placements[1].n = 2;
+    assert_eq!(change(&facts, &foreign).progress.status, LineStatus::Held);
+}
+
+#[test]
+fn the_row_of_an_earlier_transfer_is_not_believed() {
+    let mut facts = transfers(Provisioning);
+    facts.placements = vec![of_step(EffectStep::Transfer, 1, Accepted)];
+    facts.progress.accepted_at = Some(minute(0));
+    facts.name.has_failed_before = true;
+    let says = |status: &str| shown(DomainSeen { status: Some(status.to_owned()), ..seen(false) });
+    let failed = says("transfer_rejected");
+    for now in [0, 1, 14] {
+        facts.now = minute(now);
+        let waiting = change(&facts, &failed);
+        assert_eq!(waiting.progress.status, Provisioning, "minute {now}");
+        facts.progress = waiting.progress;
+    }
+    let mut moving = facts.clone();
+    moving.progress = change(&moving, &says("pending_transfer")).progress;
+    moving.progress = change(&moving, &failed).progress;
+    assert_eq!(change(&moving, &failed).progress.status, Failed, "it was seen under way");
+    facts.now = minute(15);
+    assert_eq!(change(&facts, &failed).progress.status, Failed, "it stays so");
+    // Nor is it evidence that a doubtful one was begun.
+    let mut doubtful = transfers(InDoubt);
+    doubtful.progress.in_doubt_at = Some(minute(0));
+    doubtful.progress.contact_handle = Some(handle("h-1"));
+    doubtful.placements = vec![of_step(EffectStep::Transfer, 1, Doubtful)];
+    assert_eq!(next(&doubtful, &failed), "in_doubt, after 30s");
+}
+
+#[test]
+fn another_lines_name_is_no_evidence() {
+    let mut facts = registers(InDoubt);
+    facts.progress.in_doubt_at = Some(minute(0));
+    facts.progress.contact_handle = Some(handle("h-1"));
+    facts.placements = vec![of_step(EffectStep::Register, 1, Doubtful)];
+    facts.name.is_owned = true;
+    assert_eq!(next(&facts, &shown(seen(true))), "in_doubt, after 30s");
+}

@@ -16,6 +16,7 @@ use crate::{
         keep_house::KeepHouse,
         keep_wish::KeepWish,
         ledger::Ledger,
+        list_sites::ListSites,
         review_order::ReviewOrder,
         send_email::{EmailSettings, SendEmail},
         sync_customers::SyncCustomers,
@@ -216,6 +217,8 @@ pub(super) fn parts(
     handlers.insert(jobs::HOUSE, Arc::new(KeepHouse::new(db.clone())));
     let customers = SyncCustomers::new(db.clone(), advisor.clone(), retries, LEANSTACK_TIMEOUT);
     handlers.insert(jobs::CUSTOMERS, Arc::new(customers));
+    let sites = ListSites::new(db.clone(), Arc::clone(&guest), retries);
+    handlers.insert(jobs::SITES, Arc::new(sites));
     let claims =
         Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
     let engine = Engine::new(
@@ -271,6 +274,7 @@ pub fn patience(settings: &Settings) -> Patience {
         overdue_after: settings.poll.overdue_after,
         in_doubt_grace: settings.ljpc.in_doubt_grace,
         evidence_interval: settings.ljpc.evidence_interval,
+        order_id_probe: settings.ljpc.order_id_probe,
         offers_alternatives: settings.leanstack.enabled,
     }
 }

@@ -127,7 +127,7 @@ async fn work(
 ) -> anyhow::Result<()> {
     let presence = Presence::default();
     presence.tell(db).await.context("telling the other processes that this one lives")?;
-    let schedules = [jobs::HOUSE_WAKE.0, jobs::CUSTOMERS_WAKE.0];
+    let schedules = [jobs::HOUSE_WAKE.0, jobs::CUSTOMERS_WAKE.0, jobs::SITES_WAKE.0];
     db.ensure_schedules(&schedules).await.context("setting up the schedules")?;
     if settings.leanstack.enabled {
         // It may have been left alone for an hour by a process that does not use Leanstack.

@@ -5,6 +5,7 @@
 
 mod alternatives;
 mod cached;
+mod evidence;
 mod make_effect;
 pub(crate) mod read;
 pub(crate) mod requests;
@@ -200,8 +201,9 @@ impl CarryOutLine {
         for _ in 0..READINGS_MAX {
             match decide(&loaded.facts, &known, &self.waiting.patience) {
                 Step::Read(query) => {
-                    match Box::pin(self.read(loaded, query, &mut known, prepaid)).await {
-                        Ok(()) => {}
+                    let read = Box::pin(self.read(loaded, query.clone(), &mut known, prepaid));
+                    match read.await {
+                        Ok(()) => self.note_reading(loaded, &query, &known).await,
                         Err(Unread::Stop(stop)) => {
                             return self.tell_if_overdue(claim, loaded, stop).await;
                         }

@@ -10,12 +10,14 @@
 //! | 4, a name | [`keep_wish`] |
 //! | 5, a schedule | [`keep_house`] |
 //! | 6, a schedule | [`sync_customers`] |
+//! | 7, a schedule | [`list_sites`] |
 
 pub mod carry_out_line;
 pub mod guest;
 pub mod keep_house;
 pub mod keep_wish;
 pub mod ledger;
+pub mod list_sites;
 pub mod review_order;
 pub mod send_email;
 pub mod sync_customers;
@@ -34,11 +36,16 @@ pub const NAME: u8 = 4;
 pub const HOUSE: u8 = 5;
 /// The kind of the wake that makes customers known.
 pub const CUSTOMERS: u8 = 6;
+/// The kind of the wake that lists the sites.
+pub const SITES: u8 = 7;
 
 /// The wake of [`keep_house`].
 pub const HOUSE_WAKE: WakeId = WakeId::new(HOUSE, 1);
 /// The wake of [`sync_customers`].
 pub const CUSTOMERS_WAKE: WakeId = WakeId::new(CUSTOMERS, 1);
+/// The wake of [`list_sites`].
+pub const SITES_WAKE: WakeId = WakeId::new(SITES, 1);
 
 /// The names of all handlers, as the metrics have them.
-pub const NAMES: &[&str] = &["line", "email", "order", "keep_wish", "keep_house", "sync_customers"];
+pub const NAMES: &[&str] =
+    &["line", "email", "order", "keep_wish", "keep_house", "sync_customers", "list_sites"];

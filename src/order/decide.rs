@@ -57,6 +57,13 @@ pub enum Query {
     Zone(DomainName),
     /// Names that may be had instead.
     Alternatives(SplitName),
+    /// Whether the account has got a site for the name since the order in doubt was sent.
+    Sites,
+    /// Whether one of the next ids above those that were known is the order in doubt: the `n`th placement's.
+    OrderIds {
+        /// Which placement.
+        n: i32,
+    },
 }
 
 /// What a run leaves behind.
@@ -85,6 +92,8 @@ pub struct Evidence {
     pub n: i32,
     /// `Accepted` or `Absent`.
     pub state: EffectState,
+    /// The LJPc order that it is, where that was found.
+    pub upstream_order_id: Option<UpstreamOrderId>,
 }
 
 /// One entry of the timeline. Never a secret, never personal data.

@@ -1,8 +1,12 @@
 //! What is looked for after a doubt: evidence of what became of a request whose answer nobody knows.
 //!
-//! The absence of a trace is no evidence while the request may still be on its way. What costs money is never sent again
-//! by this: only a person says that it is absent. A WHOIS contact costs nothing, so after `ljpc.in_doubt_grace` another
-//! one is made; what only sets a value is read back and, if it is not so, set again.
+//! The absence of a trace is no evidence while the request may still be on its way. What costs money is not sent again by
+//! this: only a person says that it is absent, or all of LJPc's order numbers (`probe.rs`), where reading them is allowed.
+//! A WHOIS contact costs nothing, so after `ljpc.in_doubt_grace` another one is made; what only sets a value is read back
+//! and, if it is not so, set again.
+
+mod ordered;
+pub mod probe;
 
 use chrono::TimeDelta;
 
@@ -47,8 +51,7 @@ pub(super) fn settled(facts: &Facts) -> Option<Change> {
 
 fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {
     match latest.step {
-        // Its evidence is a person's to find.
-        EffectStep::PlaceOrder => Change::unchanged(facts, Then::Rest).step(),
+        EffectStep::PlaceOrder => ordered::look(facts, known, patience, latest),
         EffectStep::CreateContact => look_for_contact(facts, known, patience, latest),
         EffectStep::Register | EffectStep::Transfer => {
             look_for_name(facts, known, patience, latest)
@@ -61,7 +64,8 @@ fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -
 
 /// What evidence says of the step's placement that counts.
 pub(super) fn evidence(facts: &Facts, step: EffectStep, state: EffectState) -> Option<Evidence> {
-    facts.placement(step).map(|placement| Evidence { step, n: placement.n, state })
+    let placement = facts.placement(step)?;
+    Some(Evidence { step, n: placement.n, state, upstream_order_id: None })
 }
 
 fn look_for_contact(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {
@@ -114,15 +118,19 @@ fn look_for_name(facts: &Facts, known: &Known, patience: &Patience, latest: &Pla
             found_name(facts, latest.step, seen.status.clone().unwrap_or_default()).step()
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs | DomainReading::Unanswered) => {
-            // Past the grace a person is asked, and it is looked at more and more seldom.
-            let then = if is_past_grace(facts, patience) {
-                Then::Poll(false)
-            } else {
-                Then::After(patience.evidence_interval)
-            };
-            Change::unchanged(facts, then).step()
+            look_again(facts, patience)
         }
     }
+}
+
+/// Past the grace a person is asked, and it is looked at more and more seldom.
+fn look_again(facts: &Facts, patience: &Patience) -> Step {
+    let then = if is_past_grace(facts, patience) {
+        Then::Poll(false)
+    } else {
+        Then::After(patience.evidence_interval)
+    };
+    Change::unchanged(facts, then).step()
 }
 
 /// A line whose name was found to be ours.
@@ -171,7 +179,9 @@ fn found(step: EffectStep) -> Event {
     Event { name: "found_upstream", detail }
 }
 
-fn is_past_grace(facts: &Facts, patience: &Patience) -> bool {
+/// Whether a person is asked by now.
+#[must_use]
+pub fn is_past_grace(facts: &Facts, patience: &Patience) -> bool {
     let grace = TimeDelta::from_std(patience.in_doubt_grace).unwrap_or(TimeDelta::MAX);
     facts.progress.in_doubt_at.is_some_and(|since| facts.now.signed_duration_since(since) >= grace)
 }

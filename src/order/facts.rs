@@ -8,6 +8,7 @@ use super::{
     Cause, ContactHandle, LineKind, LineStatus, Milestone, Money, Reference, SiteId, Tag,
     UpstreamOrderId,
     domain::{Alternative, DomainSeen, Offer, Record, Registrant, Tld, UpstreamContact},
+    doubt::probe::Probe,
     effect::EffectStep,
     kinds::catalogue::Product,
     ledger::{EffectState, NextPlacement, next_placement},
@@ -109,6 +110,10 @@ pub struct Placement {
     pub detail: Option<String>,
     /// When its latest intent was committed.
     pub intended_at: DateTime<Utc>,
+    /// The highest LJPc order of ours that was known then: the order is above it.
+    pub order_id_floor: Option<UpstreamOrderId>,
+    /// How far it was looked for by its number.
+    pub probe: Option<Probe>,
 }
 
 impl Placement {
@@ -301,6 +306,44 @@ pub enum ContactReading {
     Unanswered,
 }
 
+/// What a reading of the account's sites has shown of an order in doubt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SitesReading {
+    /// Sites for its name that no listing older than its intent shows, and that are no line's.
+    New {
+        /// Their ids.
+        sites: Vec<SiteId>,
+        /// Another line waits for a site of this name, so that it may be that one's.
+        others_wait: bool,
+    },
+    /// There is no listing from shortly before the intent, so that none of the sites can be called new.
+    NothingBefore,
+    /// No answer that can be used.
+    Unanswered,
+}
+
+/// What the reading of the next order ids has shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProbeReading {
+    /// The order.
+    Found {
+        /// Its id.
+        id: UpstreamOrderId,
+        /// What the account is charged.
+        cost: Option<Money>,
+    },
+    /// There are more ids to be read.
+    More,
+    /// All were read once; the unknown ones are read again when the grace is over.
+    Waits,
+    /// None is the order, though the unknown ones were read again after the grace.
+    Absent,
+    /// It can't be told by ids: a person must look.
+    GivesUp,
+    /// No answer that can be used.
+    Unanswered,
+}
+
 /// What a run has read upstream so far.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -322,6 +365,10 @@ pub struct Known {
     pub zone: Option<ZoneReading>,
     /// Names that may be had instead, perhaps none.
     pub alternatives: Option<Vec<Alternative>>,
+    /// The account's sites.
+    pub sites: Option<SitesReading>,
+    /// The next order ids.
+    pub probe: Option<ProbeReading>,
 }
 
 /// How long the contract's configuration waits for what.
@@ -337,6 +384,8 @@ pub struct Patience {
     pub in_doubt_grace: Duration,
     /// `ljpc.evidence_interval`
     pub evidence_interval: Duration,
+    /// `ljpc.order_id_probe`: an order in doubt may be looked for by reading ids.
+    pub order_id_probe: bool,
     /// `leanstack.enabled`: it is asked for names that may be had instead of one that is taken.
     pub offers_alternatives: bool,
 }

@@ -73,11 +73,10 @@ fn bought(facts: &Facts, detail: serde_json::Value) -> Change {
 /// The line after a step's outcome became unknown: it is not sent again before evidence says that it may be.
 #[must_use]
 pub fn in_doubt(facts: &Facts, reason: String) -> Change {
-    let mut change = Change::to(facts, LineStatus::InDoubt, Some(reason), Then::Rest);
+    // The next run looks for evidence.
+    let then = Then::After(std::time::Duration::ZERO);
+    let mut change = Change::to(facts, LineStatus::InDoubt, Some(reason), then);
     change.progress.in_doubt_at = Some(facts.now);
-    if facts.latest().is_some_and(|latest| latest.step != EffectStep::PlaceOrder) {
-        change.then = Then::After(std::time::Duration::ZERO);
-    }
     change
 }
 
@@ -91,12 +90,7 @@ pub fn unknown(facts: &Facts, step: EffectStep, why: &str) -> Change {
             format!("the {noun} was sent, but its outcome is unknown ({why}); it is read back");
         return Change::to(facts, LineStatus::Provisioning, Some(reason), Then::Poll(false));
     }
-    let mut change =
-        in_doubt(facts, format!("the {noun} was sent, but its outcome is unknown: {why}"));
-    if step != EffectStep::PlaceOrder {
-        change.then = Then::After(std::time::Duration::ZERO);
-    }
-    change
+    in_doubt(facts, format!("the {noun} was sent, but its outcome is unknown: {why}"))
 }
 
 /// The line after the upstream refused a step for good.

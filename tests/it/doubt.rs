@@ -390,6 +390,7 @@ async fn clumsy_engine(
             overdue_after: hour,
             in_doubt_grace: hour,
             evidence_interval: hour,
+            order_id_probe: false,
             offers_alternatives: false,
         },
         polls: quick,

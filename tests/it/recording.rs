@@ -132,6 +132,7 @@ const PATIENCE: Patience = Patience {
     overdue_after: Duration::from_hours(1),
     in_doubt_grace: Duration::from_hours(1),
     evidence_interval: Duration::from_hours(1),
+    order_id_probe: false,
     offers_alternatives: false,
 };
 

@@ -230,6 +230,8 @@ impl Placed {
             contact_handle: None,
             detail: None,
             intended_at: DateTime::<Utc>::UNIX_EPOCH,
+            order_id_floor: None,
+            probe: None,
         }
     }
 }

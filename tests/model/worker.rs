@@ -6,7 +6,7 @@ use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Query, Step, Then, decide},
     effect::{Acceptance, EffectStep},
-    facts::{Known, Patience, Reading},
+    facts::{Known, Patience, Reading, SitesReading},
     ledger::Outcome,
     outcome::{accepted, in_doubt, panicked, rejected},
 };
@@ -115,6 +115,7 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
         overdue_after: Duration::MAX,
         in_doubt_grace: Duration::ZERO,
         evidence_interval: Duration::ZERO,
+        order_id_probe: false,
         offers_alternatives: false,
     };
     let seen = run.seen.unwrap();
@@ -123,6 +124,11 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
         Step::Read(Query::Order(UpstreamOrderId(id))) => {
             assert_eq!(seen.row.borne, Some(id));
             At::ReadingOrder
+        }
+        // The account lists no site that is new.
+        Step::Read(Query::Sites) => {
+            let known = Known { sites: Some(SitesReading::NothingBefore), ..known.clone() };
+            step(model, run, &known)
         }
         Step::Read(other) => unreachable!("hosting asks for {other:?}"),
         Step::Make(order) => {

@@ -49,8 +49,10 @@ pub(super) async fn read(
             let reading = zone.map_or(ZoneReading::None, |zone| ZoneReading::Records(zone.records));
             known.zone = Some(reading);
         }
-        // Neither is asked of a plan: no order is there yet, and nothing else is offered.
-        Query::Order(_) | Query::Alternatives(_) => bail!("a plan can't know that"),
+        // None is asked of a plan: no order is there yet or in doubt, and nothing else is offered.
+        Query::Order(_) | Query::Alternatives(_) | Query::Sites | Query::OrderIds { .. } => {
+            bail!("a plan can't know that")
+        }
     }
     Ok(known)
 }

@@ -11,7 +11,7 @@ pub(super) async fn select(
 ) -> Result<HashMap<LineId, Vec<Result<Placement, UnknownName>>>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT e.line_id, e.step, e.n, e.state, e.live, e.upstream_order_id, e.price, e.contact_handle,
-                  e.intended_at,
+                  e.intended_at, e.order_id_floor, e.probe,
                   (SELECT a.detail FROM provisor.attempts a WHERE a.effect_id = e.id
                    ORDER BY a.started_at DESC LIMIT 1) AS detail
            FROM provisor.effects e WHERE e.line_id = ANY ($1)
@@ -33,6 +33,8 @@ pub(super) async fn select(
                 contact_handle: row.contact_handle.map(ContactHandle),
                 detail: row.detail,
                 intended_at: row.intended_at,
+                order_id_floor: row.order_id_floor.map(UpstreamOrderId),
+                probe: row.probe.and_then(|stored| serde_json::from_value(stored).ok()),
             })
         });
         placements.entry(LineId(row.line_id)).or_default().push(placement);

@@ -270,11 +270,15 @@ async fn note_evidence(
     let numbers: Vec<i32> = evidence.iter().map(|(_, evidence)| evidence.n).collect();
     let states: Vec<String> =
         evidence.iter().map(|(_, evidence)| evidence.state.as_str().to_owned()).collect();
+    let orders: Vec<Option<i64>> =
+        evidence.iter().map(|(_, evidence)| evidence.upstream_order_id.map(|id| id.0)).collect();
     sqlx::query!(
         "UPDATE provisor.effects e
          SET state = v.state, settled_at = clock_timestamp(),
+             upstream_order_id = coalesce(e.upstream_order_id, v.upstream_order_id),
              live = e.live AND v.state = 'accepted' AND e.step <> ALL ($5)
-         FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::text[]) AS v (line_id, step, n, state)
+         FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::text[], $6::bigint[])
+                  AS v (line_id, step, n, state, upstream_order_id)
          WHERE e.line_id = v.line_id AND e.step = v.step AND e.n = v.n
            AND (e.state IN ('sending', 'in_doubt') OR v.state = 'accepted')",
         &lines,
@@ -282,6 +286,7 @@ async fn note_evidence(
         &numbers,
         &states,
         &repeatable_steps(),
+        &orders as &[Option<i64>],
     )
     .execute(connection)
     .await

@@ -87,6 +87,11 @@ impl CarryOutLine {
                     .map_err(|stop| stopped(loaded, stop))?;
                 known.contact_seen = Some(reading);
             }
+            Query::Sites => known.sites = Some(self.read_sites(loaded).await),
+            Query::OrderIds { n } => {
+                let reading = self.read_ids(loaded, n, prepaid).await;
+                known.probe = Some(reading.map_err(|stop| stopped(loaded, stop))?);
+            }
             Query::Alternatives(parts) => {
                 known.alternatives = Some(self.alternatives(&parts, prepaid).await);
             }

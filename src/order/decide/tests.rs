@@ -2,6 +2,7 @@
 
 mod contacts;
 mod names;
+mod orders;
 mod polls;
 mod properties;
 mod table;
@@ -27,6 +28,7 @@ const PATIENCE: Patience = Patience {
     overdue_after: Duration::from_hours(24),
     in_doubt_grace: Duration::from_mins(15),
     evidence_interval: Duration::from_secs(30),
+    order_id_probe: false,
     offers_alternatives: false,
 };
 
@@ -87,6 +89,8 @@ fn of_step(step: EffectStep, n: i32, state: EffectState) -> Placement {
         contact_handle: None,
         detail: None,
         intended_at: minute(0),
+        order_id_floor: None,
+        probe: None,
     }
 }
 
@@ -121,6 +125,8 @@ fn told(step: &Step) -> String {
         Step::Read(Query::ContactDetail(handle)) => format!("read contact {handle}"),
         Step::Read(Query::Domain(name)) => format!("read {name}"),
         Step::Read(Query::Zone(name)) => format!("read the zone of {name}"),
+        Step::Read(Query::Sites) => "read the sites".to_owned(),
+        Step::Read(Query::OrderIds { n }) => format!("read the ids above placement {n}"),
         Step::Read(Query::Alternatives(parts)) => format!("ask for others than {}", parts.sld),
         Step::Make(effect) if effect.step == EffectStep::PlaceOrder => {
             format!("place {} as number {}", effect.tag, effect.n)

@@ -38,7 +38,9 @@ impl Imagined {
             | Query::Tlds
             | Query::Offer(..)
             | Query::Contact(_)
-            | Query::Alternatives(_) => {}
+            | Query::Alternatives(_)
+            | Query::Sites
+            | Query::OrderIds { .. } => {}
         }
     }
 
@@ -59,7 +61,9 @@ impl Imagined {
             | Query::Tlds
             | Query::Offer(..)
             | Query::Contact(_)
-            | Query::Alternatives(_) => return None,
+            | Query::Alternatives(_)
+            | Query::Sites
+            | Query::OrderIds { .. } => return None,
         }
         Some(known)
     }

@@ -226,6 +226,8 @@ fn add(known: &mut Known, read: Known) {
         domain,
         zone,
         alternatives,
+        sites,
+        probe,
     } = read;
     known.catalogue = catalogue.or(known.catalogue.take());
     known.reading = reading.or(known.reading.take());
@@ -236,6 +238,8 @@ fn add(known: &mut Known, read: Known) {
     known.domain = domain.or(known.domain.take());
     known.zone = zone.or(known.zone.take());
     known.alternatives = alternatives.or(known.alternatives.take());
+    known.sites = sites.or(known.sites.take());
+    known.probe = probe.or(known.probe.take());
 }
 
 fn state(facts: &Facts) -> LineState {
@@ -290,6 +294,8 @@ fn placement(
         contact_handle,
         detail: None,
         intended_at: now,
+        order_id_floor: None,
+        probe: None,
     }
 }
 

@@ -18,6 +18,7 @@ const PATIENCE: Patience = Patience {
     overdue_after: Duration::from_hours(24),
     in_doubt_grace: Duration::from_mins(15),
     evidence_interval: Duration::from_secs(30),
+    order_id_probe: false,
     offers_alternatives: true,
 };
 
@@ -81,7 +82,9 @@ fn read(query: &Query) -> Known {
                 UpstreamContact { handle: handle.0.clone(), ..UpstreamContact::default() };
             known.contact_seen = Some(ContactReading::Seen(Box::new(contact)));
         }
-        Query::Order(_) | Query::Alternatives(_) => panic!("{query:?} is not asked"),
+        Query::Order(_) | Query::Alternatives(_) | Query::Sites | Query::OrderIds { .. } => {
+            panic!("{query:?} is not asked")
+        }
     }
     known
 }

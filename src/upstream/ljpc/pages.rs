@@ -24,14 +24,15 @@ pub(super) struct Page<T> {
 /// All entries of a listing, each once, in the order of their keys; or an error. Never a part: what is absent from a part
 /// is not absent. A listing whose `total` changes, or which does not hold as many distinct entries as it says (an entry
 /// that was removed moves another from the next page to this one), is read anew, three times at most.
-pub(super) async fn all_pages<T, K, F>(
+pub(super) async fn all_pages<T, K, F, E>(
     endpoint: &'static Endpoint,
     mut fetch: impl FnMut(u32) -> F,
     key: impl Fn(&T) -> K,
-) -> Result<Vec<T>, UpstreamError>
+) -> Result<Vec<T>, E>
 where
     K: Ord,
-    F: Future<Output = Result<Page<T>, UpstreamError>>,
+    E: From<UpstreamError>,
+    F: Future<Output = Result<Page<T>, E>>,
 {
     for _ in 0..=RESTARTS_MAX {
         if let Some(entries) = one_reading(endpoint, &mut fetch, &key).await? {
@@ -39,18 +40,19 @@ where
         }
     }
     let detail = format!("the listing changed during each of {} readings", RESTARTS_MAX + 1);
-    Err(UpstreamError::unclear(endpoint, detail, None, None))
+    Err(UpstreamError::unclear(endpoint, detail, None, None).into())
 }
 
 /// Reads the listing once; `None` if it changed meanwhile.
-async fn one_reading<T, K, F>(
+async fn one_reading<T, K, F, E>(
     endpoint: &'static Endpoint,
     fetch: &mut impl FnMut(u32) -> F,
     key: &impl Fn(&T) -> K,
-) -> Result<Option<BTreeMap<K, T>>, UpstreamError>
+) -> Result<Option<BTreeMap<K, T>>, E>
 where
     K: Ord,
-    F: Future<Output = Result<Page<T>, UpstreamError>>,
+    E: From<UpstreamError>,
+    F: Future<Output = Result<Page<T>, E>>,
 {
     let mut entries = BTreeMap::new();
     let mut total = None;
@@ -74,7 +76,7 @@ where
         }
     }
     let detail = format!("the listing has more than {PAGES_MAX} pages");
-    Err(UpstreamError::unclear(endpoint, detail, None, None))
+    Err(UpstreamError::unclear(endpoint, detail, None, None).into())
 }
 
 #[cfg(test)]

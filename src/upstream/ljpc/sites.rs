@@ -77,7 +77,25 @@ impl Ljpc {
 
     /// All sites by their ids, or an error; never a part.
     pub async fn all_sites(&self) -> Result<Vec<Site>, UpstreamError> {
-        all_pages(&endpoints::LIST_SITES, |page| self.sites_page(page), |site: &Site| site.id).await
+        self.list_sites(|| async { Ok::<_, UpstreamError>(()) }).await
+    }
+
+    /// The same, with a permission for each page: it is held while the page is read.
+    pub async fn list_sites<P, E, F>(&self, permit: impl Fn() -> F) -> Result<Vec<Site>, E>
+    where
+        E: From<UpstreamError>,
+        F: Future<Output = Result<P, E>>,
+    {
+        let read = |page| {
+            let permit = permit();
+            async move {
+                let permit = permit.await?;
+                let read = self.sites_page(page).await?;
+                drop(permit);
+                Ok(read)
+            }
+        };
+        all_pages(&endpoints::LIST_SITES, read, |site: &Site| site.id).await
     }
 
     /// One site. A site that is unknown or somebody else's is `Rejected` with 404.

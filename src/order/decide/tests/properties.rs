@@ -6,7 +6,7 @@ use super::*;
 use crate::order::{
     Money, SiteId,
     effect::Acceptance,
-    facts::{Reading, SimpleStatus},
+    facts::{Reading, SimpleStatus, SitesReading},
     ledger::Outcome,
     status::Hindrance,
 };
@@ -127,7 +127,8 @@ fn any_question() -> impl Strategy<Value = (Facts, bool, Option<Reading>, Patien
 
 fn ask(facts: &Facts, has_catalogue: bool, reading: Option<&Reading>, patience: &Patience) -> Step {
     let known = if has_catalogue { catalogue() } else { Known::default() };
-    decide(facts, &Known { reading: reading.cloned(), ..known }, patience)
+    let sites = Some(SitesReading::NothingBefore);
+    decide(facts, &Known { reading: reading.cloned(), sites, ..known }, patience)
 }
 
 /// What every change keeps, whoever makes it.

@@ -16,11 +16,11 @@ fn with(status: LineStatus, placement: Placement) -> Facts {
     Facts { placements: vec![placement], ..facts(status) }
 }
 
-const IN_DOUBT: &str = "in_doubt, rest: the worker stopped after the order may have been sent, before an answer was \
+const IN_DOUBT: &str = "in_doubt, after 0ns: the worker stopped after the order may have been sent, before an answer was \
                         recorded";
 const AGAIN: &str = "pending, retry: the order provably had no effect; it will be sent again";
 const REFUSED: &str = "failed, rest: LJPc refused the order: no message was given";
-const OPEN: &str = "in_doubt, rest: an earlier placement of this line is still open";
+const OPEN: &str = "in_doubt, after 0ns: an earlier placement of this line is still open";
 
 #[test]
 fn every_status_with_every_state_of_the_ledger() {
@@ -49,8 +49,8 @@ fn every_status_with_every_state_of_the_ledger() {
         (Placing, Some(Absent), IN_DOUBT),
         (Placing, Some(Abandoned), IN_DOUBT),
         (InDoubt, None, "in_doubt, rest"),
-        (InDoubt, Some(Sending), "in_doubt, rest"),
-        (InDoubt, Some(Doubtful), "in_doubt, rest"),
+        (InDoubt, Some(Sending), "read the sites"),
+        (InDoubt, Some(Doubtful), "read the sites"),
         (InDoubt, Some(Accepted), "provisioning, poll anew"),
         (InDoubt, Some(Rejected), REFUSED),
         (InDoubt, Some(NotSent), AGAIN),
@@ -63,7 +63,11 @@ fn every_status_with_every_state_of_the_ledger() {
         (Completed, Some(Accepted), "completed, rest"),
         (Cancelled, None, "cancelled, rest"),
         (Cancelled, Some(Accepted), "cancelled, rest"),
-        (Provisioning, None, "in_doubt, rest: the line is provisioning, but bears no LJPc order"),
+        (
+            Provisioning,
+            None,
+            "in_doubt, after 0ns: the line is provisioning, but bears no LJPc order",
+        ),
         (Provisioning, Some(Accepted), "provisioning, poll anew"),
     ] {
         let mut facts = facts(status);
@@ -231,7 +235,7 @@ fn the_third_panic_is_the_last() {
         (Pending, Some(NotSent), format!("held, rest: {PANICS}")),
         (Pending, Some(Absent), format!("held, rest: {PANICS}")),
         (Pending, Some(Doubtful), format!("in_doubt, rest: {PANICS}")),
-        (Placing, Some(Sending), IN_DOUBT.to_owned()),
+        (Placing, Some(Sending), IN_DOUBT.replace("after 0ns", "rest")),
         (Placing, Some(NotSent), AGAIN.to_owned()),
         (Placing, Some(Rejected), REFUSED.to_owned()),
         (Provisioning, None, format!("in_doubt, rest: {PANICS}")),

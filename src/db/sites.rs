@@ -1,0 +1,165 @@
+//! The account's sites as LJPc lists them, and what is looked for among them and among the order ids.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Database, DbError, micros};
+use crate::order::{LineId, SiteId, doubt::probe::Probe, effect::EffectStep, facts::SitesReading};
+
+/// A site of a listing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListedSite {
+    /// Its id.
+    pub id: SiteId,
+    /// Its name, in A-labels; as LJPc writes it where it is no name.
+    pub domain: Option<String>,
+}
+
+/// What the kept listing says of an order in doubt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SitesSeen {
+    /// As it is decided by.
+    pub reading: SitesReading,
+    /// How many sites the last listing shows.
+    pub listed: i64,
+    /// It is older than was asked for.
+    pub is_stale: bool,
+}
+
+impl Database {
+    /// The database's time.
+    pub async fn time(&self) -> Result<DateTime<Utc>, DbError> {
+        self.call("reading the time", async |connection| {
+            sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(connection).await
+        })
+        .await
+    }
+
+    /// Keeps a whole listing that was begun at `begun_at`, by the database's time. A site that is gone stays known, so that
+    /// one that comes back is not called new.
+    pub async fn keep_listing(
+        &self,
+        begun_at: DateTime<Utc>,
+        sites: &[ListedSite],
+    ) -> Result<(), DbError> {
+        let ids: Vec<i64> = sites.iter().map(|site| site.id.0).collect();
+        let domains: Vec<String> =
+            sites.iter().map(|site| site.domain.clone().unwrap_or_default()).collect();
+        self.call("keeping the list of sites", async |connection| {
+            sqlx::query!(
+                "WITH kept AS (
+                     INSERT INTO provisor.listed_sites AS known (site_id, domain, first_at, last_at)
+                     SELECT s.id, nullif(s.domain, ''), $3, $3
+                     FROM unnest($1::bigint[], $2::text[]) AS s (id, domain) ORDER BY s.id
+                     ON CONFLICT (site_id) DO UPDATE
+                     SET domain = excluded.domain, last_at = greatest(known.last_at, excluded.last_at)),
+                 old AS (
+                     DELETE FROM provisor.site_listings
+                     WHERE ended_at < clock_timestamp() - interval '60 days')
+                 INSERT INTO provisor.site_listings (begun_at, ended_at) VALUES ($3, clock_timestamp())
+                 ON CONFLICT DO NOTHING",
+                &ids,
+                &domains,
+                begun_at,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The sites for a line's name that no listing older than its intent shows, that the last one does, and that no line
+    /// holds. There must be a listing of the day before the intent: else a site that somebody made by hand would do.
+    pub async fn new_sites(
+        &self,
+        line: LineId,
+        domain: &str,
+        intended_at: DateTime<Utc>,
+        age_max: Duration,
+    ) -> Result<SitesSeen, DbError> {
+        let row = self
+            .call("looking for a new site", async |connection| {
+                sqlx::query!(
+                    r#"WITH last AS (SELECT max(begun_at) AS at FROM provisor.site_listings)
+                       SELECT EXISTS (SELECT FROM provisor.site_listings
+                                      WHERE ended_at BETWEEN $3::timestamptz - interval '1 day' AND $3)
+                                  AS "was_listed_before!",
+                              coalesce(last.at < clock_timestamp() - $4::bigint * interval '1 microsecond', true)
+                                  AS "is_stale!",
+                              (SELECT count(*) FROM provisor.listed_sites WHERE last_at = last.at) AS "listed!",
+                              EXISTS (SELECT FROM provisor.effects e
+                                      WHERE e.domain = $2 AND e.claims_site AND e.site_id IS NULL AND e.line_id <> $1
+                                        AND e.state NOT IN ('rejected', 'not_sent')) AS "others_wait!",
+                              ARRAY (SELECT s.site_id FROM provisor.listed_sites s
+                                     WHERE s.domain = $2 AND s.first_at > $3 AND s.last_at = last.at
+                                       AND NOT EXISTS (SELECT FROM provisor.effects e WHERE e.site_id = s.site_id)
+                                       AND NOT EXISTS (SELECT FROM provisor.sites t
+                                                       WHERE t.site_id = s.site_id AND t.line_id IS NOT NULL)
+                                     ORDER BY s.site_id LIMIT 10) AS "sites!"
+                       FROM last"#,
+                    line.0,
+                    domain,
+                    intended_at,
+                    micros(age_max),
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        let reading = if row.was_listed_before {
+            let sites = row.sites.into_iter().map(SiteId).collect();
+            SitesReading::New { sites, others_wait: row.others_wait }
+        } else {
+            SitesReading::NothingBefore
+        };
+        Ok(SitesSeen { reading, listed: row.listed, is_stale: row.is_stale })
+    }
+
+    /// Keeps how far an order was looked for by its number.
+    pub async fn keep_probe(&self, line: LineId, n: i32, probe: &Probe) -> Result<(), DbError> {
+        let stored = serde_json::to_value(probe).unwrap_or_default();
+        self.call("keeping how far ids were read", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.effects SET probe = $4 WHERE line_id = $1 AND step = $2 AND n = $3",
+                line.0,
+                EffectStep::PlaceOrder.as_str(),
+                n,
+                stored,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Notes what was looked at for a placement in doubt, and what was seen there: with the last time and how often.
+    pub async fn note_look(
+        &self,
+        line: LineId,
+        (step, n): (EffectStep, i32),
+        at: &str,
+        seen: &str,
+    ) -> Result<(), DbError> {
+        self.call("noting what was looked at", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.effects
+                 SET looks = looks || jsonb_build_object($4::text, jsonb_build_object(
+                         'at', clock_timestamp(), 'seen', $5::text,
+                         'times', coalesce((looks -> $4::text ->> 'times')::integer, 0) + 1))
+                 WHERE line_id = $1 AND step = $2 AND n = $3",
+                line.0,
+                step.as_str(),
+                n,
+                at,
+                seen,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+}

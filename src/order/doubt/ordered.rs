@@ -1,0 +1,95 @@
+//! What became of an LJPc order in doubt. It can't be asked about: it is looked for by what it has brought, a site, and by
+//! its number, where that is allowed.
+
+use serde_json::json;
+
+use super::{evidence, look_again};
+use crate::order::{
+    LineStatus, SiteId, UpstreamOrderId,
+    decide::{Change, Event, Evidence, Query, Step, Then},
+    effect::{Acceptance, EffectStep},
+    facts::{Facts, Known, Patience, Placement, ProbeReading, SitesReading},
+    ledger::EffectState,
+    outcome::accepted,
+    wish::Wish,
+};
+
+/// How soon the next ids are read.
+const NEXT_IDS_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {
+    let by_id = patience.order_id_probe && latest.order_id_floor.is_some();
+    let by_site = matches!(facts.wish, Ok(Wish::Hosting(_) | Wish::HostingOwn { .. }));
+    if by_id && known.probe.is_none() {
+        return Step::Read(Query::OrderIds { n: latest.n });
+    }
+    match &known.probe {
+        Some(ProbeReading::Found { id, cost }) => {
+            let cost = cost.or(latest.price);
+            let change = accepted(facts, latest.step, &Acceptance::Order { id: *id, cost });
+            return found(facts, change, Some(*id), json!({ "upstream_order_id": id })).step();
+        }
+        Some(ProbeReading::Absent) => return absent(facts).step(),
+        Some(
+            ProbeReading::More
+            | ProbeReading::Waits
+            | ProbeReading::GivesUp
+            | ProbeReading::Unanswered,
+        )
+        | None => {}
+    }
+    if by_site {
+        match &known.sites {
+            None => return Step::Read(Query::Sites),
+            Some(SitesReading::New { sites, others_wait: false }) => {
+                if let [site] = sites.as_slice() {
+                    return delivered(facts, latest, *site).step();
+                }
+            }
+            Some(
+                SitesReading::New { others_wait: true, .. }
+                | SitesReading::NothingBefore
+                | SitesReading::Unanswered,
+            ) => {}
+        }
+    }
+    if known.probe == Some(ProbeReading::More) {
+        return Change::unchanged(facts, Then::After(NEXT_IDS_AFTER)).step();
+    }
+    if by_id || by_site { look_again(facts, patience) } else { rest(facts) }
+}
+
+/// Nothing that LJPc shows could tell: its evidence is a person's to find.
+fn rest(facts: &Facts) -> Step {
+    Change::unchanged(facts, Then::Rest).step()
+}
+
+/// A site for the name that was not there before the intent, that is no other line's, and that no other line waits for.
+fn delivered(facts: &Facts, latest: &Placement, site: SiteId) -> Change {
+    let mut change = Change::to(facts, LineStatus::Completed, None, Then::Rest);
+    change.events = vec![Event { name: "completed", detail: json!({ "site_id": site }) }];
+    change.progress.site_id = Some(site);
+    change.progress.accepted_at = facts.progress.accepted_at.or(Some(facts.now));
+    change.progress.cost = facts.progress.cost.or(latest.price);
+    found(facts, change, None, json!({ "site_id": site }))
+}
+
+fn found(
+    facts: &Facts,
+    mut change: Change,
+    order: Option<UpstreamOrderId>,
+    what: serde_json::Value,
+) -> Change {
+    let found = evidence(facts, EffectStep::PlaceOrder, EffectState::Accepted);
+    change.evidence = found.map(|found| Evidence { upstream_order_id: order, ..found });
+    change.events.insert(0, Event { name: "found_upstream", detail: what });
+    change
+}
+
+/// No order bears the tag: it is placed again, under a new one.
+fn absent(facts: &Facts) -> Change {
+    let reason = "no LJPc order bears the tag of the order in doubt; it is placed again".to_owned();
+    let mut change = Change::to(facts, LineStatus::Pending, Some(reason), Then::Retry);
+    change.evidence = evidence(facts, EffectStep::PlaceOrder, EffectState::Absent);
+    change
+}

@@ -1,0 +1,255 @@
+//! Looking for an LJPc order in doubt by its number: ids are read upward from the highest of ours that was known at the
+//! intent (`ljpc.order_id_probe`).
+//!
+//! The numbers of all of LJPc's customers are one sequence: 403 is somebody else's order, 404 none, or one that is not
+//! shown yet. So an id that was unknown is read once more after `ljpc.in_doubt_grace`, and only an order that is in none
+//! of the ids up to the end, then, is called absent.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::order::{
+    Money, Tag, UpstreamOrderId,
+    facts::{Facts, Placement},
+    wish::Wish,
+};
+
+/// So many unknown ids in a row are the end of the sequence.
+pub const UNKNOWN_IN_A_ROW: usize = 20;
+
+/// The most ids that are read for one placement, those that are read twice counted twice. What is not found by then is a
+/// person's to find.
+pub const READINGS_MAX: u32 = 4_000;
+
+/// By how much the two clocks may differ.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
+/// How far the reading of ids is: kept with its placement, so that it goes on where it was.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Probe {
+    /// The id that is read next, where no earlier one is read again.
+    next: i64,
+    /// The ids below it that were unknown when they were read last.
+    unknown: BTreeSet<i64>,
+    /// Those of them that are still to be read again; none before the grace is over.
+    again: Option<BTreeSet<i64>>,
+    /// How many readings there were.
+    readings: u32,
+    /// An order that bears the tag, but is not what was ordered.
+    differs: Option<i64>,
+}
+
+/// What the reading of ids goes on with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProbeStep {
+    /// This id is read.
+    Read(UpstreamOrderId),
+    /// All ids were read once; the unknown ones are read again when the grace is over.
+    Waits,
+    /// All were read, and the unknown ones again after the grace.
+    Absent,
+    /// There are too many, or one that nobody understands: a person must look.
+    GivesUp,
+}
+
+/// What an id stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IdSeen {
+    /// No order, as far as LJPc shows (404).
+    Unknown,
+    /// Another order, ours or somebody else's.
+    Other,
+    /// It bears the tag, but is not what was ordered.
+    Differs,
+}
+
+impl Probe {
+    /// Begins above the highest id of ours that was known at the intent.
+    #[must_use]
+    pub const fn above(floor: UpstreamOrderId) -> Self {
+        Self {
+            next: floor.0.saturating_add(1),
+            unknown: BTreeSet::new(),
+            again: None,
+            readings: 0,
+            differs: None,
+        }
+    }
+
+    /// What comes next; `past_grace` lets the unknown ids be read again.
+    pub fn step(&mut self, past_grace: bool) -> ProbeStep {
+        if self.readings >= READINGS_MAX || self.differs.is_some() {
+            return ProbeStep::GivesUp;
+        }
+        let at_end = self.unknown_at_the_end() >= UNKNOWN_IN_A_ROW;
+        if at_end && past_grace && self.again.is_none() {
+            self.again = Some(self.unknown.clone());
+        }
+        match self.again.as_ref().map(BTreeSet::first) {
+            Some(Some(id)) => ProbeStep::Read(UpstreamOrderId(*id)),
+            Some(None) if at_end => ProbeStep::Absent,
+            None if at_end => ProbeStep::Waits,
+            Some(None) | None => ProbeStep::Read(UpstreamOrderId(self.next)),
+        }
+    }
+
+    /// Notes what an id stands for.
+    pub fn learn(&mut self, id: UpstreamOrderId, seen: IdSeen) {
+        self.readings = self.readings.saturating_add(1);
+        if let Some(again) = &mut self.again {
+            again.remove(&id.0);
+        }
+        match seen {
+            IdSeen::Unknown => drop(self.unknown.insert(id.0)),
+            IdSeen::Other => drop(self.unknown.remove(&id.0)),
+            IdSeen::Differs => self.differs = Some(id.0),
+        }
+        self.next = self.next.max(id.0.saturating_add(1));
+    }
+
+    /// How many ids just below the next one are unknown.
+    fn unknown_at_the_end(&self) -> usize {
+        let below = (0..self.next).rev().take(UNKNOWN_IN_A_ROW);
+        below.take_while(|id| self.unknown.contains(id)).count()
+    }
+
+    /// For people: "ids up to 144 read, 12 of them unknown".
+    #[must_use]
+    pub fn told(&self) -> String {
+        let up_to = self.next.saturating_sub(1);
+        let again = if self.again.is_some() { ", those read twice" } else { "" };
+        let told =
+            format!("order ids up to {up_to} read, {} of them unknown{again}", self.unknown.len());
+        self.differs.map_or(told, |id| {
+            format!("LJPc order {id} bears the tag, but is not what was ordered")
+        })
+    }
+}
+
+/// An LJPc order as it is compared with what was sent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct OrderSeen {
+    /// The tag that its summary or its line's description bears.
+    pub tag: Option<String>,
+    /// The `type` of its one cart item; none where it has several, or shows none.
+    pub item_type: Option<String>,
+    /// The name that the cart item is for.
+    pub domain: Option<String>,
+    /// Of an item on one's own space.
+    pub space_id: Option<i64>,
+    /// Where the cart item has one.
+    pub billing_period: Option<String>,
+    /// When it was placed, where LJPc tells.
+    pub created_at: Option<DateTime<Utc>>,
+    /// What the account is charged.
+    pub cost: Option<Money>,
+}
+
+/// Whether an order is the one that the placement asked for: by its tag; then it must be what was ordered, and younger than
+/// the intent.
+#[must_use]
+pub fn compare(facts: &Facts, placement: &Placement, seen: &OrderSeen) -> Option<IdSeen> {
+    let tag = Tag::of_step(&facts.reference, facts.line, placement.step, placement.n);
+    if seen.tag.as_deref() != Some(tag.as_str()) {
+        return Some(IdSeen::Other);
+    }
+    let is_younger = seen.created_at.is_none_or(|at| at >= placement.intended_at - CLOCKS_DIFFER);
+    (!is_younger || !is_what_was_ordered(facts, seen)).then_some(IdSeen::Differs)
+}
+
+fn is_what_was_ordered(facts: &Facts, seen: &OrderSeen) -> bool {
+    let is_of_type = |name: &str| seen.item_type.as_deref() == Some(name);
+    let is_for_the_name = seen.domain.is_some() && seen.domain == facts.progress.domain;
+    let is_ordered = match &facts.wish {
+        Ok(Wish::Hosting(hosting)) => {
+            let same_period = match (hosting.billing_period, seen.billing_period.as_deref()) {
+                (Some(wished), Some(shown)) => wished.as_str() == shown,
+                (None, _) | (_, None) => true,
+            };
+            is_of_type("hosting") && same_period
+        }
+        Ok(Wish::HostingOwn { space_id }) => {
+            is_of_type("hosting_own") && seen.space_id == Some(*space_id)
+        }
+        Ok(Wish::Register(_) | Wish::Transfer(_)) => is_of_type("domain"),
+        Ok(
+            Wish::Update(_) | Wish::Dns(_) | Wish::CreateContact(_) | Wish::UpdateContact { .. },
+        )
+        | Err(_) => false,
+    };
+    is_for_the_name && is_ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads ids until something else comes; `known` are orders.
+    fn read(probe: &mut Probe, past_grace: bool, known: &[i64]) -> (Vec<i64>, ProbeStep) {
+        let mut ids = Vec::new();
+        loop {
+            match probe.step(past_grace) {
+                ProbeStep::Read(id) => {
+                    ids.push(id.0);
+                    let is_known = known.contains(&id.0);
+                    probe.learn(id, if is_known { IdSeen::Other } else { IdSeen::Unknown });
+                }
+                other => return (ids, other),
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_read_up_to_the_end_and_the_unknown_ones_again_after_the_grace() {
+        let mut probe = Probe::above(UpstreamOrderId(100));
+        let (ids, then) = read(&mut probe, false, &[101, 103]);
+        assert_eq!((ids, then), ((101..=123).collect(), ProbeStep::Waits));
+        assert_eq!(probe.step(false), ProbeStep::Waits, "nothing is read before the grace is over");
+
+        // One of them was not shown at first, and a new one has come.
+        let (ids, then) = read(&mut probe, true, &[101, 103, 105, 124]);
+        let again = [102].into_iter().chain(104..=123).chain(124..=144);
+        assert_eq!((ids, then), (again.collect(), ProbeStep::Absent));
+        assert_eq!(probe.told(), "order ids up to 144 read, 40 of them unknown, those read twice");
+    }
+
+    #[test]
+    fn it_goes_on_where_it_was() {
+        let mut probe = Probe::above(UpstreamOrderId(7));
+        for _ in 0..5 {
+            let ProbeStep::Read(id) = probe.step(false) else { panic!("there is more") };
+            probe.learn(id, IdSeen::Unknown);
+        }
+        let stored = serde_json::to_value(&probe).unwrap();
+        let mut again: Probe = serde_json::from_value(stored).unwrap();
+        assert_eq!(again, probe);
+        assert_eq!(again.step(false), ProbeStep::Read(UpstreamOrderId(13)));
+    }
+
+    #[test]
+    fn it_has_an_end_however_many_orders_there_are() {
+        let mut probe = Probe::above(UpstreamOrderId(0));
+        let mut read = 0;
+        while let ProbeStep::Read(id) = probe.step(true) {
+            probe.learn(id, IdSeen::Other);
+            read += 1;
+        }
+        assert_eq!((read, probe.step(true)), (READINGS_MAX, ProbeStep::GivesUp));
+        let mut probe = Probe::above(UpstreamOrderId(i64::MAX - 1));
+        for _ in 0..3 {
+            let ProbeStep::Read(id) = probe.step(false) else { break };
+            probe.learn(id, IdSeen::Unknown);
+        }
+        assert_eq!(probe.step(false), ProbeStep::Read(UpstreamOrderId(i64::MAX)));
+    }
+
+    #[test]
+    fn what_bears_the_tag_and_differs_is_a_persons() {
+        let mut probe = Probe::above(UpstreamOrderId(7));
+        probe.learn(UpstreamOrderId(8), IdSeen::Differs);
+        assert_eq!(probe.step(true), ProbeStep::GivesUp);
+        assert_eq!(probe.told(), "LJPc order 8 bears the tag, but is not what was ordered");
+    }
+}

@@ -1,0 +1,241 @@
+//! LJPc orders in doubt, and what is found of them: a site, or the order itself by its number.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::house::{House, eventually, hosting};
+
+const POST: &str = "POST /api/v1/orders";
+
+/// Evidence is looked for often, and the list of sites is read anew as often.
+const OFTEN: &[(&str, &str)] =
+    &[("LJPC__EVIDENCE_INTERVAL", "200ms"), ("LJPC__IN_DOUBT_GRACE", "60s")];
+
+/// The same, and ids are read; the grace is soon over.
+const PROBING: &[(&str, &str)] = &[
+    ("LJPC__EVIDENCE_INTERVAL", "200ms"),
+    ("LJPC__IN_DOUBT_GRACE", "1s"),
+    ("LJPC__ORDER_ID_PROBE", "true"),
+];
+
+impl House {
+    /// Strikes the first order of a reference.
+    fn lose(&self, reference: &str, fault: &str) {
+        let of = json!({ "reference": format!("{reference}/") });
+        self.fault(&json!({ "endpoint": POST, "fault": fault, "match": of }));
+    }
+
+    /// Waits until the sites were listed once: what is ordered from now on is ordered after that.
+    async fn until_listed(&self) {
+        eventually("the sites are listed", async || {
+            self.world.value("SELECT count(*) > 0 FROM provisor.site_listings").await
+        })
+        .await;
+    }
+
+    /// Waits until the placement's looks at one place have been noted so often.
+    async fn until_looked(&self, tag: &str, at: &str, times: i64) {
+        let seen = format!(
+            "SELECT coalesce(max((looks -> '{at}' ->> 'times')::bigint), 0) FROM provisor.effects WHERE tag = '{tag}'"
+        );
+        eventually(&format!("{tag}: {at} are looked at {times} times"), async || {
+            let so_far: i64 = self.world.value(&seen).await;
+            so_far >= times
+        })
+        .await;
+    }
+
+    /// What was seen last at a place.
+    async fn seen(&self, tag: &str, at: &str) -> String {
+        self.world
+            .value(&format!(
+                "SELECT coalesce(max(looks -> '{at}' ->> 'seen'), '') FROM provisor.effects WHERE tag = '{tag}'"
+            ))
+            .await
+    }
+
+    /// Puts a site where nobody ordered one.
+    fn put_site(&self, domain: &str) {
+        let site = json!({ "domain": domain });
+        drop(self.sandbox.state().put_site(&site).expect("a site"));
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_answer_was_lost_is_found_by_its_site() {
+    let house = House::new().await;
+    let daemon = house.daemon(OFTEN);
+    house.until_listed().await;
+    house.lose("SHOP-1", "process_then_drop");
+    house.submit("SHOP-1", json!([hosting("Example.nl")])).await;
+    house.until_line("SHOP-1", 0, "completed").await;
+
+    let line = house.line("SHOP-1", 0).await;
+    assert_eq!((line.upstream_order_id, line.cost.as_deref()), (None, Some("4.49")));
+    assert!(line.site_id.is_some());
+    assert_eq!((house.bought("SHOP-1/0"), house.posts("SHOP-1").len()), (1, 1));
+    let events = house.events("SHOP-1").await;
+    let of_line = ["placing", "in_doubt", "found_upstream", "completed"];
+    assert!(of_line.iter().all(|event| events.contains(&(*event).to_owned())), "{events:?}");
+    let (state, site): (String, Option<i64>) =
+        sqlx::query_as("SELECT state, site_id FROM provisor.effects")
+            .fetch_one(&house.world.pool)
+            .await
+            .expect("one placement");
+    assert_eq!((state.as_str(), site), ("accepted", line.site_id));
+    house.until_emailed().await;
+    let emails = house.emails("SHOP-1").await;
+    let completed = emails.iter().filter(|(template, ..)| template == "order_completed").count();
+    assert_eq!(completed, 1, "{emails:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_that_was_there_before_is_no_evidence() {
+    let house = House::new().await;
+    house.put_site("old.nl");
+    let daemon = house.daemon(OFTEN);
+    house.until_listed().await;
+    house.lose("SHOP-1", "drop");
+    house.submit("SHOP-1", json!([hosting("old.nl")])).await;
+    house.until_looked("SHOP-1/0", "sites", 4).await;
+    assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
+    assert_eq!(house.seen("SHOP-1/0", "sites").await, "new for old.nl among 1 sites: none");
+    assert_eq!((house.bought("SHOP-1/0"), house.posts("SHOP-1").len()), (0, 1), "nor sent again");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_new_sites_neither_is_believed() {
+    let house = House::new().await;
+    let daemon = house.daemon(OFTEN);
+    house.until_listed().await;
+    house.lose("SHOP-1", "drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "in_doubt").await;
+    // Between two listings, so that the first is not believed before the second is there.
+    house.fault(&json!({ "endpoint": "GET /api/hosting/v1/sites", "fault": "status", "status": 500, "times": 1000 }));
+    house.put_site("example.nl");
+    house.put_site("example.nl");
+    house.no_more_faults();
+    eventually("both are seen", async || {
+        house.seen("SHOP-1/0", "sites").await.contains("among 2 sites: 2")
+    })
+    .await;
+    assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_listing_from_before_no_site_is_new() {
+    let house = House::new().await;
+    house.fault(&json!({ "endpoint": "GET /api/hosting/v1/sites", "fault": "status", "status": 500, "times": 1000 }));
+    let daemon = house.daemon(OFTEN);
+    house.lose("SHOP-1", "process_then_drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "in_doubt").await;
+    house.no_more_faults();
+    house.until_listed().await;
+    house.until_looked("SHOP-1/0", "sites", 4).await;
+    assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
+    let seen = house.seen("SHOP-1/0", "sites").await;
+    assert_eq!(seen, "no listing from before the order was sent");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_list_sites_sells_all_the_same() {
+    let house = House::new().await;
+    house
+        .fault(&json!({ "endpoint": "GET /api/hosting/v1/sites", "fault": "status", "status": 403,
+                         "message": "no permission", "times": 1000 }));
+    let daemon = house.daemon(OFTEN);
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "completed").await;
+    daemon.stop().await;
+}
+
+/// An order that is delivered, so that a number of ours is known.
+async fn known_order(house: &House) {
+    house.submit("FIRST", json!([hosting("first.nl")])).await;
+    house.until_line("FIRST", 0, "completed").await;
+}
+
+#[tokio::test]
+async fn an_order_whose_answer_was_lost_is_found_by_its_number() {
+    let house = House::with(|options| options.delay = Duration::from_hours(1)).await;
+    let daemon = house.daemon(PROBING);
+    house.submit("FIRST", json!([hosting("first.nl")])).await;
+    house.until_line("FIRST", 0, "provisioning").await;
+    house.lose("SHOP-1", "process_then_drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "provisioning").await;
+
+    let line = house.line("SHOP-1", 0).await;
+    let there = house.upstream_orders("SHOP-1/0");
+    assert_eq!((there.len(), line.upstream_order_id), (1, Some(there[0].0)));
+    let bundle = house.seen("SHOP-1/0", "order ids").await;
+    assert_eq!(bundle, format!("LJPc order {} is this one", there[0].0));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_in_none_of_the_numbers_is_placed_again_under_a_new_tag() {
+    let house = House::new().await;
+    let daemon = house.daemon(PROBING);
+    known_order(&house).await;
+    house.lose("SHOP-1", "drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "completed").await;
+
+    assert_eq!((house.bought("SHOP-1/0"), house.bought("SHOP-1/0#2")), (0, 1));
+    let states: Vec<(String, String)> = sqlx::query_as(
+        "SELECT tag, state FROM provisor.effects WHERE tag LIKE 'SHOP-1/%' ORDER BY n",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .expect("the ledger can be read");
+    let states: Vec<(&str, &str)> = states.iter().map(|(tag, state)| (&**tag, &**state)).collect();
+    assert_eq!(states, [("SHOP-1/0", "absent"), ("SHOP-1/0#2", "accepted")]);
+    // The unknown ones were read twice, once after the grace; and none beyond the end.
+    let first = house.upstream_orders("FIRST/0")[0].0;
+    let mut reads: BTreeMap<i64, usize> = BTreeMap::new();
+    for entry in house.requests("GET", "/api/v1/orders/") {
+        let id: i64 = entry.path.rsplit('/').next().expect("an id").parse().expect("a number");
+        *reads.entry(id).or_default() += 1;
+    }
+    for id in first + 1..=first + 20 {
+        assert!(reads.get(&id).is_some_and(|times| *times >= 2), "{id}: {reads:?}");
+    }
+    let last = reads.keys().max().expect("ids were read");
+    assert!(*last <= first + 24, "{last} is beyond the end: {reads:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_reading_of_numbers_goes_on_where_another_worker_left_it() {
+    let house = House::new().await;
+    let changes = [PROBING[0], ("LJPC__IN_DOUBT_GRACE", "1h"), PROBING[2]];
+    let daemon = house.daemon(&changes);
+    known_order(&house).await;
+    house.lose("SHOP-1", "drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_looked("SHOP-1/0", "order ids", 1).await;
+    daemon.stop().await;
+    let again = house.daemon(&changes);
+    eventually("all are read", async || {
+        let probe: Option<Value> = house
+            .world
+            .value("SELECT max(probe::text)::jsonb FROM provisor.effects WHERE tag = 'SHOP-1/0'")
+            .await;
+        probe.is_some_and(|it| it["unknown"].as_array().is_some_and(|ids| ids.len() >= 20))
+    })
+    .await;
+    house.until_looked("SHOP-1/0", "order ids", 4).await;
+    let asked = house.requests("GET", "/api/v1/orders/").len();
+    // Each once, and the polls of the first order.
+    assert!(asked <= 20 + 10, "{asked}");
+    assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
+    again.stop().await;
+}

@@ -1,5 +1,6 @@
 //! Reading a line with all that its next step depends on.
 
+pub mod evidence;
 mod placements;
 
 use std::{collections::HashMap, time::Duration};

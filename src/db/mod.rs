@@ -25,7 +25,6 @@ mod processes;
 pub mod records;
 pub mod reports;
 pub mod schema;
-pub mod sites;
 pub mod wakes;
 
 pub use error::DbError;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::guest::{Guest, NotNow};
 use crate::{
-    db::{Database, DbError, sites::ListedSite, wakes::Lane},
+    db::{Database, DbError, lines::evidence::ListedSite, wakes::Lane},
     order::name::DomainName,
     queue::{Claim, Handler, Ran, Schedule},
     upstream::{UpstreamError, ljpc},

@@ -27,7 +27,7 @@ impl House {
     }
 
     /// Waits until the sites were listed once: what is ordered from now on is ordered after that.
-    async fn until_listed(&self) {
+    pub(crate) async fn until_listed(&self) {
         eventually("the sites are listed", async || {
             self.world.value("SELECT count(*) > 0 FROM provisor.site_listings").await
         })

@@ -6,7 +6,7 @@ use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Query, Step, Then, decide},
     effect::{Acceptance, EffectStep},
-    facts::{Known, Patience, Reading, SitesReading},
+    facts::{Known, Patience, Reading},
     ledger::Outcome,
     outcome::{accepted, in_doubt, panicked, rejected},
 };
@@ -125,10 +125,9 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
             assert_eq!(seen.row.borne, Some(id));
             At::ReadingOrder
         }
-        // The account lists no site that is new.
+        // That nothing is found yet, and looked for again, is left out of the search.
         Step::Read(Query::Sites) => {
-            let known = Known { sites: Some(SitesReading::NothingBefore), ..known.clone() };
-            step(model, run, &known)
+            recording(&seen, &Change::unchanged(&seen.facts(run.line), Then::Rest))
         }
         Step::Read(other) => unreachable!("hosting asks for {other:?}"),
         Step::Make(order) => {

@@ -130,7 +130,9 @@ impl CarryOutLine {
         let (at, seen) = match query {
             Query::Domain(_) => ("the name", known.domain.as_ref().map(tell_domain)),
             Query::Zone(_) => ("the zone", known.zone.as_ref().map(tell_zone)),
-            Query::Contact(_) => ("the contacts", known.contact.as_ref().map(tell_contact)),
+            Query::Contact(_) => {
+                ("the contacts", known.contact.as_ref().map(|it| tell_contact(it.as_ref())))
+            }
             Query::Catalogue
             | Query::Order(_)
             | Query::Tlds
@@ -174,10 +176,8 @@ fn tell_zone(reading: &ZoneReading) -> String {
     }
 }
 
-fn tell_contact(found: &Option<ContactHandle>) -> String {
-    found
-        .as_ref()
-        .map_or_else(|| "none with these details".to_owned(), |it| format!("{it} has them"))
+fn tell_contact(found: Option<&ContactHandle>) -> String {
+    found.map_or_else(|| "none with these details".to_owned(), |it| format!("{it} has them"))
 }
 
 /// An order as it is compared with what was sent.

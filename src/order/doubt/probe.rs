@@ -196,7 +196,9 @@ mod tests {
                     let is_known = known.contains(&id.0);
                     probe.learn(id, if is_known { IdSeen::Other } else { IdSeen::Unknown });
                 }
-                other => return (ids, other),
+                other @ (ProbeStep::Waits | ProbeStep::Absent | ProbeStep::GivesUp) => {
+                    return (ids, other);
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Database, DbError, micros};
+use crate::db::{Database, DbError, micros};
 use crate::order::{LineId, SiteId, doubt::probe::Probe, effect::EffectStep, facts::SitesReading};
 
 /// A site of a listing.

@@ -91,7 +91,7 @@ impl KeepWish {
             self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
             return Ok(End::Rest);
         }
-        self.change(claim, id, &name.domain, wished).await
+        Box::pin(self.change(claim, id, &name.domain, wished)).await
     }
 
     async fn look(&self, domain: &DomainName) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {
@@ -123,7 +123,11 @@ impl KeepWish {
         let deadline = Deadline::after(self.timeout);
         let connected = match self.guest.ljpc().connect(endpoint, deadline).await {
             Ok(connected) => connected,
-            Err(error) => return Err(end_of(&error)),
+            Err(error) => {
+                let end = end_of(&error);
+                self.guest.learn(endpoint.name, &Err::<(), _>(error)).await;
+                return Err(end);
+            }
         };
         // A run that has slept past its lease would set an older wish over a newer one.
         if claim.lease.left() <= self.timeout {

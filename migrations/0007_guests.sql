@@ -26,4 +26,4 @@ CREATE FUNCTION provisor.pace_in_force(pace integer, pace_at timestamptz, at tim
 $$;
 REVOKE EXECUTE ON FUNCTION provisor.pace_in_force(integer, timestamptz, timestamptz, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION provisor.pace_in_force(integer, timestamptz, timestamptz, interval)
-    TO provisor_worker, provisor_readonly;
+    TO provisor_worker;

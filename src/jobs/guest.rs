@@ -129,30 +129,47 @@ impl<U: Host> Guest<U> {
     /// Waits for the permission to make a request to `endpoint`. The first request of a run has its place in the budget
     /// already (`prepaid`): its wake was not claimed without.
     pub async fn permit(&self, endpoint: &str, prepaid: &mut bool) -> Result<Permit<'_>, NotNow> {
-        if let Some(shut) = self.circuits.get("") {
-            // A trial that is due just now is not this line's to make.
-            let why = if shut.cause == Cause::Outage { Why::Outage } else { Why::Key };
-            return Err(NotNow { after: shut.trial_in().max(LOOK_INTERVAL), why });
-        }
-        if let Some(shut) = self.circuits.get(endpoint) {
-            // No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
-            let after = shut.trial_in();
-            let trial = after.is_zero()
-                && self
-                    .db
-                    .take_trial(U::PROVIDER, endpoint, self.probe_interval)
-                    .await
-                    .unwrap_or(false);
-            if !trial {
-                return Err(NotNow { after: after.max(self.probe_interval), why: Why::Key });
-            }
-        }
+        self.look_whether_shut("")?;
+        let trial = match self.circuits.get(endpoint) {
+            Some(shut) => self.take_trial(endpoint, shut).await?,
+            None => false,
+        };
         if !*prepaid {
             let place = self.budget.one_within(WAIT_MAX).await;
             place.map_err(|after| NotNow { after, why: Why::Pause })?;
         }
+        let in_flight = self.in_flight.acquire().await.ok();
+        // Those that went before may have found it shut while this one waited.
+        let shut = self.look_whether_shut("");
+        let shut = if trial { shut } else { shut.and_then(|()| self.look_whether_shut(endpoint)) };
+        if let Err(not_now) = shut {
+            if !*prepaid {
+                self.budget.give_back(1);
+            }
+            return Err(not_now);
+        }
         *prepaid = false;
-        Ok(Permit { _in_flight: self.in_flight.acquire().await.ok() })
+        Ok(Permit { _in_flight: in_flight })
+    }
+
+    /// A trial that is due just now is not everybody's to make.
+    fn look_whether_shut(&self, endpoint: &str) -> Result<(), NotNow> {
+        let Some(shut) = self.circuits.get(endpoint) else { return Ok(()) };
+        let why = if shut.cause == Cause::Outage { Why::Outage } else { Why::Key };
+        let least = if endpoint.is_empty() { LOOK_INTERVAL } else { self.probe_interval };
+        Err(NotNow { after: shut.trial_in().max(least), why })
+    }
+
+    /// No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
+    async fn take_trial(&self, endpoint: &str, shut: Shut) -> Result<bool, NotNow> {
+        let due = shut.trial_in().is_zero();
+        let taken = due
+            && self
+                .db
+                .take_trial(U::PROVIDER, endpoint, self.probe_interval)
+                .await
+                .unwrap_or(false);
+        if taken { Ok(true) } else { self.look_whether_shut(endpoint).map(|()| false) }
     }
 
     /// A run made no request after all: its place in the budget is another's.
@@ -161,7 +178,8 @@ impl<U: Host> Guest<U> {
     }
 
     /// Learns from what became of a request: opens the circuit that it says is shut, or that too many failures in a row show
-    /// to be, closes the one that it shows to be open, and slows down where the upstream has had enough.
+    /// to be, closes the one that it shows to be open, and slows down where the upstream has had enough. Called before the
+    /// permit is dropped, so that whoever waits for its place already knows.
     pub async fn learn<T>(&self, endpoint: &str, answer: &Result<T, UpstreamError>) {
         match answer {
             Ok(_) | Err(UpstreamError::Rejected { .. }) => {

@@ -98,8 +98,8 @@ impl KeepWish {
         let endpoint = endpoints::GET_DOMAIN.name;
         let permit = self.guest.permit(endpoint, &mut false).await?;
         let answer = self.guest.ljpc().domain(domain).await;
-        drop(permit);
         self.guest.learn(endpoint, &answer).await;
+        drop(permit);
         Ok(answer.map(to_seen))
     }
 
@@ -140,8 +140,8 @@ impl KeepWish {
         }
         self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
         let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
-        drop(permit);
         self.guest.learn(endpoint.name, &answer).await;
+        drop(permit);
         match answer {
             // It is read back, and again by the schedule, since LJPc may answer out of a stored row for a while.
             Ok(_) => Ok(End::Retry),

@@ -177,8 +177,8 @@ impl Budget {
         }
     }
 
-    /// The upstream has had enough, and asks to be left alone for so long: the pace of all processes is halved, and what this
-    /// one has in hand is worth nothing any more.
+    /// The upstream has had enough, and asks to be left alone for so long: the pace of all processes is halved, and what
+    /// this one has in hand is worth nothing any more.
     pub async fn slow_down(&self, pause: Duration) -> Result<(), DbError> {
         self.with_slots(Slots::clear);
         let pace = self.db.slow_down(self.provider, pause).await?;
@@ -224,8 +224,8 @@ impl Budget {
         let _ = self.one_within(Duration::MAX).await;
     }
 
-    /// Waits for one slot, unless the next one is further away than `max`, as it is while the upstream wants to be left alone:
-    /// then it answers how far.
+    /// Waits for one slot, unless the next one is further away than `max`, as it is while the upstream wants to be left
+    /// alone: then it answers how far.
     pub async fn one_within(&self, max: Duration) -> Result<(), Duration> {
         let _waiting = Waiting::begin(self);
         loop {

@@ -17,6 +17,8 @@ mod emails_owed;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod guests;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod intake;

@@ -81,8 +81,8 @@ pub struct Polls {
 }
 
 impl Database {
-    /// Reserves the next slots of an upstream's budget: for as much time as is wished, at the pace in force. What is not used
-    /// expires by itself: the budget runs on the clock.
+    /// Reserves the next slots of an upstream's budget: for as much time as is wished, at the pace in force. What is not
+    /// used expires by itself: the budget runs on the clock.
     pub async fn reserve_slots(
         &self,
         provider: &'static str,
@@ -96,8 +96,9 @@ impl Database {
                            SELECT greatest(b.tat, clock.at) + n.of * s.step, n.of, s.step
                            FROM (SELECT clock_timestamp() AS at) AS clock
                            CROSS JOIN LATERAL (SELECT
-                               least(greatest($2::bigint, $6::bigint), $2::bigint * 1000 / provisor.pace_in_force(
-                                   b.pace, b.pace_at, clock.at, $5::bigint * interval '1 microsecond'))
+                               least(greatest($2::bigint, $6::bigint), $2::bigint * 1000
+                                   / provisor.pace_in_force(b.pace, b.pace_at, clock.at,
+                                       $5::bigint * interval '1 microsecond'))
                                * interval '1 microsecond' AS step) AS s
                            CROSS JOIN LATERAL (SELECT greatest(1, least($4::bigint, floor(
                                $3::bigint / (extract(epoch FROM s.step) * 1000000))))::integer AS of) AS n)
@@ -124,8 +125,8 @@ impl Database {
         })
     }
 
-    /// The upstream has had enough: the pace is halved, unless it just was, and nobody asks anything for as long as it says,
-    /// up to 10 s. Answers the pace in force.
+    /// The upstream has had enough: the pace is halved, unless it just was, and nobody asks anything for as long as it
+    /// says, up to 10 s. Answers the pace in force.
     pub async fn slow_down(
         &self,
         provider: &'static str,

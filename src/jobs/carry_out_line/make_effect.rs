@@ -60,9 +60,9 @@ impl CarryOutLine {
         let connected = match self.guest.ljpc().connect(endpoint, deadline).await {
             Ok(connected) => connected,
             Err(error) => {
-                drop(permit);
                 let delay = Delay::by(&error);
                 self.guest.learn(endpoint.name, &Err::<(), _>(error)).await;
+                drop(permit);
                 return self.wait(claim, loaded, delay).await;
             }
         };
@@ -81,12 +81,12 @@ impl CarryOutLine {
                 detail: "the lease would have ended before the request".to_owned(),
             })
         };
-        drop(permit);
         tell(effect, attempt, &answer);
         // What we kept back ourselves says nothing of LJPc.
         if confirmed && may_send {
             self.guest.learn(endpoint.name, &answer).await;
         }
+        drop(permit);
         self.record_answer(claim, loaded, effect, attempt, &answer).await
     }
 

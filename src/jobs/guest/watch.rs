@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl<U: Host> Guest<U> {
-    /// Looks at the circuits and the pace now and then, and tries the upstream by one safe GET when it is shut. Runs for ever.
+    /// Looks at the circuits and the pace now and then, and tries the upstream by one safe GET when it is shut. Runs for
+    /// ever.
     pub async fn watch(&self) {
         loop {
             if let Err(error) = self.look().await {

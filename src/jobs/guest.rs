@@ -289,7 +289,6 @@ impl<U: Host> Guest<U> {
     }
 
     async fn close(&self, endpoint: &str) {
-        self.set(endpoint, None);
         match self.db.close_circuit(U::PROVIDER, endpoint).await {
             Ok(true) => tracing::info!(provider = U::PROVIDER, endpoint, "circuit closed"),
             Ok(false) => {}
@@ -299,6 +298,11 @@ impl<U: Host> Guest<U> {
                 "a closed circuit was not shared"
             ),
         }
+        // Only now, when the slower pace is in force, may anybody reserve anew.
+        if endpoint.is_empty() {
+            self.budget.forget_slots();
+        }
+        self.set(endpoint, None);
         self.alarm.ring();
     }
 

@@ -180,10 +180,15 @@ impl Budget {
     /// The upstream has had enough, and asks to be left alone for so long: the pace of all processes is halved, and what
     /// this one has in hand is worth nothing any more.
     pub async fn slow_down(&self, pause: Duration) -> Result<(), DbError> {
-        self.with_slots(Slots::clear);
+        self.forget_slots();
         let pace = self.db.slow_down(self.provider, pause).await?;
         self.note_pace(pace);
         Ok(())
+    }
+
+    /// The pace was lowered, by whomever: what this process has in hand was reserved before that, and is worth nothing.
+    pub fn forget_slots(&self) {
+        self.with_slots(Slots::clear);
     }
 
     /// The pace that is in force, as it was just seen: changes are logged, but not its growth.

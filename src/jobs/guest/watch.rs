@@ -54,6 +54,9 @@ impl<U: Host> Guest<U> {
         let is_open = |endpoint: &str| open.iter().any(|circuit| circuit.endpoint == endpoint);
         for closed in before.keys().filter(|endpoint| !is_open(endpoint)) {
             self.observer.circuit(U::PROVIDER, closed, false);
+            if closed.is_empty() {
+                self.budget.forget_slots();
+            }
             self.alarm.ring();
         }
     }

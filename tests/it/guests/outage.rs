@@ -232,6 +232,30 @@ async fn an_outage_puts_few_purchases_in_doubt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_waited_for_the_upstream_does_not_come_all_at_once() {
+    let house = House::new().await;
+    let shut = "INSERT INTO provisor.circuits (provider, cause, reason, probe_at)
+                VALUES ('ljpc', 'outage', 'HTTP 503', clock_timestamp() + interval '1 s')";
+    house.world.run(shut).await;
+    for n in 0..40 {
+        let line =
+            json!({ "kind": "hosting_own", "space_id": 7, "domain": format!("n{n}.example") });
+        house.submit(&format!("SHOP-{n}"), json!([line])).await;
+    }
+    let daemon = house.daemon(&[("LJPC__REQUESTS_PER_SECOND", "100")]);
+    eventually("enough is placed", async || house.requests("POST", "/api/v1/orders").len() > 12)
+        .await;
+    let trial = house.requests("GET", "/api/hosting/v1/tlds")[0].at;
+    let posts = house.requests("POST", "/api/v1/orders");
+    assert!(posts.iter().all(|post| post.at >= trial), "none comes before the trial");
+    // From 5 a second on, and 1.7 more each second: 6 in the first one, where all 40 could come.
+    let first = posts.iter().filter(|post| (post.at - trial).num_milliseconds() < 1000).count();
+    assert!(first <= 15, "{first} in the first second");
+    assert_eq!(told(&house).await, 0, "what has passed by its first trial is no news");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn resuming_closes_every_circuit_says_which_and_asks_nothing() {
     let both = Neighbours::new().await;
     both.one.learns(POST, refused(Scope::Endpoint, 403)).await;

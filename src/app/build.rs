@@ -24,7 +24,7 @@ use crate::{
     lifecycle::Lifecycle,
     mail::{Address, Deadlines, Mailer, SmtpPool, SmtpSettings, Templates},
     order::facts::Patience,
-    queue::{Alarm, Budget, Engine, EngineSettings, Handler, Parts, Presence, Schedule},
+    queue::{Alarm, Budget, Crowd, Engine, EngineSettings, Handler, Parts, Presence, Schedule},
     telemetry::{KnownLabels, Metrics},
     upstream::{
         Observer, Secret,
@@ -192,8 +192,17 @@ pub(super) fn parts(
     let advisor = leanstack_guest(settings, lifecycle, db, &told, alarm, tasks)?;
     let waits_of_lines = waiting(settings);
     let retries = waits_of_lines.retries;
+    let crowd = Crowd::start(
+        tasks,
+        lifecycle.stopped.clone(),
+        db.clone(),
+        ljpc::PROVIDER,
+        settings.ljpc.requests_per_second,
+        waits_of_lines.polls,
+    );
     let lines = CarryOutLine::new(ledger, Arc::clone(&guest), presence.clone(), waits_of_lines)
-        .advised_by(advisor.clone());
+        .advised_by(advisor.clone())
+        .among(crowd);
     let (mailer, from) = email_sender(settings)?;
     let mailer = Arc::new(mailer);
     let templates = Templates::load(settings.email.templates_dir.as_deref())?;
@@ -282,6 +291,14 @@ pub fn patience(settings: &Settings) -> Patience {
 /// Requests a second and at a time to Leanstack, of which its document says nothing: it is asked for little.
 const LEANSTACK_REQUESTS_PER_SECOND: u32 = 5;
 const LEANSTACK_IN_FLIGHT_MAX: usize = 2;
+
+/// The upstreams that are used, each with its requests a second at the most.
+#[must_use]
+pub fn budgets(settings: &Settings) -> Vec<(&'static str, u32)> {
+    let ljpc = (ljpc::PROVIDER, settings.ljpc.requests_per_second);
+    let leanstack = (leanstack::PROVIDER, LEANSTACK_REQUESTS_PER_SECOND);
+    std::iter::once(ljpc).chain(settings.leanstack.enabled.then_some(leanstack)).collect()
+}
 
 /// The way to Leanstack, where it is used.
 fn leanstack_guest(

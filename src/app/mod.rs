@@ -9,7 +9,9 @@ use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use build::{connect, connect_leanstack, connect_ljpc, connect_now, email_sender, patience};
+pub use build::{
+    budgets, connect, connect_leanstack, connect_ljpc, connect_now, email_sender, patience,
+};
 
 use crate::{
     config::Settings,

@@ -56,7 +56,7 @@ enum Command {
     /// Submits, plans, lists, shows and cancels orders.
     #[command(subcommand)]
     Order(order::OrderCommand),
-    /// Lets the queue go on after a failover or a mended key.
+    /// Shows the queue, and lets it go on after a failover or a mended key.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
     /// Asks LJPc what it sells and what this account has there, and buys or changes it: through the ledger, asking first.

@@ -1,13 +1,24 @@
 //! `provisor queue …`
 
 use clap::Subcommand;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Failed, output};
-use crate::{app, config::Settings};
+use crate::{
+    app,
+    config::Settings,
+    db::{Database, guests::OpenCircuit},
+};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum QueueCommand {
+    /// Shows what waits in the queue, how many requests the upstreams get, and which circuits are open.
+    Stats {
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
     /// Lets irreversible requests go on after a failover, once you have looked, and closes every circuit for a new try.
     ///
     /// A failover without synchronous replication may have lost the intents of requests that were sent. Look first in
@@ -19,16 +30,125 @@ pub(super) enum QueueCommand {
     },
 }
 
+/// An upstream's budget.
+#[derive(Serialize)]
+struct Pace {
+    provider: &'static str,
+    /// In force now.
+    requests_per_minute: i64,
+    /// As configured.
+    requests_per_minute_max: i64,
+    failures_in_a_row: i32,
+}
+
+/// A lane's wakes.
+#[derive(Serialize)]
+struct Depth {
+    #[serde(rename = "lane")]
+    name: &'static str,
+    due: i64,
+    parked: i64,
+    leased: i64,
+    oldest_due_seconds: u64,
+}
+
+/// A circuit, open or just closed.
+#[derive(Serialize)]
+struct Circuit {
+    provider: String,
+    /// Empty for the whole upstream.
+    endpoint: String,
+    cause: &'static str,
+    reason: String,
+}
+
+impl From<OpenCircuit> for Circuit {
+    fn from(open: OpenCircuit) -> Self {
+        let OpenCircuit { provider, endpoint, cause, reason, .. } = open;
+        Self { provider, endpoint, cause: cause.as_str(), reason }
+    }
+}
+
+impl Circuit {
+    fn told(&self) -> String {
+        let endpoint = output::cell(Some(&self.endpoint).filter(|endpoint| !endpoint.is_empty()));
+        let what = if self.endpoint.is_empty() { "all requests" } else { endpoint.as_str() };
+        format!("{}, {what}: {}", self.provider, output::cell(Some(&self.reason)))
+    }
+}
+
 pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<(), Failed> {
-    let QueueCommand::Resume { json } = command;
-    let (timeline, circuits) =
-        app::connect(settings)?.resume().await.map_err(anyhow::Error::from)?;
+    let db = app::connect_now(settings).await?;
+    match command {
+        QueueCommand::Stats { json } => stats(&db, settings, json).await?,
+        QueueCommand::Resume { json } => resume(&db, json).await?,
+    }
+    Ok(())
+}
+
+async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let lanes: Vec<Depth> = db
+        .lane_depths()
+        .await?
+        .into_iter()
+        .map(|depth| Depth {
+            name: depth.lane.as_str(),
+            due: depth.due,
+            parked: depth.parked,
+            leased: depth.leased,
+            oldest_due_seconds: depth.oldest_due.as_secs(),
+        })
+        .collect();
+    let mut paces = Vec::new();
+    for (provider, requests_per_second) in app::budgets(settings) {
+        let state = db.upstream_state(provider).await?;
+        let whole = i64::from(requests_per_second) * 60;
+        paces.push(Pace {
+            provider,
+            requests_per_minute: whole * i64::from(state.pace.0) / 1000,
+            requests_per_minute_max: whole,
+            failures_in_a_row: state.failures,
+        });
+    }
+    let circuits: Vec<Circuit> = db.open_circuits().await?.into_iter().map(Circuit::from).collect();
     if json {
-        output::json(&json!({ "timeline": timeline, "circuits_closed": circuits }))?;
-    } else {
+        return output::json(&json!({ "lanes": lanes, "upstreams": paces, "circuits": circuits }));
+    }
+    let mut table = output::table(&["LANE", "DUE", "PARKED", "LEASED", "OLDEST DUE"]);
+    for lane in &lanes {
+        table.add_row([
+            lane.name.to_owned(),
+            lane.due.to_string(),
+            lane.parked.to_string(),
+            lane.leased.to_string(),
+            format!("{} s", lane.oldest_due_seconds),
+        ]);
+    }
+    output::line(&table.to_string());
+    for pace in &paces {
         output::line(&format!(
-            "Irreversible requests go on (WAL timeline {timeline}); circuits closed: {circuits}."
+            "{}: {} requests a minute, of {}",
+            pace.provider, pace.requests_per_minute, pace.requests_per_minute_max
         ));
+    }
+    for circuit in &circuits {
+        output::line(&format!("circuit open: {}", circuit.told()));
+    }
+    Ok(())
+}
+
+async fn resume(db: &Database, json: bool) -> anyhow::Result<()> {
+    let resumed = db.resume().await?;
+    let closed: Vec<Circuit> = resumed.closed.into_iter().map(Circuit::from).collect();
+    if json {
+        return output::json(&json!({ "timeline": resumed.timeline, "circuits_closed": closed }));
+    }
+    output::line(&format!("Irreversible requests go on (WAL timeline {}).", resumed.timeline));
+    if closed.is_empty() {
+        output::line("No circuit was open.");
+    }
+    for circuit in &closed {
+        output::line(&format!("Circuit closed: {}", circuit.told()));
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
 use super::{
-    guest::{Guest, NotNow},
+    guest::{Guest, NotNow, Why},
     ledger::{Ledger, LedgerError},
 };
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
         kinds::poll::{decide_reading, waiting},
         outcome::panicked,
     },
-    queue::{Claim, Handler, Presence, Ran, Schedule},
+    queue::{Claim, Crowd, Handler, Presence, Ran, Schedule},
     upstream::{UpstreamError, leanstack::Leanstack},
 };
 
@@ -68,6 +68,8 @@ pub struct CarryOutLine {
     leanstack: Option<Arc<Guest<Leanstack>>>,
     presence: Presence,
     waiting: Waiting,
+    /// How many others are polled too.
+    crowd: Crowd,
     shelf: Shelf,
 }
 
@@ -107,8 +109,12 @@ impl Delay {
 
 impl From<NotNow> for Delay {
     fn from(not_now: NotNow) -> Self {
-        let reason = "waits until LJPc accepts the API key for this request again".to_owned();
-        Self { reason, then: Then::After(not_now.after) }
+        let reason = match not_now.why {
+            Why::Key => "waits until LJPc accepts the API key for this request again",
+            Why::Outage => "LJPc can't be asked (it gives no usable answer); it is tried again",
+            Why::Pause => "waits: LJPc has asked for fewer requests",
+        };
+        Self { reason: reason.to_owned(), then: Then::After(not_now.after) }
     }
 }
 
@@ -145,13 +151,20 @@ impl Handler for CarryOutLine {
 impl CarryOutLine {
     /// Makes the handler.
     pub fn new(ledger: Ledger, guest: Arc<Guest>, presence: Presence, waiting: Waiting) -> Self {
-        Self { ledger, guest, leanstack: None, presence, waiting, shelf: Shelf::default() }
+        let (crowd, shelf) = (Crowd::default(), Shelf::default());
+        Self { ledger, guest, leanstack: None, presence, waiting, crowd, shelf }
     }
 
     /// The same, with somebody who names alternatives to names that are taken.
     #[must_use]
     pub fn advised_by(self, leanstack: Option<Arc<Guest<Leanstack>>>) -> Self {
         Self { leanstack, ..self }
+    }
+
+    /// The same, with polls that make room for each other.
+    #[must_use]
+    pub fn among(self, crowd: Crowd) -> Self {
+        Self { crowd, ..self }
     }
 
     fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {
@@ -162,7 +175,13 @@ impl CarryOutLine {
             Err(Stop::Stale) => Ran::Stale,
             // Not its own fault, so it costs no try.
             Err(Stop::Later(after)) => Ran::Later { lane, after: *after, tries: claim.wake.tries },
-            Err(Stop::Retry) => claim.again(lane, self.waiting.retries.interval(claim.wake.tries)),
+            Err(Stop::Retry) => {
+                let tries = claim.wake.tries;
+                let after = self.waiting.retries.interval(tries);
+                let polled = lane == Lane::Poll;
+                let after = if polled { self.crowd.stretch(tries, after) } else { after };
+                claim.again(lane, after)
+            }
         }
     }
 
@@ -276,19 +295,19 @@ impl CarryOutLine {
     fn park_of(&self, claim: Claim, then: Then, now: DateTime<Utc>) -> (Lane, Due, i32) {
         let tries = claim.wake.tries;
         let next = tries.saturating_add(1);
+        let poll = |schedule: Schedule, tries| self.crowd.stretch(tries, schedule.interval(tries));
+        let Waiting { polls, transfers, .. } = self.waiting;
         match then {
             Then::Rest => (Lane::Retry, Due::Never, 0),
-            Then::Poll(true) => (Lane::Poll, Due::In(self.waiting.polls.interval(0)), 1),
-            Then::Poll(false) => (Lane::Poll, Due::In(self.waiting.polls.interval(tries)), next),
-            Then::PollTransfer => {
-                (Lane::Poll, Due::In(self.waiting.transfers.interval(tries)), next)
-            }
+            Then::Poll(true) => (Lane::Poll, Due::In(poll(polls, 0)), 1),
+            Then::Poll(false) => (Lane::Poll, Due::In(poll(polls, tries)), next),
+            Then::PollTransfer => (Lane::Poll, Due::In(poll(transfers, tries)), next),
             Then::Retry => (Lane::Retry, Due::In(self.waiting.retries.interval(tries)), next),
             Then::After(after) => (Lane::Retry, Due::In(after), tries),
             // What it waits for may come before then, so the schedule of polls goes on.
             Then::At(at) => {
                 let left = (at - now).to_std().unwrap_or_default();
-                (Lane::Poll, Due::In(left.min(self.waiting.polls.interval(tries))), next)
+                (Lane::Poll, Due::In(left.min(poll(polls, tries))), next)
             }
         }
     }

@@ -1,68 +1,38 @@
-//! Being a good guest at an upstream: circuits, the shared budget, the number of requests at a time.
+//! Being a good guest at an upstream: circuits, the shared budget and its pace, the number of requests at a time.
+
+mod host;
+mod known;
+mod looks;
+mod watch;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub use self::host::Host;
+use self::{
+    known::{KnownCircuits, Shut},
+    looks::{LOOK_INTERVAL, Looks},
+};
 use crate::{
-    db::Database,
+    db::{Database, guests::Cause},
     queue::{Alarm, Budget, Gate},
-    upstream::{
-        Scope, UpstreamError,
-        leanstack::{self, Leanstack},
-        ljpc::{self, Ljpc},
-    },
+    upstream::{Scope, UpstreamError, ljpc::Ljpc},
 };
 
-/// An upstream whose guest a process is.
-#[async_trait]
-pub trait Host: Send + Sync + 'static {
-    /// Its name in metrics and in the tables.
-    const PROVIDER: &'static str;
-    /// Its name for people.
-    const NAME: &'static str;
-    /// What it means that it does not take our key, for people.
-    const SHUT: &'static str;
+/// After so many requests in a row, of all processes, that brought no usable answer, the upstream is left alone but for
+/// trials: few enough that an outage puts few purchases in doubt, and more than bad luck brings about.
+pub const OUTAGE_FAILURES: i32 = 5;
 
-    /// One request that asks for nothing but whether the key is good.
-    async fn ping(&self) -> Result<(), UpstreamError>;
-}
-
-#[async_trait]
-impl Host for Ljpc {
-    const PROVIDER: &'static str = ljpc::PROVIDER;
-    const NAME: &'static str = "LJPc";
-    const SHUT: &'static str = "orders wait, and none fails by this";
-
-    async fn ping(&self) -> Result<(), UpstreamError> {
-        Self::ping(self).await
-    }
-}
-
-#[async_trait]
-impl Host for Leanstack {
-    const PROVIDER: &'static str = leanstack::PROVIDER;
-    const NAME: &'static str = "Leanstack";
-    const SHUT: &'static str =
-        "no alternatives are offered, and no customer is made known, until it does";
-
-    async fn ping(&self) -> Result<(), UpstreamError> {
-        // It has no request that asks for less.
-        self.availability("example", "com").await.map(drop)
-    }
-}
-
-/// How often the circuits that other processes opened or closed are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-
-/// While the upstream is shut, so many lines are looked at in each [`LOOK_INTERVAL`] all the same: each says why it waits,
-/// and whoever waits for too long is told of. No request is made for it.
-const LOOKS_WHILE_SHUT_MAX: usize = 8;
+/// The longest wait for a place in the budget, in the midst of a run: longer than an upstream's pause, shorter than a
+/// lease.
+const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Is told of circuits.
 pub trait CircuitObserver: Send + Sync {
@@ -75,6 +45,19 @@ pub trait CircuitObserver: Send + Sync {
 pub struct NotNow {
     /// When to ask again.
     pub after: Duration,
+    /// What stands in the way.
+    pub why: Why,
+}
+
+/// What stands in a request's way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// The upstream does not take our key, or not for this.
+    Key,
+    /// The upstream gives no usable answers.
+    Outage,
+    /// The upstream wants to be left alone for a while.
+    Pause,
 }
 
 /// The permission to make one request. It counts as one of those at a time until it is dropped.
@@ -92,26 +75,6 @@ pub struct GuestLimits {
     pub probe_interval: Duration,
 }
 
-/// The looks at lines while the upstream is shut, of the interval that began `since`.
-#[derive(Debug)]
-struct Looks {
-    left: usize,
-    since: Instant,
-}
-
-impl Looks {
-    fn left(&mut self, now: Instant) -> usize {
-        if now.saturating_duration_since(self.since) >= LOOK_INTERVAL {
-            *self = Self { left: LOOKS_WHILE_SHUT_MAX, since: now };
-        }
-        self.left
-    }
-
-    fn give_back(&mut self, n: usize) {
-        self.left = self.left.saturating_add(n).min(LOOKS_WHILE_SHUT_MAX);
-    }
-}
-
 /// The way to an upstream, for all handlers of this process.
 pub struct Guest<U = Ljpc> {
     host: U,
@@ -119,8 +82,9 @@ pub struct Guest<U = Ljpc> {
     budget: Budget,
     in_flight: Semaphore,
     probe_interval: Duration,
-    /// Open circuits by endpoint (empty: all of them), with the time of the next trial.
-    circuits: Mutex<HashMap<String, Instant>>,
+    circuits: KnownCircuits,
+    /// Some process has had requests without a usable answer, as far as this one knows: the next answer ends their row.
+    troubled: AtomicBool,
     looks: Mutex<Looks>,
     observer: Arc<dyn CircuitObserver>,
     alarm: Alarm,
@@ -149,8 +113,9 @@ impl<U: Host> Guest<U> {
             budget,
             in_flight: Semaphore::new(limits.max_in_flight),
             probe_interval: limits.probe_interval,
-            circuits: Mutex::default(),
-            looks: Mutex::new(Looks { left: LOOKS_WHILE_SHUT_MAX, since: Instant::now() }),
+            circuits: KnownCircuits::default(),
+            troubled: AtomicBool::new(false),
+            looks: Mutex::new(Looks::begin(Instant::now())),
             observer,
             alarm,
         }
@@ -164,26 +129,47 @@ impl<U: Host> Guest<U> {
     /// Waits for the permission to make a request to `endpoint`. The first request of a run has its place in the budget
     /// already (`prepaid`): its wake was not claimed without.
     pub async fn permit(&self, endpoint: &str, prepaid: &mut bool) -> Result<Permit<'_>, NotNow> {
-        if let Some(after) = self.wait_of("") {
-            // A trial that is due just now is not this line's to make.
-            return Err(NotNow { after: after.max(LOOK_INTERVAL) });
+        self.look_whether_shut("")?;
+        let trial = match self.circuits.get(endpoint) {
+            Some(shut) => self.take_trial(endpoint, shut).await?,
+            None => false,
+        };
+        if !*prepaid {
+            let place = self.budget.one_within(WAIT_MAX).await;
+            place.map_err(|after| NotNow { after, why: Why::Pause })?;
         }
-        if let Some(after) = self.wait_of(endpoint) {
-            // No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
-            let trial = after.is_zero()
-                && self
-                    .db
-                    .take_trial(U::PROVIDER, endpoint, self.probe_interval)
-                    .await
-                    .unwrap_or(false);
-            if !trial {
-                return Err(NotNow { after: after.max(self.probe_interval) });
+        let in_flight = self.in_flight.acquire().await.ok();
+        // Those that went before may have found it shut while this one waited.
+        let shut = self.look_whether_shut("");
+        let shut = if trial { shut } else { shut.and_then(|()| self.look_whether_shut(endpoint)) };
+        if let Err(not_now) = shut {
+            if !*prepaid {
+                self.budget.give_back(1);
             }
+            return Err(not_now);
         }
-        if !std::mem::take(prepaid) {
-            self.budget.one().await;
-        }
-        Ok(Permit { _in_flight: self.in_flight.acquire().await.ok() })
+        *prepaid = false;
+        Ok(Permit { _in_flight: in_flight })
+    }
+
+    /// A trial that is due just now is not everybody's to make.
+    fn look_whether_shut(&self, endpoint: &str) -> Result<(), NotNow> {
+        let Some(shut) = self.circuits.get(endpoint) else { return Ok(()) };
+        let why = if shut.cause == Cause::Outage { Why::Outage } else { Why::Key };
+        let least = if endpoint.is_empty() { LOOK_INTERVAL } else { self.probe_interval };
+        Err(NotNow { after: shut.trial_in().max(least), why })
+    }
+
+    /// No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
+    async fn take_trial(&self, endpoint: &str, shut: Shut) -> Result<bool, NotNow> {
+        let due = shut.trial_in().is_zero();
+        let taken = due
+            && self
+                .db
+                .take_trial(U::PROVIDER, endpoint, self.probe_interval)
+                .await
+                .unwrap_or(false);
+        if taken { Ok(true) } else { self.look_whether_shut(endpoint).map(|()| false) }
     }
 
     /// A run made no request after all: its place in the budget is another's.
@@ -191,43 +177,106 @@ impl<U: Host> Guest<U> {
         self.budget.give_back(1);
     }
 
-    /// Learns from an answer: opens the circuit that it says is shut, and closes the one that it shows to be open.
+    /// Learns from what became of a request: opens the circuit that it says is shut, or that too many failures in a row show
+    /// to be, closes the one that it shows to be open, and slows down where the upstream has had enough. Called before the
+    /// permit is dropped, so that whoever waits for its place already knows.
     pub async fn learn<T>(&self, endpoint: &str, answer: &Result<T, UpstreamError>) {
         match answer {
+            Ok(_) | Err(UpstreamError::Rejected { .. }) => {
+                self.answered().await;
+                if self.circuits.get(endpoint).is_some() {
+                    self.close(endpoint).await;
+                }
+            }
+            Err(UpstreamError::RateLimited { after }) => {
+                self.answered().await;
+                Box::pin(self.slow_down(*after)).await;
+            }
             Err(UpstreamError::Unauthorized { scope, status, message, .. }) => {
+                self.answered().await;
                 let shut = match scope {
                     Scope::Upstream => "",
                     Scope::Endpoint => endpoint,
                 };
-                self.open(shut, &format!("HTTP {status} {message}")).await;
+                let reason = format!("HTTP {status} {message}");
+                Box::pin(self.open(shut, Cause::Key, &reason)).await;
             }
-            Ok(_) | Err(UpstreamError::Rejected { .. }) if self.wait_of(endpoint).is_some() => {
-                self.close(endpoint).await;
-            }
-            _ => {}
+            Err(
+                error @ (UpstreamError::NotSent { .. }
+                | UpstreamError::InDoubt { .. }
+                | UpstreamError::Unavailable { .. }),
+            ) => Box::pin(self.failed(error)).await,
         }
     }
 
-    async fn open(&self, endpoint: &str, reason: &str) {
-        self.set(endpoint, Some(Instant::now() + self.probe_interval));
-        match self.db.open_circuit(U::PROVIDER, endpoint, reason, self.probe_interval).await {
-            Ok(true) => {
-                tracing::error!(
-                    provider = U::PROVIDER,
-                    endpoint,
-                    reason,
-                    "circuit opened: requests wait, no order fails by this; check the upstream's key and its permissions"
-                );
-                let what = if endpoint.is_empty() { U::NAME } else { endpoint };
-                let told = format!("{what} answers {reason}; {}", U::SHUT);
-                self.tell_operator("circuit_open", &uuid::Uuid::now_v7().to_string(), &told).await;
+    /// The upstream is there. If requests failed before, by anybody, they were no outage.
+    async fn answered(&self) {
+        if self.troubled.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.db.forget_failures(U::PROVIDER).await
+        {
+            self.troubled.store(true, Ordering::Relaxed);
+            tracing::warn!(error = %crate::causes::causes(&error), "failures were not forgotten");
+        }
+    }
+
+    async fn failed(&self, error: &UpstreamError) {
+        self.troubled.store(true, Ordering::Relaxed);
+        if self.circuits.get("").is_some() {
+            return;
+        }
+        match self.db.count_failure(U::PROVIDER).await {
+            Ok(in_a_row) if in_a_row >= OUTAGE_FAILURES => {
+                // What else the answer said may be about a customer.
+                let reason = match (error, error.status()) {
+                    (_, Some(status)) => format!("HTTP {status}"),
+                    (UpstreamError::NotSent { .. }, None) => "no connection".to_owned(),
+                    _ => "no answer".to_owned(),
+                };
+                self.open("", Cause::Outage, &reason).await;
             }
-            Ok(false) => {}
+            Ok(_) => {}
             Err(error) => tracing::warn!(
                 error = %crate::causes::causes(&error),
-                endpoint,
-                "an open circuit was not shared"
+                "a failed request was not counted"
             ),
+        }
+    }
+
+    async fn slow_down(&self, pause: Duration) {
+        if let Err(error) = self.budget.slow_down(pause).await {
+            tracing::warn!(error = %crate::causes::causes(&error), "no slower pace was shared");
+        }
+    }
+
+    async fn open(&self, endpoint: &str, cause: Cause, reason: &str) {
+        self.set(endpoint, Some(Shut::new(cause, self.probe_interval)));
+        let opened =
+            self.db.open_circuit(U::PROVIDER, endpoint, cause, reason, self.probe_interval).await;
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::warn!(
+                    error = %crate::causes::causes(&error),
+                    endpoint,
+                    "an open circuit was not shared"
+                );
+                return;
+            }
+        };
+        if opened.newly {
+            tracing::error!(
+                provider = U::PROVIDER,
+                endpoint,
+                cause = cause.as_str(),
+                reason,
+                "circuit opened: requests wait, no order fails by this"
+            );
+        }
+        // An outage is told when it lasts (watch.rs); a key does not mend itself.
+        if cause == Cause::Key {
+            let what = if endpoint.is_empty() { U::NAME } else { endpoint };
+            let told = format!("{what} answers {reason}; {}", U::SHUT);
+            self.tell_operator("circuit_open", &opened.episode, &told).await;
         }
     }
 
@@ -240,7 +289,6 @@ impl<U: Host> Guest<U> {
     }
 
     async fn close(&self, endpoint: &str) {
-        self.set(endpoint, None);
         match self.db.close_circuit(U::PROVIDER, endpoint).await {
             Ok(true) => tracing::info!(provider = U::PROVIDER, endpoint, "circuit closed"),
             Ok(false) => {}
@@ -250,77 +298,21 @@ impl<U: Host> Guest<U> {
                 "a closed circuit was not shared"
             ),
         }
+        // Only now, when the slower pace is in force, may anybody reserve anew.
+        if endpoint.is_empty() {
+            self.budget.forget_slots();
+        }
+        self.set(endpoint, None);
         self.alarm.ring();
     }
 
-    /// Looks at the circuits now and then, and tries the upstream's by one safe GET when it is open. Runs for ever.
-    pub async fn watch(&self) {
-        loop {
-            if let Err(error) = self.look().await {
-                tracing::warn!(
-                    error = %crate::causes::causes(&error),
-                    "circuits were not looked at"
-                );
-            }
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        }
-    }
-
-    async fn look(&self) -> Result<(), crate::db::DbError> {
-        let open = self.db.open_circuits().await?;
-        let now = Instant::now();
-        let known: HashMap<String, Instant> = open
-            .into_iter()
-            .filter(|circuit| circuit.provider == U::PROVIDER)
-            .map(|circuit| (circuit.endpoint, now + circuit.probe_in))
-            .collect();
-        let before = {
-            let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *circuits, known.clone())
-        };
-        for open in known.keys() {
-            self.observer.circuit(U::PROVIDER, open, true);
-        }
-        for closed in before.keys().filter(|endpoint| !known.contains_key(*endpoint)) {
-            self.observer.circuit(U::PROVIDER, closed, false);
-            self.alarm.ring();
-        }
-        let time_for_a_trial = self.wait_of("").is_some_and(|wait| wait.is_zero());
-        if time_for_a_trial && self.db.take_trial(U::PROVIDER, "", self.probe_interval).await? {
-            self.budget.one().await;
-            match self.host.ping().await {
-                Ok(())
-                | Err(UpstreamError::RateLimited { .. } | UpstreamError::Rejected { .. }) => {
-                    self.close("").await;
-                }
-                Err(error) => tracing::warn!(
-                    provider = U::PROVIDER,
-                    error = %crate::causes::causes(&error),
-                    "the upstream is still shut"
-                ),
-            }
-        }
-        Ok(())
-    }
-
-    /// How long until the trial of this circuit; `None` when it is closed.
-    fn wait_of(&self, endpoint: &str) -> Option<Duration> {
-        let circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        circuits.get(endpoint).map(|at| at.saturating_duration_since(Instant::now()))
+    fn set(&self, endpoint: &str, shut: Option<Shut>) {
+        self.circuits.set(endpoint, shut);
+        self.observer.circuit(U::PROVIDER, endpoint, shut.is_some());
     }
 
     fn with_looks<T>(&self, f: impl FnOnce(&mut Looks) -> T) -> T {
         f(&mut self.looks.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn set(&self, endpoint: &str, trial_at: Option<Instant>) {
-        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
-        match trial_at {
-            Some(at) => circuits.insert(endpoint.to_owned(), at),
-            None => circuits.remove(endpoint),
-        };
-        drop(circuits);
-        self.observer.circuit(U::PROVIDER, endpoint, trial_at.is_some());
     }
 }
 
@@ -328,14 +320,14 @@ impl Gate for Guest<Ljpc> {
     fn admit(&self, max: usize) -> usize {
         // A line that would wait for its place among the requests would only use up its lease.
         let max = max.min(self.in_flight.available_permits());
-        if self.wait_of("").is_none() {
+        if self.circuits.get("").is_none() {
             return self.budget.take(max);
         }
         // Also a line that is only looked at has its place in the budget: the circuit may close meanwhile.
         let now = Instant::now();
         self.with_looks(|looks| {
             let taken = self.budget.take(max.min(looks.left(now)));
-            looks.left = looks.left.saturating_sub(taken);
+            looks.take(taken);
             taken
         })
     }
@@ -347,27 +339,9 @@ impl Gate for Guest<Ljpc> {
 
     fn lack(&self) {
         // A circuit rings the alarm itself when it closes.
-        if self.wait_of("").is_none() || self.with_looks(|looks| looks.left(Instant::now())) > 0 {
+        let open = self.circuits.get("").is_some();
+        if !open || self.with_looks(|looks| looks.left(Instant::now())) > 0 {
             self.budget.want();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_while_shut_are_so_many_in_each_interval() {
-        let start = Instant::now();
-        let mut looks = Looks { left: LOOKS_WHILE_SHUT_MAX, since: start };
-        looks.give_back(5);
-        assert_eq!(looks.left(start), LOOKS_WHILE_SHUT_MAX, "never more");
-        looks.left = 0;
-        looks.give_back(2);
-        assert_eq!(looks.left(start + LOOK_INTERVAL / 2), 2, "what was not used can be");
-        looks.left = 0;
-        assert_eq!(looks.left(start + LOOK_INTERVAL / 2), 0);
-        assert_eq!(looks.left(start + LOOK_INTERVAL), LOOKS_WHILE_SHUT_MAX);
     }
 }

@@ -91,15 +91,15 @@ impl KeepWish {
             self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
             return Ok(End::Rest);
         }
-        self.change(claim, id, &name.domain, wished).await
+        Box::pin(self.change(claim, id, &name.domain, wished)).await
     }
 
     async fn look(&self, domain: &DomainName) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {
         let endpoint = endpoints::GET_DOMAIN.name;
         let permit = self.guest.permit(endpoint, &mut false).await?;
         let answer = self.guest.ljpc().domain(domain).await;
-        drop(permit);
         self.guest.learn(endpoint, &answer).await;
+        drop(permit);
         Ok(answer.map(to_seen))
     }
 
@@ -123,7 +123,11 @@ impl KeepWish {
         let deadline = Deadline::after(self.timeout);
         let connected = match self.guest.ljpc().connect(endpoint, deadline).await {
             Ok(connected) => connected,
-            Err(error) => return Err(end_of(&error)),
+            Err(error) => {
+                let end = end_of(&error);
+                self.guest.learn(endpoint.name, &Err::<(), _>(error)).await;
+                return Err(end);
+            }
         };
         // A run that has slept past its lease would set an older wish over a newer one.
         if claim.lease.left() <= self.timeout {
@@ -136,8 +140,8 @@ impl KeepWish {
         }
         self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
         let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
-        drop(permit);
         self.guest.learn(endpoint.name, &answer).await;
+        drop(permit);
         match answer {
             // It is read back, and again by the schedule, since LJPc may answer out of a stored row for a while.
             Ok(_) => Ok(End::Retry),

@@ -85,7 +85,7 @@ impl Handler for ListSites {
                 tracing::info!(sites, "listed the account's sites");
                 Ran::Later { lane: Lane::Audit, after: INTERVAL, tries: 0 }
             }
-            Err(Unlisted::NotNow(NotNow { after })) => {
+            Err(Unlisted::NotNow(NotNow { after, .. })) => {
                 Ran::Later { lane: Lane::Audit, after, tries: claim.wake.tries }
             }
             Err(Unlisted::Upstream(error)) => {

@@ -93,8 +93,8 @@ impl SyncCustomers {
             Ok(connected) => guest.host().add_customer(connected, &prepared, deadline).await,
             Err(error) => Err(error),
         };
-        drop(permit);
         guest.learn(endpoint.name, &answer).await;
+        drop(permit);
         let debug_id = prepared.id().map(tracing::field::display);
         match answer {
             Ok(_) => {

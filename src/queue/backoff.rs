@@ -23,10 +23,20 @@ impl Schedule {
     /// The interval after `count` earlier ones, with a jitter of up to a quarter either way.
     #[must_use]
     pub fn interval(&self, count: i32) -> Duration {
+        self.jittered(count, 0.25)
+    }
+
+    /// The same without the jitter.
+    #[must_use]
+    pub fn middle(&self, count: i32) -> Duration {
+        self.jittered(count, 0.0)
+    }
+
+    fn jittered(&self, count: i32, randomization_factor: f64) -> Duration {
         let mut backoff = ExponentialBackoff {
             current_interval: self.initial,
             initial_interval: self.initial,
-            randomization_factor: 0.25,
+            randomization_factor,
             multiplier: self.multiplier,
             max_interval: self.max,
             max_elapsed_time: None,

@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::alarm::Alarm;
-use crate::db::Database;
+use crate::db::{
+    Database, DbError,
+    guests::{Pace, Reserving},
+};
 
 /// How long after its time a slot may still be used.
 const KEEP: Duration = Duration::from_secs(2);
@@ -27,37 +30,62 @@ const RESERVED_MAX: u32 = 1000;
 /// Slots in hand.
 #[derive(Debug)]
 struct Slots {
-    step: Duration,
     ready_at: VecDeque<Instant>,
     /// The times of those that were taken lately: what is given back is as old as it was.
     taken: VecDeque<Instant>,
+    /// Runs that wait for a slot in the midst of their work. The first slots are theirs: at a slow pace, what is newly begun
+    /// would else keep everybody from finishing.
+    waiting: usize,
     /// The fetcher waits for the next slot.
     ring: bool,
+    /// The pace that was last heard of.
+    pace: Pace,
 }
 
 impl Slots {
-    const fn new(step: Duration) -> Self {
-        Self { step, ready_at: VecDeque::new(), taken: VecDeque::new(), ring: false }
-    }
-
-    fn push(&mut self, first: Instant, n: u32) {
-        let mut at = first;
-        for _ in 0..n {
-            self.ready_at.push_back(at);
-            at += self.step;
+    const fn new() -> Self {
+        Self {
+            ready_at: VecDeque::new(),
+            taken: VecDeque::new(),
+            waiting: 0,
+            ring: false,
+            pace: Pace::WHOLE,
         }
     }
 
-    /// Takes up to `max` slots whose time has come and is not long past.
-    fn take(&mut self, max: usize, now: Instant) -> usize {
+    fn push(&mut self, first: Instant, step: Duration, n: u32) {
+        let mut at = first;
+        for _ in 0..n {
+            self.ready_at.push_back(at);
+            at += step;
+        }
+    }
+
+    /// How many there are whose time has come and is not long past, up to `max`.
+    fn ready(&mut self, max: usize, now: Instant) -> usize {
         for times in [&mut self.ready_at, &mut self.taken] {
             while times.front().is_some_and(|&at| at + KEEP < now) {
                 times.pop_front();
             }
         }
-        let ready = self.ready_at.iter().take(max).take_while(|&&at| at <= now).count();
-        self.taken.extend(self.ready_at.drain(..ready));
-        ready
+        self.ready_at.iter().take(max).take_while(|&&at| at <= now).count()
+    }
+
+    /// Takes up to `max` slots that can be used now, beyond those of the runs that wait.
+    fn take(&mut self, max: usize, now: Instant) -> usize {
+        let ready = self.ready(max.saturating_add(self.waiting), now);
+        let free = ready.saturating_sub(self.waiting);
+        self.taken.extend(self.ready_at.drain(..free));
+        free
+    }
+
+    /// Takes one, for a run that waits.
+    fn take_one(&mut self, now: Instant) -> bool {
+        let there = self.ready(1, now) == 1;
+        if there {
+            self.taken.extend(self.ready_at.pop_front());
+        }
+        there
     }
 
     fn give_back(&mut self, n: usize) {
@@ -67,11 +95,20 @@ impl Slots {
             self.ready_at.push_front(at);
         }
     }
+
+    /// None in hand may be used any more, nor given back to be used.
+    fn clear(&mut self) {
+        self.ready_at.clear();
+        self.taken.clear();
+    }
 }
 
 /// One upstream's budget, as this process sees it.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    db: Database,
+    provider: &'static str,
+    requests_per_second: u32,
     slots: Arc<Mutex<Slots>>,
     wanted: Arc<Notify>,
     ready: Arc<Notify>,
@@ -90,34 +127,35 @@ impl Budget {
         requests_per_second: u32,
         alarm: Alarm,
     ) -> Self {
-        let interval = Duration::from_secs(1) / requests_per_second.max(1);
         let budget = Self {
-            slots: Arc::new(Mutex::new(Slots::new(interval))),
+            db,
+            provider,
+            requests_per_second: requests_per_second.max(1),
+            slots: Arc::new(Mutex::new(Slots::new())),
             wanted: Arc::new(Notify::new()),
             ready: Arc::new(Notify::new()),
             alarm,
         };
         let filling = budget.clone();
         tasks.spawn(async move {
-            let filled = filling.fill(&db, provider, interval);
             tokio::select! {
-                () = filled => {}
+                () = filling.fill() => {}
                 () = stop.cancelled() => {}
             }
         });
         budget
     }
 
-    async fn fill(&self, db: &Database, provider: &'static str, step: Duration) {
-        let n = u32::try_from(AHEAD.as_nanos() / step.as_nanos().max(1))
-            .unwrap_or(RESERVED_MAX)
-            .clamp(1, RESERVED_MAX);
+    async fn fill(&self) {
+        let step = Duration::from_secs(1) / self.requests_per_second;
+        let wished = Reserving { step, ahead: AHEAD, max: RESERVED_MAX };
         loop {
             self.wanted.notified().await;
-            match db.reserve_slots(provider, n, step).await {
-                Ok(wait) => {
+            match self.db.reserve_slots(self.provider, wished).await {
+                Ok(reserved) => {
+                    let wait = reserved.wait;
                     let ring = self.with_slots(|slots| {
-                        slots.push(Instant::now() + wait, n);
+                        slots.push(Instant::now() + wait, reserved.step, reserved.count);
                         std::mem::take(&mut slots.ring)
                     });
                     if ring {
@@ -129,13 +167,39 @@ impl Budget {
                 }
                 Err(error) => {
                     tracing::warn!(
-                        provider,
+                        provider = self.provider,
                         error = %crate::causes::causes(&error),
                         "no requests could be reserved"
                     );
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
+        }
+    }
+
+    /// The upstream has had enough, and asks to be left alone for so long: the pace of all processes is halved, and what
+    /// this one has in hand is worth nothing any more.
+    pub async fn slow_down(&self, pause: Duration) -> Result<(), DbError> {
+        self.forget_slots();
+        let pace = self.db.slow_down(self.provider, pause).await?;
+        self.note_pace(pace);
+        Ok(())
+    }
+
+    /// The pace was lowered, by whomever: what this process has in hand was reserved before that, and is worth nothing.
+    pub fn forget_slots(&self) {
+        self.with_slots(Slots::clear);
+    }
+
+    /// The pace that is in force, as it was just seen: changes are logged, but not its growth.
+    pub fn note_pace(&self, pace: Pace) {
+        let before = self.with_slots(|slots| std::mem::replace(&mut slots.pace, pace));
+        let per_minute = i64::from(self.requests_per_second) * i64::from(pace.0) * 60 / 1000;
+        let (provider, requests_per_minute) = (self.provider, per_minute);
+        if pace < before {
+            tracing::info!(provider, requests_per_minute, "fewer requests are made, for a while");
+        } else if pace == Pace::WHOLE && before < pace {
+            tracing::info!(provider, requests_per_minute, "as many requests as configured again");
         }
     }
 
@@ -149,7 +213,7 @@ impl Budget {
     /// Sees to it that the alarm is rung as soon as there is a slot.
     pub fn want(&self) {
         let next = self.with_slots(|slots| {
-            let next = slots.ready_at.front().copied();
+            let next = slots.ready_at.get(slots.waiting).copied();
             slots.ring = next.is_none();
             next
         });
@@ -161,14 +225,25 @@ impl Budget {
 
     /// Waits for one slot.
     pub async fn one(&self) {
+        // No slot is further away than this.
+        let _ = self.one_within(Duration::MAX).await;
+    }
+
+    /// Waits for one slot, unless the next one is further away than `max`, as it is while the upstream wants to be left
+    /// alone: then it answers how far.
+    pub async fn one_within(&self, max: Duration) -> Result<(), Duration> {
+        let _waiting = Waiting::begin(self);
         loop {
             let ready = self.ready.notified();
-            if self.take(1) == 1 {
-                return;
+            if self.with_slots(|slots| slots.take_one(Instant::now())) {
+                return Ok(());
             }
             self.wanted.notify_one();
             let next = self.with_slots(|slots| slots.ready_at.front().copied());
             let wait = next.map_or(AHEAD, |at| at.saturating_duration_since(Instant::now()));
+            if wait > max {
+                return Err(wait);
+            }
             tokio::select! {
                 () = ready => {}
                 () = tokio::time::sleep(wait) => {}
@@ -189,6 +264,22 @@ impl Budget {
     }
 }
 
+/// Counts as one that waits until it is dropped, however that comes about.
+struct Waiting<'a>(&'a Budget);
+
+impl<'a> Waiting<'a> {
+    fn begin(budget: &'a Budget) -> Self {
+        budget.with_slots(|slots| slots.waiting = slots.waiting.saturating_add(1));
+        Self(budget)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.with_slots(|slots| slots.waiting = slots.waiting.saturating_sub(1));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,8 +288,8 @@ mod tests {
     fn slots_are_used_at_their_time_and_expire() {
         let start = Instant::now();
         let second = Duration::from_secs(1);
-        let mut slots = Slots::new(second);
-        slots.push(start, 5);
+        let mut slots = Slots::new();
+        slots.push(start, second, 5);
         assert_eq!(slots.take(10, start), 1);
         assert_eq!(slots.take(10, start), 0);
         assert_eq!(slots.take(1, start + 2 * second), 1);
@@ -206,11 +297,38 @@ mod tests {
         // The slots of second 3 and 4 are long past in second 7.
         assert_eq!(slots.take(10, start + 7 * second), 0);
     }
+
+    #[test]
+    fn who_waits_in_the_midst_of_its_work_comes_before_what_is_new() {
+        let start = Instant::now();
+        let mut slots = Slots::new();
+        slots.push(start, Duration::ZERO, 4);
+        slots.waiting = 3;
+        assert_eq!(slots.take(10, start), 1);
+        assert_eq!(slots.take(10, start), 0);
+        for left in [2, 1, 0] {
+            assert!(slots.take_one(start));
+            slots.waiting = left;
+        }
+        assert!(!slots.take_one(start), "there were four");
+    }
+
+    #[test]
+    fn what_was_in_hand_when_the_upstream_had_enough_is_gone() {
+        let start = Instant::now();
+        let mut slots = Slots::new();
+        slots.push(start, Duration::ZERO, 4);
+        assert_eq!(slots.take(2, start), 2);
+        slots.clear();
+        slots.give_back(2);
+        assert_eq!(slots.take(10, start), 0);
+    }
+
     #[test]
     fn what_is_given_back_does_not_last_longer() {
         let start = Instant::now();
-        let mut slots = Slots::new(Duration::from_millis(20));
-        slots.push(start, 5);
+        let mut slots = Slots::new();
+        slots.push(start, Duration::from_millis(20), 5);
         for looks in 0..100 {
             let now = start + Duration::from_millis(40 * looks);
             let taken = slots.take(100, now);

@@ -19,6 +19,8 @@ mod endpoints;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod guests;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod intake;

@@ -74,8 +74,8 @@ impl CarryOutLine {
         let endpoint = leanstack::endpoints::SUGGEST_NAMES.name;
         let permit = guest.permit(endpoint, &mut false).await.ok()?;
         let answer = guest.host().suggestions(sld).await;
-        drop(permit);
         guest.learn(endpoint, &answer).await;
+        drop(permit);
         note(&answer);
         Some(answer.ok()?.into_iter().map(|suggestion| suggestion.name).collect())
     }

@@ -59,13 +59,19 @@ impl CarryOutLine {
         // Connecting comes first: what fails here was provably never sent, and needs neither intent nor doubt.
         let connected = match self.guest.ljpc().connect(endpoint, deadline).await {
             Ok(connected) => connected,
-            Err(error) => return self.wait(claim, loaded, Delay::by(&error)).await,
+            Err(error) => {
+                let delay = Delay::by(&error);
+                self.guest.learn(endpoint.name, &Err::<(), _>(error)).await;
+                drop(permit);
+                return self.wait(claim, loaded, delay).await;
+            }
         };
         let attempt = Uuid::now_v7();
         let confirmed = self.commit_intent(claim, loaded, effect, &prepared, attempt).await?;
+        let may_send = self.may_send(claim);
         let answer = if !confirmed {
             Err(UpstreamError::NotSent { detail: FAILED_OVER.to_owned() })
-        } else if self.may_send(claim) {
+        } else if may_send {
             tracing::info!(tag = %effect.tag, %attempt, "sending");
             // Connecting and the intent took their time: the request has all of its own.
             let deadline = Deadline::after(self.waiting.timeout);
@@ -75,9 +81,12 @@ impl CarryOutLine {
                 detail: "the lease would have ended before the request".to_owned(),
             })
         };
-        drop(permit);
         tell(effect, attempt, &answer);
-        self.guest.learn(endpoint.name, &answer).await;
+        // What we kept back ourselves says nothing of LJPc.
+        if confirmed && may_send {
+            self.guest.learn(endpoint.name, &answer).await;
+        }
+        drop(permit);
         self.record_answer(claim, loaded, effect, attempt, &answer).await
     }
 

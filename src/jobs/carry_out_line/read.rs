@@ -108,8 +108,9 @@ impl CarryOutLine {
     ) -> Result<Result<T, UpstreamError>, super::NotNow> {
         let permit = self.guest.permit(endpoint.name, prepaid).await?;
         let answer = request.await;
-        drop(permit);
+        // Whoever waits for this place comes after what was learnt.
         self.guest.learn(endpoint.name, &answer).await;
+        drop(permit);
         Ok(answer)
     }
 

@@ -137,6 +137,21 @@ async fn assert_looks_are_cheap(db: &Database) {
     }
 }
 
+/// A count of the polls reads those that are due next, and no more of a million.
+async fn assert_counts_are_bounded(db: &Database) {
+    for _ in 0..6 {
+        db.open_polls("ljpc").await.expect("polls can be counted");
+    }
+    let name = prepared(db, "SELECT tries, count(*)").await;
+    for mode in MODES {
+        let plan = explain(db, &name, "100000", mode).await;
+        plan.assert_scans_no_table(&format!("count, {mode}"));
+        let nodes = plan.nodes();
+        assert!(nodes.iter().any(|node| node.ends_with("wakes_due")), "count, {mode}: {nodes:#?}");
+        assert!(plan.buffers() <= 110_000, "count, {mode}: {} buffers", plan.buffers());
+    }
+}
+
 /// An array as SQL writes it.
 fn array<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
     format!("'{{{}}}'", values.map(|value| value.to_string()).collect::<Vec<_>>().join(","))
@@ -195,6 +210,7 @@ async fn a_million_wakes_cost_a_claim_nothing() {
     warm_up(&db).await;
     assert_claims_are_cheap(&db, 100, 100, 0).await;
     assert_looks_are_cheap(&db).await;
+    assert_counts_are_bounded(&db).await;
 
     // The same beside a few that are due.
     insert_wakes(&world, 1, Lane::Place, (1, 700), "clock_timestamp()").await;

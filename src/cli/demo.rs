@@ -151,6 +151,8 @@ fn start_daemon(url: &str, sandbox: &Sandbox, log: &Path) -> anyhow::Result<Chil
         .env("PROVISOR_LJPC__API_KEY", SandboxOptions::default().api_key)
         .env("PROVISOR_LJPC__TIMEOUT", "5s")
         .env("PROVISOR_LJPC__IN_DOUBT_GRACE", "3s")
+        // The order in doubt stays so, for whoever wants to see one and to resolve it: its site would tell by itself.
+        .env("PROVISOR_LJPC__EVIDENCE_INTERVAL", "1h")
         .env("PROVISOR_LEANSTACK__ENABLED", "true")
         .env("PROVISOR_LEANSTACK__BASE_URL", format!("http://{}", sandbox.leanstack_addr()))
         .env("PROVISOR_LEANSTACK__ACCESS_TOKEN", SandboxOptions::default().leanstack_token)

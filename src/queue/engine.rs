@@ -235,8 +235,8 @@ impl Inner {
             // The panic hook has logged it.
             Err(_) => match AssertUnwindSafe(handler.panicked(claim)).catch_unwind().await {
                 Ok(ran) => (ran, true),
-                // Even that panicked: the lease runs out, and another run follows.
-                Err(_) => (Ran::Stale, true),
+                // Even that panicked: another run follows when the lease would have run out.
+                Err(_) => (claim.again(claim.wake.lane, self.settings.lease), true),
             },
         };
         let outcome = match ran {

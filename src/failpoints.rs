@@ -1,6 +1,6 @@
 //! Places at which a test may end, stop or harm this process, to see what is left behind.
 //!
-//! They are there with the feature `failpoints` alone. Without it [`failpoint!`] is nothing, and no name of one is in the
+//! They are there with the feature `failpoints` alone. Without it `failpoint!` is nothing, and no name of one is in the
 //! binary. `PROVISOR_FAILPOINTS` says what happens where: `NAME=ACTION`, or `NAME=ACTION@N` for the N-th time that the
 //! place is reached, several separated by commas. Each happens once in a process. An action is `kill`, `term`, `stop`
 //! (this process gets that signal), `panic`, or `pause:MS`.

@@ -87,8 +87,8 @@ impl Cell {
         format!("{before}{}={}@{}", self.point, self.action.word(), self.time)
     }
 
-    /// The settings in which its daemons differ: Leanstack, whose requests take the same way as LJPc's, is used only where it
-    /// is what matters.
+    /// The settings in which its daemons differ: Leanstack, whose requests take the same way as LJPc's, is used only where
+    /// it is what matters.
     pub(crate) fn settings(self) -> &'static [(&'static str, &'static str)] {
         if self.kind == Kind::RegisterTaken || is_of(self.point, &["customers"]) {
             &[("LEANSTACK__ENABLED", "true")]

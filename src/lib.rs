@@ -3,6 +3,9 @@
 //!
 //! ARCHITECTURE.md says how the floors below stand on each other; `tests/tidy.rs` keeps it so.
 
+#[macro_use]
+pub mod failpoints;
+
 pub mod app;
 pub mod causes;
 pub mod cli;

@@ -4,6 +4,8 @@
 //! All violations are listed at once, each with its rule and its cure. The rules stand in
 //! `tests/tidy/`, one file per subject; what they allow is in the tables at the head of each.
 
+#[path = "tidy/failpoints.rs"]
+mod failpoints;
 #[path = "tidy/files.rs"]
 mod files;
 #[path = "tidy/floors.rs"]
@@ -33,6 +35,7 @@ const RULES: &[Rules] = &[
     style::functions_are_short,
     style::nothing_is_unfinished,
     style::modules_are_named,
+    failpoints::failpoints_are_listed,
     files::lines_are_clean,
     files::words_belong,
     files::scripts_are_strict,

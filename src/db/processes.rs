@@ -23,21 +23,25 @@ impl Database {
     }
 
     /// Takes leave: gives back at once what this process still holds, but for lines that may be in the middle of an
-    /// irreversible request (see [`Self::release_dead_owners`]), and forgets the process.
+    /// irreversible request (see [`Self::release_dead_owners`]), and forgets the process if nothing is left of it: else the
+    /// others, to whom it is dead soon, look after what it leaves.
     pub async fn leave(&self, owner: Uuid, sending_kind: u8) -> Result<(), DbError> {
         self.call("taking leave", async |connection| {
             sqlx::query!(
-                "WITH released AS (
+                "WITH held AS MATERIALIZED (
+                     SELECT id FROM provisor.wakes
+                     WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
+                       AND due_at <= now() AND lease_until > now() AND owner = $1
+                     ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED),
+                 released AS (
                      UPDATE provisor.wakes w
                      SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
-                     WHERE w.id = ANY (ARRAY (
-                         SELECT id FROM provisor.wakes
-                         WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
-                           AND due_at <= now() AND lease_until > now() AND owner = $1
-                         ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED))
+                     WHERE w.id = ANY (ARRAY (SELECT id FROM held))
                        AND NOT EXISTS (SELECT FROM provisor.order_lines l
-                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing'))
-                 DELETE FROM provisor.processes WHERE owner = $1",
+                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing')
+                     RETURNING w.id)
+                 DELETE FROM provisor.processes
+                 WHERE owner = $1 AND (SELECT count(*) FROM held) = (SELECT count(*) FROM released)",
                 owner,
                 i64::from(sending_kind),
             )
@@ -51,7 +55,8 @@ impl Database {
     /// Makes the wakes of processes that are silent for `silent_for` due at once, and forgets those processes.
     ///
     /// A subject that may be in the middle of an irreversible request waits for its lease instead: `sending_kind` names
-    /// the kind of such wakes, and a line that is `placing` is one.
+    /// the kind of such wakes, and a line that is `placing` is one. When its lease is over, it is released too: it was due
+    /// long ago, so that otherwise only a full scan of its lane would find it.
     pub async fn release_dead_owners(
         &self,
         silent_for: Duration,
@@ -67,7 +72,7 @@ impl Database {
                  held AS MATERIALIZED (
                      SELECT w.id FROM provisor.wakes w
                      WHERE w.lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
-                       AND w.due_at <= now() AND w.lease_until > now()
+                       AND w.due_at <= now() AND w.lease_until > '-infinity'
                        AND w.owner = ANY (ARRAY (SELECT owner FROM dead))
                        -- A one-time filter: without a dead process nothing is scanned.
                        AND EXISTS (SELECT FROM dead)
@@ -77,8 +82,9 @@ impl Database {
                      -- Due from now on, and so above every watermark.
                      SET lease_until = '-infinity', due_at = clock_timestamp(), owner = NULL
                      WHERE w.id = ANY (ARRAY (SELECT id FROM held))
-                       AND NOT EXISTS (SELECT FROM provisor.order_lines l
-                                       WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing')
+                       AND (w.lease_until <= now()
+                            OR NOT EXISTS (SELECT FROM provisor.order_lines l
+                                           WHERE w.id % 16 = $2 AND l.id = w.id / 16 AND l.status = 'placing'))
                      RETURNING w.id),
                  gone AS (
                      DELETE FROM provisor.processes p

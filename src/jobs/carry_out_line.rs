@@ -187,10 +187,12 @@ impl CarryOutLine {
 
     async fn carry_out(&self, claim: Claim) -> Result<(), Stop> {
         let id = LineId(claim.wake.fence.wake.subject());
+        failpoint!("line.before_load");
         let Some(loaded) = self.ledger.load(id).await? else {
             tracing::error!(line_id = id.0, "a wake without its line");
             return Err(Stop::Later(Duration::from_hours(24)));
         };
+        failpoint!("line.loaded");
         let span = tracing::info_span!(
             "line",
             reference = %loaded.facts.reference,
@@ -218,7 +220,9 @@ impl CarryOutLine {
     ) -> Result<(), Stop> {
         let mut known = Known::default();
         for _ in 0..READINGS_MAX {
-            match decide(&loaded.facts, &known, &self.waiting.patience) {
+            let next = decide(&loaded.facts, &known, &self.waiting.patience);
+            failpoint!("line.decided");
+            match next {
                 Step::Read(query) => {
                     let read = Box::pin(self.read(loaded, query.clone(), &mut known, prepaid));
                     match read.await {
@@ -266,7 +270,10 @@ impl CarryOutLine {
         change: Change,
     ) -> Result<(), Stop> {
         let record = self.record_of(claim, loaded, change);
-        match self.ledger.record(record).await? {
+        failpoint!("line.before_record");
+        let recorded = self.ledger.record(record).await?;
+        failpoint!("line.recorded");
+        match recorded {
             Recorded::Done { .. } => Ok(()),
             Recorded::Stale => Err(Stop::Stale),
             // Somebody changed the line since it was loaded: look again at once.
@@ -316,6 +323,7 @@ impl CarryOutLine {
         let id = LineId(claim.wake.fence.wake.subject());
         let Some(loaded) = self.ledger.load(id).await? else { return Err(Stop::Stale) };
         let change = panicked(&loaded.facts);
+        failpoint!("line.panicked");
         self.record_change(claim, &loaded, change).await
     }
 }

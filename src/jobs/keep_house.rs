@@ -35,8 +35,10 @@ impl Handler for KeepHouse {
     }
 
     async fn run(&self, claim: Claim) -> Ran {
+        failpoint!("house.before_keeping");
         match self.db.keep_house().await {
             Ok(forgotten) => {
+                failpoint!("house.kept");
                 tracing::info!(forgotten, "kept the house");
                 Ran::Later { lane: Lane::Audit, after: INTERVAL, tries: 0 }
             }

@@ -71,6 +71,7 @@ impl KeepWish {
 
     async fn keep(&self, claim: Claim, id: i64) -> Result<End, End> {
         let Some(name) = self.db.wished_name(id).await? else { return Ok(End::Rest) };
+        failpoint!("wish.loaded");
         let Some(wished) = name.auto_renew_wished else { return Ok(End::Rest) };
         match is_there(&name) {
             Some(true) => {}
@@ -87,6 +88,7 @@ impl KeepWish {
             Err(error) => return Err(end_of(&error)),
         };
         self.db.note_seen(&name.domain, &seen).await?;
+        failpoint!("wish.seen");
         if seen.auto_renew == Some(wished) {
             self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
             return Ok(End::Rest);
@@ -129,6 +131,7 @@ impl KeepWish {
                 return Err(end);
             }
         };
+        failpoint!("wish.connected");
         // A run that has slept past its lease would set an older wish over a newer one.
         if claim.lease.left() <= self.timeout {
             return Err(End::Retry);
@@ -139,7 +142,9 @@ impl KeepWish {
             self.guest.tell_operator("auto_renew_unseen", &id.to_string(), &told).await;
         }
         self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
+        failpoint!("wish.noted");
         let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
+        failpoint!("wish.changed");
         self.guest.learn(endpoint.name, &answer).await;
         drop(permit);
         match answer {

@@ -37,8 +37,10 @@ impl Handler for ReviewOrder {
 
     async fn run(&self, claim: Claim) -> Ran {
         let order = OrderId(claim.wake.fence.wake.subject());
+        failpoint!("review.begun");
         match self.db.review_order(claim.wake.fence, order, self.waits).await {
             Ok(ended) => {
+                failpoint!("review.done");
                 for order in ended {
                     self.observer.ended(order);
                 }

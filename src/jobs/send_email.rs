@@ -135,10 +135,12 @@ impl SendEmail {
 
     async fn send(&self, claim: Claim) -> Result<Ran, Failure> {
         let id = EmailId(claim.wake.fence.wake.subject());
+        failpoint!("email.claimed");
         let Some(email) = self.loads.submit(id).await?? else {
             tracing::error!(email_id = id.0, "a wake without its email");
             return Ok(Ran::Later { lane: Lane::Email, after: Duration::from_hours(24), tries: 0 });
         };
+        failpoint!("email.loaded");
         let mut delivered = email.delivered.clone();
         let result = if email.queued {
             self.try_once(&email, &mut delivered, claim).await
@@ -160,7 +162,9 @@ impl SendEmail {
         );
         let tries = claim.wake.tries.saturating_add(1);
         let record = EmailRecord { fence: claim.wake.fence, email: id, result, delivered, tries };
+        failpoint!("email.before_record");
         let held = self.record(record).await?;
+        failpoint!("email.recorded");
         self.observer.emailed(&email.template, outcome);
         Ok(if held { Ran::Recorded } else { Ran::Stale })
     }
@@ -201,6 +205,7 @@ impl SendEmail {
             Ok(mails) => mails,
             Err(why) => return EmailResult::Failed(why),
         };
+        failpoint!("email.composed");
         if mails.is_empty() {
             return EmailResult::Disabled;
         }
@@ -213,6 +218,7 @@ impl SendEmail {
                 return EmailResult::Later(NEXT_RUN, "its lease would have ended first".to_owned());
             }
             let Err(error) = self.mailer.send(mail).await else {
+                failpoint!("email.sent");
                 delivered.push(place);
                 continue;
             };

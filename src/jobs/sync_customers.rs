@@ -81,6 +81,7 @@ impl SyncCustomers {
         guest: &Guest<Leanstack>,
         customer: &UnknownCustomer,
     ) -> Result<bool, Stop> {
+        failpoint!("customers.loaded");
         let Some(request) = to_request(customer) else {
             self.db.note_leanstack(customer, Some("phone is no number")).await?;
             return Ok(true);
@@ -90,9 +91,13 @@ impl SyncCustomers {
         let permit = guest.permit(endpoint.name, &mut false).await?;
         let deadline = Deadline::after(self.timeout);
         let answer = match guest.host().connect(endpoint, deadline).await {
-            Ok(connected) => guest.host().add_customer(connected, &prepared, deadline).await,
+            Ok(connected) => {
+                failpoint!("customers.connected");
+                guest.host().add_customer(connected, &prepared, deadline).await
+            }
             Err(error) => Err(error),
         };
+        failpoint!("customers.added");
         guest.learn(endpoint.name, &answer).await;
         drop(permit);
         let debug_id = prepared.id().map(tracing::field::display);
@@ -100,6 +105,7 @@ impl SyncCustomers {
             Ok(_) => {
                 tracing::info!(customer_id = customer.id.0, debug_id, "Leanstack knows a customer");
                 self.db.note_leanstack(customer, None).await?;
+                failpoint!("customers.noted");
                 Ok(true)
             }
             Err(UpstreamError::Rejected { message, .. }) => {

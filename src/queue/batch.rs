@@ -43,7 +43,13 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
             while receiver.recv_many(&mut group, group_max).await > 0 {
                 let (requests, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
                 // A panic, which its hook has logged, costs this group its answers and no other.
-                let flushed = AssertUnwindSafe(async { flush(requests).await }).catch_unwind();
+                let flushed = AssertUnwindSafe(async {
+                    failpoint!("batch.gathered");
+                    let answers = flush(requests).await;
+                    failpoint!("batch.flushed");
+                    answers
+                })
+                .catch_unwind();
                 for (answer, caller) in flushed.await.into_iter().flatten().zip(callers) {
                     // A caller that has gone needs no answer.
                     let _ = caller.send(answer);

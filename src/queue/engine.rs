@@ -226,13 +226,17 @@ impl Inner {
             self.park(claim, lane, Due::In(Duration::from_hours(1)), claim.wake.tries).await;
             return self.ended(claim.wake.lane);
         };
-        let (ran, panicked) = match AssertUnwindSafe(handler.run(claim)).catch_unwind().await {
+        let run = AssertUnwindSafe(async {
+            failpoint!("queue.run");
+            handler.run(claim).await
+        });
+        let (ran, panicked) = match run.catch_unwind().await {
             Ok(ran) => (ran, false),
             // The panic hook has logged it.
             Err(_) => match AssertUnwindSafe(handler.panicked(claim)).catch_unwind().await {
                 Ok(ran) => (ran, true),
-                // Even that panicked: the lease runs out, and another run follows.
-                Err(_) => (Ran::Stale, true),
+                // Even that panicked: another run follows when the lease would have run out.
+                Err(_) => (claim.again(claim.wake.lane, self.settings.lease), true),
             },
         };
         let outcome = match ran {
@@ -254,8 +258,10 @@ impl Inner {
 
     async fn park(&self, claim: Claim, lane: Lane, due: Due, tries: i32) {
         let park = Park { fence: claim.wake.fence, lane, due, tries };
+        failpoint!("queue.before_park");
         match self.parks.submit(park).await {
             Ok(Ok(true)) => {
+                failpoint!("queue.parked");
                 // What rests was perhaps poked meanwhile, and is due at once.
                 let after = if let Due::In(after) = due { after } else { Duration::ZERO };
                 self.alarm.ring_in(after);

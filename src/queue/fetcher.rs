@@ -115,6 +115,7 @@ impl Fetcher {
         let demands = self.demands(&lanes, admitted, began);
         let lease = Deadline::after(settings.lease);
         let owner = self.inner.presence.owner();
+        failpoint!("queue.before_claim");
         let result = self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
         let unused = admitted.saturating_sub(result.as_ref().map_or(0, Vec::len));
         if group.is_gated() {
@@ -124,6 +125,7 @@ impl Fetcher {
         self.learn(&demands, &claimed, admitted, began, round);
         let count = claimed.len();
         for wake in claimed {
+            failpoint!("queue.claimed");
             self.inner.start(wake, lease);
         }
         Ok(count)

@@ -63,12 +63,14 @@ impl Presence {
         stop: CancellationToken,
     ) {
         loop {
+            failpoint!("presence.before_telling");
             if let Err(error) = self.tell(db).await {
                 tracing::warn!(
                     error = %crate::causes::causes(&error),
                     "the heartbeat was not recorded"
                 );
             }
+            failpoint!("presence.told");
             match db.release_dead_owners(DEAD_AFTER, sending_kind).await {
                 Ok(0) => {}
                 Ok(released) => {
@@ -82,13 +84,16 @@ impl Presence {
                     );
                 }
             }
+            failpoint!("presence.released");
             tokio::select! {
                 () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
                 () = stop.cancelled() => break,
             }
         }
+        failpoint!("presence.before_leaving");
         if let Err(error) = db.leave(self.owner, sending_kind).await {
             tracing::debug!(error = %crate::causes::causes(&error), "took no leave");
         }
+        failpoint!("presence.left");
     }
 }

@@ -106,7 +106,7 @@ impl Connection {
         message: Message,
         patience: Duration,
     ) -> Result<(response::Parts, Result<Bytes, String>), String> {
-        let Self { mut sender, driver, socket } = self;
+        let Self { mut sender, mut driver, socket } = self;
         drop(socket);
         let until = tokio::time::Instant::now() + patience;
         let exchange = async move {
@@ -121,11 +121,16 @@ impl Connection {
             Ok((head, body))
         };
         let mut exchange = pin!(exchange);
+        let driven = std::future::poll_fn(|cx| {
+            let polled = Pin::new(&mut driver).poll(cx);
+            failpoint!("effect.after_first_byte");
+            polled
+        });
         tokio::select! {
             biased;
             done = &mut exchange => return done,
             // Its error, if any, reaches the exchange by way of the request; what it has delivered is still read.
-            _ = driver => {}
+            _ = driven => {}
         }
         exchange.await
     }

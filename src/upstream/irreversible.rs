@@ -220,7 +220,10 @@ impl Connected {
             return Err(UpstreamError::not_sent("the deadline passed before the first byte"));
         }
         // From here on everything is doubt.
-        match connection.exchange(message, patience).await {
+        failpoint!("effect.before_first_byte");
+        let exchanged = connection.exchange(message, patience).await;
+        failpoint!("effect.answer_read");
+        match exchanged {
             Ok((head, body)) => Ok(Answer::new(&head, body, request.secrets_with(&key))),
             Err(detail) => {
                 let id = request.id().map(|id| id.to_string());

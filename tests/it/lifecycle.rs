@@ -236,3 +236,14 @@ async fn demo(env: &Environment) {
     assert!(printed.contains(&"Everything ended as expected.".to_owned()), "{printed:?}");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn what_is_shipped_has_no_failpoints() {
+    let binary = tokio::fs::read(env!("CARGO_BIN_EXE_provisor")).await.expect("it can be read");
+    let holds = |text: &str| binary.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("PROVISOR_CONFIG_DIR"), "its texts can be found");
+    // Without the feature neither the variable nor a name is compiled in; with it both are, so that this can fail.
+    for text in ["PROVISOR_FAILPOINTS", "effect.before_first_byte", "commit.before_commit"] {
+        assert_eq!(holds(text), cfg!(feature = "failpoints"), "{text}");
+    }
+}

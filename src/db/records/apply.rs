@@ -36,7 +36,9 @@ pub(super) async fn apply(
     let mut batch = Batch::default();
     // Nobody's lock is waited for without end: the next group waits for this one.
     sqlx::query!("SET LOCAL lock_timeout = '5s'").execute(&mut *connection).await?;
+    failpoint!("commit.begun");
     let locked = orders::lock(connection, records, locking).await?;
+    failpoint!("commit.locked");
     let mut taken: Vec<(usize, &Record)> = records
         .iter()
         .enumerate()
@@ -47,6 +49,7 @@ pub(super) async fn apply(
     taken.retain(|(_, record)| !wakes.are_busy_for(record));
     let stood = line_statuses(connection, &taken).await?;
     effects::learn(connection, &taken, &wakes).await?;
+    failpoint!("commit.learnt");
 
     let mut going = Vec::new();
     for (index, record) in taken {
@@ -60,6 +63,7 @@ pub(super) async fn apply(
         }
     }
     let intended = intents::intend(connection, &going).await?;
+    failpoint!("commit.intended");
     going.retain(|(index, record)| {
         let kept = record.intent.is_none() || intended.contains_key(&record.line_id);
         if !kept {
@@ -77,14 +81,18 @@ pub(super) async fn apply(
     names::note(connection, &changed).await?;
     let mut owed = Vec::new();
     insert_events(connection, &changed).await?;
+    failpoint!("commit.lines_written");
     for (record, change) in &changed {
         owed.extend(Owed::by_line(record, change));
     }
     let (ended, owed_by_orders) = orders::derive_statuses(connection, &changed, waits).await?;
+    failpoint!("commit.orders_derived");
     batch.ended = ended;
     owed.extend(owed_by_orders);
     super::emails::owe(connection, &owed).await?;
+    failpoint!("commit.emails_owed");
     orders::wake_waiting(connection, &changed, waits).await?;
+    failpoint!("commit.poked");
 
     let parks: Vec<Park> = going.iter().filter_map(|(_, record)| record.to_park()).collect();
     if !parks.is_empty() {

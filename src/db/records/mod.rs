@@ -271,7 +271,9 @@ impl Database {
             use sqlx::Connection;
             let mut transaction = connection.begin().await?;
             let batch = apply::apply(&mut transaction, records, waits, locking).await?;
+            failpoint!("commit.before_commit");
             transaction.commit().await?;
+            failpoint!("commit.committed");
             Ok(batch)
         })
         .await

@@ -25,6 +25,7 @@ impl Database {
             use sqlx::Connection;
             let mut transaction = connection.begin().await?;
             let ended = review(&mut transaction, fence, order, waits).await?;
+            failpoint!("review.before_commit");
             transaction.commit().await?;
             Ok(ended)
         })

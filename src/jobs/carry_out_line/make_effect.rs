@@ -44,6 +44,7 @@ impl CarryOutLine {
             let reason = "the transfer's auth code is no longer there".to_owned();
             return self.record_change(claim, loaded, Change::hold(&loaded.facts, reason)).await;
         };
+        failpoint!("effect.prepared");
         let endpoint = prepared.endpoint();
         if !loaded.timeline_confirmed {
             return self.wait_for_confirmation(claim, loaded).await;
@@ -52,6 +53,7 @@ impl CarryOutLine {
             Ok(permit) => permit,
             Err(not_now) => return self.wait(claim, loaded, not_now.into()).await,
         };
+        failpoint!("effect.permitted");
         if !self.may_send(claim) {
             return Err(Stop::Later(self.waiting.timeout));
         }
@@ -66,12 +68,15 @@ impl CarryOutLine {
                 return self.wait(claim, loaded, delay).await;
             }
         };
+        failpoint!("effect.connected");
         let attempt = Uuid::now_v7();
         let confirmed = self.commit_intent(claim, loaded, effect, &prepared, attempt).await?;
+        failpoint!("effect.intended");
         let may_send = self.may_send(claim);
         let answer = if !confirmed {
             Err(UpstreamError::NotSent { detail: FAILED_OVER.to_owned() })
         } else if may_send {
+            failpoint!("effect.may_send");
             tracing::info!(tag = %effect.tag, %attempt, "sending");
             // Connecting and the intent took their time: the request has all of its own.
             let deadline = Deadline::after(self.waiting.timeout);
@@ -81,13 +86,18 @@ impl CarryOutLine {
                 detail: "the lease would have ended before the request".to_owned(),
             })
         };
+        failpoint!("effect.sent");
         tell(effect, attempt, &answer);
+        failpoint!("effect.told");
         // What we kept back ourselves says nothing of LJPc.
         if confirmed && may_send {
             self.guest.learn(endpoint.name, &answer).await;
         }
         drop(permit);
-        self.record_answer(claim, loaded, effect, attempt, &answer).await
+        failpoint!("effect.learnt");
+        self.record_answer(claim, loaded, effect, attempt, &answer).await?;
+        failpoint!("effect.recorded");
+        Ok(())
     }
 
     /// The request, with the auth code that it may need. `None`: it needs one, and there is none.

@@ -53,34 +53,44 @@ impl CarryOutLine {
     ) -> Result<(), Unread> {
         match query {
             Query::Order(order) => {
+                failpoint!("read.order");
                 let reading =
                     self.read_order(order, prepaid).await.map_err(|stop| stopped(loaded, stop))?;
                 known.reading = Some(reading);
             }
             Query::Domain(name) => {
+                failpoint!("read.domain");
                 let reading =
                     self.read_domain(&name, prepaid).await.map_err(|stop| stopped(loaded, stop))?;
                 known.domain = Some(reading);
             }
             Query::Zone(name) => {
+                failpoint!("read.zone");
                 let reading =
                     self.read_zone(&name, prepaid).await.map_err(|stop| stopped(loaded, stop))?;
                 known.zone = Some(reading);
             }
             Query::Catalogue => {
+                failpoint!("read.catalogue");
                 known.catalogue = Some(or_delay(loaded, self.catalogue(prepaid).await)?);
             }
-            Query::Tlds => known.tlds = Some(or_delay(loaded, self.tlds(prepaid).await)?),
+            Query::Tlds => {
+                failpoint!("read.tlds");
+                known.tlds = Some(or_delay(loaded, self.tlds(prepaid).await)?);
+            }
             Query::Offer(name, purpose) => {
+                failpoint!("read.offer");
                 let offer = self.read_offer(&name, purpose, prepaid).await;
                 known.offer = Some(or_delay(loaded, offer)?);
             }
             Query::Contact(fresh) => {
+                failpoint!("read.contacts");
                 let age_max = if fresh.is_some() { Duration::ZERO } else { CONTACTS_AGE_MAX };
                 let handle = self.find_contact(loaded, age_max, prepaid).await;
                 known.contact = Some(or_delay(loaded, handle)?);
             }
             Query::ContactDetail(handle) => {
+                failpoint!("read.contact");
                 let reading = self
                     .read_contact(&handle, prepaid)
                     .await
@@ -93,6 +103,7 @@ impl CarryOutLine {
                 known.probe = Some(reading.map_err(|stop| stopped(loaded, stop))?);
             }
             Query::Alternatives(parts) => {
+                failpoint!("read.alternatives");
                 known.alternatives = Some(self.alternatives(&parts, prepaid).await);
             }
         }
@@ -107,10 +118,13 @@ impl CarryOutLine {
         request: impl Future<Output = Result<T, UpstreamError>>,
     ) -> Result<Result<T, UpstreamError>, super::NotNow> {
         let permit = self.guest.permit(endpoint.name, prepaid).await?;
+        failpoint!("read.permitted");
         let answer = request.await;
+        failpoint!("read.answered");
         // Whoever waits for this place comes after what was learnt.
         self.guest.learn(endpoint.name, &answer).await;
         drop(permit);
+        failpoint!("read.learnt");
         Ok(answer)
     }
 

@@ -113,6 +113,7 @@ impl Session {
         let mut session = Self { connection, gauge, mails: 0 };
         session.start_tls(target, until).await?;
         session.log_in(target, until).await?;
+        failpoint!("email.connected");
         Ok(session)
     }
 
@@ -221,6 +222,7 @@ impl Session {
         let answer = within(target.deadlines.final_dot, self.connection.message_iter(pieces))
             .await
             .and_then(completed);
+        failpoint!("email.after_dot");
         let phase = if dot_begun.load(Ordering::Relaxed) { Phase::AfterDot } else { Phase::Data };
         let answer = answer.map_err(|trouble| trouble.at(phase, Blame::Mail, Some(mail)))?;
         let words: Vec<&str> = answer.message().collect();
@@ -248,6 +250,7 @@ impl<'a> Iterator for Pieces<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let piece = self.left.next();
         if piece.is_none() {
+            failpoint!("email.before_dot");
             self.all_taken.store(true, Ordering::Relaxed);
         }
         piece

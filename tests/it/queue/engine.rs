@@ -274,11 +274,12 @@ async fn a_panic_harms_no_other_run_and_gives_its_slot_back() {
     let outcomes = |outcome| works.seen.outcomes.lock().unwrap().get(outcome).copied().unwrap_or(0);
     eventually("all have run", async || outcomes("retry") == 30 && outcomes("panic") == 30).await;
     assert_eq!(works.seen.panicked.load(Ordering::Relaxed), 30);
-    // Parked by what `panicked` said; where that panicked too, the lease runs out.
+    // Parked by what `panicked` said; where that panicked too, for as long as a lease.
     let parked = "SELECT count(*) FROM provisor.wakes WHERE tries = 7 AND owner IS NULL";
     assert_eq!(world.value::<i64>(parked).await, 50);
-    let leased = "SELECT count(*) FROM provisor.wakes WHERE lease_until > now() AND id % 16 = 4";
-    assert_eq!(world.value::<i64>(leased).await, 10);
+    let later = "SELECT count(*) FROM provisor.wakes
+                 WHERE owner IS NULL AND tries = 1 AND due_at > now() AND id % 16 = 4";
+    assert_eq!(world.value::<i64>(later).await, 10);
     works.end().await;
 }
 

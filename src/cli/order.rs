@@ -1,5 +1,7 @@
 //! `provisor order …`
 
+mod resolve;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -75,6 +77,23 @@ pub(super) enum OrderCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Decides a held line anew, perhaps with a higher limit. It is then bought, if nothing is against it.
+    ///
+    /// A line in doubt on which the worker failed too often, and whose purchase is known, goes on from where it was.
+    #[command(after_help = "Examples:\n  \
+        provisor order retry SHOP-1001 --line 0 --max-cost 6.50\n  \
+        provisor order retry SHOP-1001 --line 1 --allow-premium --why 'the customer agreed'")]
+    Retry(resolve::RetryArgs),
+    /// Says what became of a line in doubt, or ends one that is held or in doubt.
+    ///
+    /// `provisor order show REF` tells what to look for, and which of these fits. What is said is held against what LJPc
+    /// shows, asked, and stored in the timeline with who said it and why.
+    #[command(after_help = "Examples:\n  \
+        provisor order resolve SHOP-1001 --line 0 --upstream-order 1234   it is there: LJPc's panel shows this number\n  \
+        provisor order resolve SHOP-1001 --line 0 --site 567              it was delivered as this site\n  \
+        provisor order resolve SHOP-1001 --line 0 --absent                it is not there: place it again\n  \
+        provisor order resolve SHOP-1001 --line 0 --abandon               end it as failed")]
+    Resolve(resolve::ResolveArgs),
 }
 
 /// The statuses by name, so that help and errors list them.
@@ -88,9 +107,12 @@ impl OrderCommand {
     pub(super) fn needs(&self) -> &'static [Need] {
         match self {
             Self::Plan { .. } => &[Need::Database, Need::Ljpc],
-            Self::Submit { .. } | Self::List { .. } | Self::Show { .. } | Self::Cancel { .. } => {
-                &[Need::Database]
-            }
+            Self::Resolve(args) => args.needs(),
+            Self::Submit { .. }
+            | Self::List { .. }
+            | Self::Show { .. }
+            | Self::Cancel { .. }
+            | Self::Retry(_) => &[Need::Database],
         }
     }
 }
@@ -110,6 +132,8 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
                 ));
             }
         }
+        OrderCommand::Retry(args) => resolve::retry(&db, args, settings).await?,
+        OrderCommand::Resolve(args) => resolve::resolve_line(&db, args, settings).await?,
         OrderCommand::Plan { file, json } => plan_order(&db, &file, settings, json).await?,
         OrderCommand::List { status, limit, json } => {
             let orders = db.list_orders(status.map(OrderStatus::as_str), limit).await;

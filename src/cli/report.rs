@@ -5,7 +5,14 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport};
+use crate::{
+    db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport},
+    order::{
+        UpstreamOrderId,
+        decide::PANICS_MAX,
+        resolution::{Stuck, quoted},
+    },
+};
 
 /// Renders an order.
 pub(super) fn render_order(order: &OrderReport) -> String {
@@ -197,8 +204,10 @@ fn what_to_do(order: &OrderReport) -> Vec<String> {
     let mut commands: Vec<String> = order
         .lines
         .iter()
-        .flat_map(|line| [bought_twice(line, order), what_to_do_about(line)])
-        .flatten()
+        .flat_map(|line| {
+            let twice = bought_twice(line, order);
+            twice.into_iter().chain(what_to_do_about(line, &order.reference))
+        })
         .collect();
     let cancellable = order.finished_at.is_none()
         && order
@@ -206,7 +215,7 @@ fn what_to_do(order: &OrderReport) -> Vec<String> {
             .iter()
             .all(|line| !line.sent && matches!(line.status.as_str(), "pending" | "held"));
     if cancellable {
-        commands.push(format!("provisor order cancel {}", order.reference));
+        commands.push(format!("provisor order cancel {}", quoted(&order.reference)));
     }
     commands
 }
@@ -227,35 +236,13 @@ fn bought_twice(line: &LineReport, order: &OrderReport) -> Option<String> {
     ))
 }
 
-fn what_to_do_about(line: &LineReport) -> Option<String> {
-    match (line.status.as_str(), line.upstream_order_id) {
-        ("in_doubt", _) => {
-            let latest = line.placements.last();
-            let tag = latest.map_or("?", |placement| placement.tag.as_str());
-            if let Some("register" | "transfer") = latest.map(|placement| placement.step.as_str()) {
-                let name = line.domain.as_deref().unwrap_or("?");
-                return Some(format!(
-                    "line {}: look in LJPc's panel whether {name} is there; their support finds the request by \
-                     its external reference \"{tag}\" and the time above",
-                    line.line
-                ));
-            }
-            if latest.is_some_and(|placement| placement.step != "place_order") {
-                return Some(format!(
-                    "line {}: nothing for now; what became of it is looked for by itself",
-                    line.line
-                ));
-            }
-            Some(format!(
-                "line {}: look in LJPc's panel for an order whose summary begins with \"{tag}:\"; \
-                 their support finds it by the jti or the time above",
-                line.line
-            ))
+/// What a person can do about a line: what to look for, and what to type then.
+fn what_to_do_about(line: &LineReport, reference: &str) -> Vec<String> {
+    let advice = match (line.status.as_str(), line.upstream_order_id) {
+        ("in_doubt", _) => Some(advice_in_doubt(line)),
+        ("held", _) => {
+            Some(format!("line {}: nothing was bought for it; a person decides", line.line))
         }
-        ("held", _) if !line.sent => Some(format!(
-            "line {}: nothing was sent for it; correct the order and submit it under a new reference",
-            line.line
-        )),
         ("failed", _) if line.alternatives.is_some() => Some(format!(
             "line {}: these can be had instead: {}",
             line.line,
@@ -266,7 +253,53 @@ fn what_to_do_about(line: &LineReport) -> Option<String> {
             line.line
         )),
         _ => None,
+    };
+    let exits = to_stuck(line, reference).map(|stuck| stuck.exits()).unwrap_or_default();
+    let exits = exits
+        .into_iter()
+        .flat_map(|exit| [format!("  if {}:", exit.when), format!("    {}", exit.command)]);
+    advice.into_iter().chain(exits).collect()
+}
+
+fn advice_in_doubt(line: &LineReport) -> String {
+    if line.upstream_order_id.is_some() {
+        return format!("line {}: look into the daemon's log for what it failed by", line.line);
     }
+    let latest = line.placements.last();
+    let tag = latest.map_or("?", |placement| placement.tag.as_str());
+    if let Some("register" | "transfer") = latest.map(|placement| placement.step.as_str()) {
+        let name = line.domain.as_deref().unwrap_or("?");
+        return format!(
+            "line {}: look in LJPc's panel whether {name} is there; their support finds the request by \
+             its external reference \"{tag}\" and the time above",
+            line.line
+        );
+    }
+    if latest.is_some_and(|placement| placement.step != "place_order") {
+        return format!("line {}: what became of it is looked for by itself", line.line);
+    }
+    format!(
+        "line {}: look in LJPc's panel for an order whose summary begins with \"{tag}:\"; \
+         their support finds it by the jti or the time above",
+        line.line
+    )
+}
+
+/// The line as its ways out depend on it. A newer version's words are left to that version.
+fn to_stuck<'a>(line: &'a LineReport, reference: &'a str) -> Option<Stuck<'a>> {
+    let placements = line.placements.iter();
+    Some(Stuck {
+        reference,
+        line: line.line,
+        kind: line.kind.parse().ok()?,
+        status: line.status.parse().ok()?,
+        reason: line.reason.as_deref().unwrap_or_default(),
+        upstream_order_id: line.upstream_order_id.map(UpstreamOrderId),
+        is_given_up: line.panics >= PANICS_MAX,
+        placements: placements
+            .filter_map(|it| Some((it.step.parse().ok()?, it.state.parse().ok()?)))
+            .collect(),
+    })
 }
 
 /// Names that can be had instead of one that is taken, each with its price.

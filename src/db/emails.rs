@@ -96,6 +96,12 @@ pub struct EmailLine {
     pub site_id: Option<i64>,
     /// Until when.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Its LJPc order.
+    pub upstream_order_id: Option<i64>,
+    /// How often a worker has panicked on it since a person last looked.
+    pub panics: i32,
+    /// The steps and states of its placements, the latest at the end: `place_order in_doubt`.
+    pub placements: Vec<String>,
     /// The tag of its latest placement.
     pub tag: Option<String>,
     /// The attempts of that placement, told in a line each.
@@ -122,6 +128,9 @@ async fn select_lines(
     let rows = sqlx::query!(
         r#"SELECT l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!", l.domain,
                   l.wish AS "wish!", l.status AS "status!", l.reason, l.cause, l.site_id, l.expires_at,
+                  l.upstream_order_id, l.panics AS "panics!",
+                  ARRAY (SELECT p.step || ' ' || p.state FROM provisor.effects p
+                         WHERE p.line_id = l.id ORDER BY p.intended_at, p.id) AS "placements!: Vec<String>",
                   ARRAY (SELECT a ->> 'domain' FROM jsonb_array_elements(coalesce(l.alternatives, '[]')) AS a)
                       AS "alternatives!: Vec<String>",
                   e.tag AS "tag?",
@@ -154,6 +163,9 @@ async fn select_lines(
                 alternatives: row.alternatives,
                 site_id: row.site_id,
                 expires_at: row.expires_at,
+                upstream_order_id: row.upstream_order_id,
+                panics: row.panics,
+                placements: row.placements,
                 tag: row.tag,
                 attempts: row.attempts,
             };

@@ -85,29 +85,51 @@ impl Database {
         ids: &[LineId],
         grace: Duration,
     ) -> Result<HashMap<LineId, LoadedLine>, DbError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let (rows, siblings, mut placements, handles) = self
-            .call("loading lines", async |connection| {
-                let rows = select_lines(&mut *connection, &ids).await?;
-                let mut orders: Vec<i64> = rows.iter().map(|row| row.order_id).collect();
-                orders.sort_unstable();
-                orders.dedup();
-                let siblings = select_line_states(&mut *connection, &orders, grace).await?;
-                let placements = placements::select(&mut *connection, &ids).await?;
-                let keys: Vec<String> = rows.iter().filter_map(contact_key).collect();
-                let handles = contacts::select(connection, &keys).await?;
-                Ok((rows, siblings, placements, handles))
-            })
-            .await?;
+        self.call("loading lines", async |connection| select(connection, ids, grace).await)
+            .await?
+            .assemble()
+    }
+}
+
+/// The rows that lines are made of.
+pub(super) struct LineRows {
+    lines: Vec<LineRow>,
+    siblings: Vec<(OrderId, Result<LineState, UnknownName>)>,
+    placements: HashMap<LineId, Vec<Result<Placement, UnknownName>>>,
+    handles: HashMap<String, ContactHandle>,
+}
+
+/// Reads the rows, perhaps within a transaction that has locked the lines' orders.
+pub(super) async fn select(
+    connection: &mut sqlx::PgConnection,
+    ids: &[LineId],
+    grace: Duration,
+) -> Result<LineRows, sqlx::Error> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let lines = select_lines(&mut *connection, &ids).await?;
+    let mut orders: Vec<i64> = lines.iter().map(|row| row.order_id).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    let siblings = select_line_states(&mut *connection, &orders, grace).await?;
+    let placements = placements::select(&mut *connection, &ids).await?;
+    let keys: Vec<String> = lines.iter().filter_map(contact_key).collect();
+    let handles = contacts::select(connection, &keys).await?;
+    Ok(LineRows { lines, siblings, placements, handles })
+}
+
+impl LineRows {
+    /// The lines.
+    pub(super) fn assemble(mut self) -> Result<HashMap<LineId, LoadedLine>, DbError> {
         let mut states: HashMap<OrderId, Vec<LineState>> = HashMap::new();
-        for (order, state) in siblings {
+        for (order, state) in self.siblings {
             states.entry(order).or_default().push(state?);
         }
-        rows.into_iter()
+        self.lines
+            .into_iter()
             .map(|row| {
                 let lines = states.get(&OrderId(row.order_id)).cloned().unwrap_or_default();
-                let mut loaded = into_loaded(row, lines, &handles)?;
-                let placed = placements.remove(&loaded.line_id).unwrap_or_default();
+                let mut loaded = into_loaded(row, lines, &self.handles)?;
+                let placed = self.placements.remove(&loaded.line_id).unwrap_or_default();
                 loaded.facts.placements = placed.into_iter().collect::<Result<_, _>>()?;
                 Ok((loaded.line_id, loaded))
             })

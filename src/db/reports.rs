@@ -93,6 +93,8 @@ pub struct LineReport {
     pub next_at: Option<DateTime<Utc>>,
     /// A worker is at it right now.
     pub running: bool,
+    /// How often a worker has panicked on it since a person last looked.
+    pub panics: i32,
     /// The ledger's rows of it.
     pub placements: Vec<PlacementReport>,
 }
@@ -278,7 +280,7 @@ async fn lines(
     let rows = sqlx::query!(
         r#"SELECT l.line, l.kind, l.domain, l.status, l.reason, l.upstream_order_id, l.site_id, l.cost,
                   l.contact_handle, l.expires_at, l.alternatives, l.simple_status,
-                  l.in_doubt_at, l.sent, nullif(w.due_at, 'infinity') AS next_at,
+                  l.in_doubt_at, l.sent, l.panics AS "panics!", nullif(w.due_at, 'infinity') AS next_at,
                   coalesce(w.lease_until > clock_timestamp(), false) AS "running!"
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
            WHERE l.order_id = $1 ORDER BY l.line"#,
@@ -328,6 +330,7 @@ async fn lines(
             sent: row.sent,
             next_at: row.next_at,
             running: row.running,
+            panics: row.panics,
             placements,
         });
     }

@@ -16,7 +16,11 @@ use crate::{
         Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale,
         Mailer, Ops, Order, Rendered, TemplateName, Templates, compose,
     },
-    order::{Cause, EmailId},
+    order::{
+        Cause, EmailId, UpstreamOrderId,
+        decide::PANICS_MAX,
+        resolution::{Stuck, quoted},
+    },
     queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
@@ -357,6 +361,33 @@ fn to_ops(email: &OwedEmail) -> Ops {
         }),
         tag: line.and_then(|line| line.tag.clone()),
         attempts: line.map(|line| line.attempts.clone()).unwrap_or_default(),
-        commands: vec![format!("provisor order show {}", order.reference)],
+        commands: commands(&order.reference, line),
     }
+}
+
+/// What the operator may type: look, and say how it goes on.
+fn commands(reference: &str, line: Option<&EmailLine>) -> Vec<String> {
+    let mut commands = vec![format!("provisor order show {}", quoted(reference))];
+    let stuck = line.and_then(|line| to_stuck(reference, line));
+    let exits = stuck.map(|stuck| stuck.exits()).unwrap_or_default();
+    commands.extend(exits.into_iter().map(|exit| exit.command));
+    commands
+}
+
+/// The line as its ways out depend on it. A newer version's words are left to that version.
+fn to_stuck<'a>(reference: &'a str, line: &'a EmailLine) -> Option<Stuck<'a>> {
+    let placement = |text: &String| {
+        let (step, state) = text.split_once(' ')?;
+        Some((step.parse().ok()?, state.parse().ok()?))
+    };
+    Some(Stuck {
+        reference,
+        line: line.line,
+        kind: line.kind.parse().ok()?,
+        status: line.status.parse().ok()?,
+        reason: line.reason.as_deref().unwrap_or_default(),
+        upstream_order_id: line.upstream_order_id.map(UpstreamOrderId),
+        is_given_up: line.panics >= PANICS_MAX,
+        placements: line.placements.iter().filter_map(placement).collect(),
+    })
 }

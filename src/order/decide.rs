@@ -83,14 +83,14 @@ pub struct Change {
     pub then: Then,
 }
 
-/// What became of a placement whose outcome was unknown, as something else than its answer shows.
+/// What became of a placement whose outcome was unknown, as something else than its answer shows, or a person says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Evidence {
     /// Which step.
     pub step: EffectStep,
     /// Which placement of it.
     pub n: i32,
-    /// `Accepted` or `Absent`.
+    /// `Accepted` or `Absent`; by a person's word also `Abandoned`.
     pub state: EffectState,
     /// The LJPc order that it is, where that was found.
     pub upstream_order_id: Option<UpstreamOrderId>,

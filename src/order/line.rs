@@ -80,22 +80,21 @@ impl LineStatus {
     }
 
     /// Whether a line may go from `self` to `to`. An accepted effect may be learnt of late, hence the ways back from
-    /// `failed`, `held` and `pending` to `provisioning`; `completed` and `cancelled` are final.
+    /// `failed`, `held` and `pending` to `provisioning`, and what it has brought may be found (`outcome::delivered`), hence
+    /// those to `completed`; `completed` and `cancelled` are final.
     #[must_use]
     pub const fn may_become(self, to: Self) -> bool {
         match self {
             // Completed: what it asks for was so already.
             Self::Pending => true,
             Self::Placing => !matches!(to, Self::Completed | Self::Cancelled | Self::Held),
-            Self::InDoubt => {
-                matches!(to, Self::InDoubt | Self::Provisioning | Self::Pending | Self::Failed)
-            }
+            Self::InDoubt => !matches!(to, Self::Placing | Self::Held | Self::Cancelled),
             // In doubt: a line that lost the id of its order, which only a person can name again.
             Self::Provisioning => {
                 matches!(to, Self::Provisioning | Self::Completed | Self::Failed | Self::InDoubt)
             }
-            Self::Held => !matches!(to, Self::Completed | Self::InDoubt | Self::Placing),
-            Self::Failed => matches!(to, Self::Failed | Self::Provisioning),
+            Self::Held => !matches!(to, Self::InDoubt | Self::Placing),
+            Self::Failed => matches!(to, Self::Failed | Self::Provisioning | Self::Completed),
             Self::Completed => matches!(to, Self::Completed),
             Self::Cancelled => matches!(to, Self::Cancelled),
         }

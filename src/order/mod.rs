@@ -16,6 +16,7 @@ mod money;
 pub mod name;
 pub mod outcome;
 pub mod rehearsal;
+pub mod resolution;
 pub mod status;
 mod text_enum;
 pub mod wish;

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{
-    Cause, LineKind, LineStatus, Milestone,
+    Cause, LineKind, LineStatus, Milestone, SiteId,
     decide::{Change, Event, PANICS_MAX, Then, adopt},
     doubt::settled,
     effect::{Acceptance, EffectStep},
-    facts::Facts,
+    facts::{Facts, Placement},
     ledger::EffectState,
 };
 
@@ -49,6 +49,17 @@ pub fn accepted(facts: &Facts, step: EffectStep, acceptance: &Acceptance) -> Cha
             change
         }
     }
+}
+
+/// The line after the site was found that its placement has brought.
+#[must_use]
+pub fn delivered(facts: &Facts, placement: &Placement, site: SiteId) -> Change {
+    let mut change = Change::to(facts, LineStatus::Completed, None, Then::Rest);
+    change.events = vec![Event { name: "completed", detail: json!({ "site_id": site }) }];
+    change.progress.site_id = Some(site);
+    change.progress.accepted_at = facts.progress.accepted_at.or(Some(facts.now));
+    change.progress.cost = facts.progress.cost.or(placement.price);
+    change
 }
 
 const fn changed(step: EffectStep) -> &'static str {
@@ -188,7 +199,7 @@ pub fn panicked(facts: &Facts) -> Change {
 
 /// A line on which the handler has panicked too often.
 fn given_up(facts: &Facts, panics: i32) -> Change {
-    let may_have_sent = |placed: &super::facts::Placement| {
+    let may_have_sent = |placed: &Placement| {
         placed.state.is_open() || placed.step.buys() && placed.state.may_have_bought()
     };
     let open = facts.placements.iter().any(may_have_sent);

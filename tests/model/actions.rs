@@ -1,6 +1,6 @@
 //! What can happen next: each step of a worker, the upstream's answers, mishaps, and what a person does.
 
-use provisor::order::{LineStatus, facts::SimpleStatus, ledger::Outcome};
+use provisor::order::{facts::SimpleStatus, ledger::Outcome};
 
 use crate::{
     Provisor,
@@ -82,7 +82,12 @@ pub(crate) enum Action {
     Abandon {
         line: usize,
     },
+    /// The order of the placement `n`.
     AdoptUpstreamOrder {
+        line: usize,
+        n: i32,
+    },
+    AdoptSite {
         line: usize,
     },
     Retry {
@@ -103,6 +108,7 @@ impl Action {
             | Self::SayAbsent { .. }
             | Self::Abandon { .. }
             | Self::AdoptUpstreamOrder { .. }
+            | Self::AdoptSite { .. }
             | Self::Retry { .. }
             | Self::Resume { .. } => false,
             Self::LeaseEnds { line } => state.lines[*line].wake.holder.is_none(),
@@ -196,19 +202,22 @@ fn outside(model: &Provisor, state: &State, line: usize, actions: &mut Vec<Actio
     if state.left.resolutions == 0 {
         return;
     }
-    if state.may_resolve(line) {
+    if state.may_be_absent(line) {
         actions.push(Action::SayAbsent { line });
-        if target.counting().is_some_and(|placed| target.bought[slot(placed.n)] > 0) {
-            actions.push(Action::AdoptUpstreamOrder { line });
+    }
+    for n in (1..).take(target.bought.len()).filter(|&n| state.may_adopt(line, n)) {
+        actions.push(Action::AdoptUpstreamOrder { line, n });
+        if target.counting().is_some_and(|placed| placed.n == n) {
+            actions.push(Action::AdoptSite { line });
         }
     }
     if state.may_resume(line) {
         actions.push(Action::Resume { line });
-    } else if matches!(target.row.status, LineStatus::InDoubt | LineStatus::Held) {
-        actions.push(Action::Abandon { line });
-    }
-    if target.row.status == LineStatus::Held {
+    } else if state.may_retry(line) {
         actions.push(Action::Retry { line });
+    }
+    if state.may_abandon(line, model.mutation) {
+        actions.push(Action::Abandon { line });
     }
 }
 
@@ -240,9 +249,13 @@ pub(crate) fn perform(model: &Provisor, state: &mut State, action: Action) {
             state.left.resolutions -= 1;
             state.resolve_abandon(line);
         }
-        Action::AdoptUpstreamOrder { line } => {
+        Action::AdoptUpstreamOrder { line, n } => {
             state.left.resolutions -= 1;
-            state.resolve_adopt(line, model.mutation);
+            state.resolve_adopt(line, n, model.mutation);
+        }
+        Action::AdoptSite { line } => {
+            state.left.resolutions -= 1;
+            state.resolve_site(line, model.mutation);
         }
         Action::Retry { line } => {
             state.left.resolutions -= 1;

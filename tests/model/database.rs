@@ -2,6 +2,7 @@
 
 use provisor::order::{
     LineStatus,
+    decide::PANICS_MAX,
     ledger::{EffectState, Outcome},
 };
 
@@ -175,25 +176,65 @@ impl State {
         self.lines[line].row.status = LineStatus::Cancelled;
     }
 
-    /// Whether a person may say what became of the line's order.
-    pub(crate) fn may_resolve(&self, line: usize) -> bool {
+    /// Whether a person may say that what is in doubt does not exist.
+    pub(crate) fn may_be_absent(&self, line: usize) -> bool {
         let line = &self.lines[line];
         line.row.status == LineStatus::InDoubt
             && line.counting().is_some_and(|placed| placed.state == EffectState::InDoubt)
     }
 
-    /// Whether a person may name the order of a line that bears it already, and was given up for its handler's panics.
+    /// Whether a person may end the line: not when its purchase is known, followed already or not.
+    pub(crate) fn may_abandon(&self, line: usize, mutation: Option<Mutation>) -> bool {
+        let line = &self.lines[line];
+        let is_bought = line.row.borne.is_some()
+            || line.has_accepted() && mutation != Some(Mutation::AbandonIgnoresAcceptance);
+        matches!(line.row.status, LineStatus::InDoubt | LineStatus::Held) && !is_bought
+    }
+
+    /// Whether a person may adopt what the `n`th placement has bought, and has found it: it was sent, and nobody knows what
+    /// came of it, or a person has said that nothing did.
+    pub(crate) fn may_adopt(&self, line: usize, n: i32) -> bool {
+        let line = &self.lines[line];
+        let unknown = |state: EffectState| {
+            state.is_open() || matches!(state, EffectState::Absent | EffectState::Abandoned)
+        };
+        let sent = line.placements.iter().any(|placed| placed.n == n && unknown(placed.state));
+        let stands = matches!(
+            line.row.status,
+            LineStatus::InDoubt | LineStatus::Held | LineStatus::Pending | LineStatus::Failed
+        );
+        let is_known = line.row.borne.is_some() || line.has_accepted();
+        stands && sent && !is_known && line.bought[slot(n)] > 0
+    }
+
+    /// Whether a person may name the order of a line that bears it already, and was given up for its handler's panics, or
+    /// failed by what the upstream says of it.
     pub(crate) fn may_resume(&self, line: usize) -> bool {
         let row = &self.lines[line].row;
-        row.status == LineStatus::InDoubt && row.borne.is_some()
+        matches!(row.status, LineStatus::InDoubt | LineStatus::Failed) && row.borne.is_some()
+    }
+
+    /// Whether a line is decided anew, or looked after again, by `order retry`.
+    pub(crate) fn may_retry(&self, line: usize) -> bool {
+        let row = &self.lines[line].row;
+        let given_up = row.status == LineStatus::InDoubt && row.panics >= PANICS_MAX;
+        row.status == LineStatus::Held || given_up
+    }
+
+    /// A person's word takes the line from whoever is at it: the run token is bumped, and the wake is due if there is
+    /// something to be done.
+    fn rouse(&mut self, line: usize) {
+        let line = &mut self.lines[line];
+        line.row.panics = 0;
+        line.wake.holder = None;
+        line.wake.leased = false;
+        line.wake.due = !line.row.status.is_ended();
     }
 
     /// `order resolve --upstream-order` with the order that the line bears: it is polled on.
     pub(crate) fn resume(&mut self, line: usize) {
-        let row = &mut self.lines[line].row;
-        row.status = LineStatus::Provisioning;
-        row.panics = 0;
-        self.poke(line);
+        self.lines[line].row.status = LineStatus::Provisioning;
+        self.rouse(line);
     }
 
     /// `order resolve --absent`: compares and swaps on `in_doubt`, and bumps the token.
@@ -208,37 +249,55 @@ impl State {
             placed.live = false;
         }
         target.row.status = LineStatus::Pending;
-        target.wake.holder = None;
-        self.poke(line);
+        self.rouse(line);
     }
 
     /// `order resolve --abandon`.
     pub(crate) fn resolve_abandon(&mut self, line: usize) {
-        let line = &mut self.lines[line];
-        line.row.status = LineStatus::Failed;
-        for placed in &mut line.placements {
+        let target = &mut self.lines[line];
+        target.row.status = LineStatus::Failed;
+        for placed in &mut target.placements {
             placed.live = false;
             if matches!(placed.state, EffectState::InDoubt | EffectState::NotSent) {
                 placed.state = EffectState::Abandoned;
             }
         }
+        self.rouse(line);
     }
 
-    /// `order resolve --upstream-order`: the truth, found by a person.
-    pub(crate) fn resolve_adopt(&mut self, line: usize, mutation: Option<Mutation>) {
+    /// `order resolve --upstream-order`: the truth, found by a person, of the placement whose tag the order bears.
+    pub(crate) fn resolve_adopt(&mut self, line: usize, n: i32, mutation: Option<Mutation>) {
+        let id = order_id(line, n);
+        self.learn(line, n, Outcome::Accepted, Some(id), mutation);
+        let target = &mut self.lines[line];
+        target.history.unheard[slot(n)] = false;
+        target.row.status = LineStatus::Provisioning;
+        target.row.borne = Some(id);
+        self.rouse(line);
+    }
+
+    /// `order resolve --site`: what the placement that counts has brought. Its order's id stays unknown.
+    pub(crate) fn resolve_site(&mut self, line: usize, mutation: Option<Mutation>) {
         let Some(placed) = self.lines[line].counting() else { return };
-        let id = Some(order_id(line, placed.n));
-        self.learn(line, placed.n, Outcome::Accepted, id, mutation);
-        self.lines[line].history.unheard[slot(placed.n)] = false;
-        self.poke(line);
+        self.learn(line, placed.n, Outcome::Accepted, None, mutation);
+        let target = &mut self.lines[line];
+        target.history.unheard[slot(placed.n)] = false;
+        target.row.status = LineStatus::Completed;
+        target.row.has_site = true;
+        for placed in &mut target.placements {
+            placed.live = false;
+        }
+        self.rouse(line);
     }
 
-    /// `order retry`: decides a held line anew.
+    /// `order retry`: decides a held line anew; one that was given up for its handler's panics is followed, or looked for,
+    /// again.
     pub(crate) fn retry(&mut self, line: usize) {
         let row = &mut self.lines[line].row;
-        row.status = LineStatus::Pending;
-        row.panics = 0;
-        self.poke(line);
+        if row.status == LineStatus::Held {
+            row.status = LineStatus::Pending;
+        }
+        self.rouse(line);
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Mutation {
     GivenUpStaysGivenUp,
     /// The intent doesn't ask whether an earlier placement was accepted after all.
     IntentIgnoresAcceptance,
+    /// A line may be ended although an answer has come late that it was bought.
+    AbandonIgnoresAcceptance,
 }
 
 /// Searches for a violation of `property`, and fails if there is none.
@@ -103,6 +105,11 @@ fn an_attempt_settled_twice_buys_twice() {
 #[test]
 fn an_intent_that_ignores_an_acceptance_buys_again() {
     assert_caught(Mutation::IntentIgnoresAcceptance, properties::BY_THE_LEDGER);
+}
+
+#[test]
+fn an_end_that_ignores_an_acceptance_leaves_an_order_unfollowed() {
+    assert_caught(Mutation::AbandonIgnoresAcceptance, properties::AT_REST);
 }
 
 #[test]

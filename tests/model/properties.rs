@@ -126,6 +126,9 @@ fn reachable() -> Vec<Property<Provisor>> {
         Property::sometimes("a person is wrong, and it is told", |_, state: &State| {
             some(state, |line| line.history.told_twice && line.bought_in_all() == 2)
         }),
+        Property::sometimes("a line is completed by its site alone", |_, state: &State| {
+            some(state, |line| line.row.has_site && line.row.borne.is_none())
+        }),
         Property::sometimes("a line that was given up is delivered", |_, state: &State| {
             some(state, |line| {
                 line.row.status == LineStatus::Completed
@@ -163,9 +166,12 @@ fn is_idle_if_pending(state: &State, line: usize) -> bool {
         && (target.row.sent || has_sent_nothing(state, line))
 }
 
-/// The order that the line bears was bought under one of its tags.
+/// The order that the line bears was bought under one of its tags, or its site came of one.
 fn bears_its_own(state: &State, line: usize) -> bool {
     let target = &state.lines[line];
+    if target.row.has_site {
+        return target.bought_in_all() > 0;
+    }
     (1..)
         .take(target.bought.len())
         .any(|tag| target.row.borne == Some(order_id(line, tag)) && target.bought[slot(tag)] > 0)
@@ -198,7 +204,7 @@ fn may_rest(line: &Line) -> bool {
     // A handler that panics too often on a line whose order is known leaves it in doubt: a person says how it goes on.
     let given_up = line.row.status == LineStatus::InDoubt && line.row.panics >= PANICS_MAX;
     let follows =
-        accepted(line) == 0 || line.row.borne.is_some() && (line.row.status.is_ended() || given_up);
+        !line.has_news() && (accepted(line) == 0 || line.row.status.is_ended() || given_up);
     follows
         && match line.row.status {
             LineStatus::Completed

@@ -47,6 +47,8 @@ pub(crate) struct Row {
     pub(crate) sent: bool,
     /// `upstream_order_id`
     pub(crate) borne: Option<i64>,
+    /// `site_id`, where a person has named it.
+    pub(crate) has_site: bool,
     pub(crate) panics: i32,
 }
 
@@ -157,6 +159,7 @@ impl State {
                 status: LineStatus::Pending,
                 sent: false,
                 borne: None,
+                has_site: false,
                 // The next panic is the last one, so that one is enough to see what follows.
                 panics: PANICS_MAX - 1,
             },
@@ -211,6 +214,11 @@ impl Line {
 
     pub(crate) fn placed_mut(&mut self, n: i32) -> Option<&mut Placed> {
         self.placements.iter_mut().find(|placed| placed.n == n)
+    }
+
+    /// An answer has come late, and the line has not followed it yet.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_accepted() && self.row.borne.is_none() && !self.row.has_site
     }
 
     pub(crate) fn has_accepted(&self) -> bool {

@@ -2,15 +2,14 @@
 
 use std::io::{BufRead, IsTerminal as _, Write};
 
-use super::ChangeArgs;
 use crate::cli::Failed;
 
 /// What is read of an answer: a yes is short.
 const ANSWER_BYTES_MAX: u64 = 64;
 
 /// Refuses where there is nobody to ask and nobody has agreed beforehand, before anything else is done.
-pub(in crate::cli) fn demand_somebody(args: ChangeArgs) -> Result<(), Failed> {
-    if args.yes || (std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+pub(in crate::cli) fn demand_somebody(yes: bool) -> Result<(), Failed> {
+    if yes || (std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(());
     }
     Err(Failed::Usage(
@@ -19,8 +18,8 @@ pub(in crate::cli) fn demand_somebody(args: ChangeArgs) -> Result<(), Failed> {
 }
 
 /// Asks, unless somebody has agreed beforehand, and refuses without a yes.
-pub(in crate::cli) fn demand_agreement(args: ChangeArgs) -> anyhow::Result<()> {
-    if args.yes || asked(std::io::stdin().lock(), std::io::stderr())? {
+pub(in crate::cli) fn demand_agreement(yes: bool) -> anyhow::Result<()> {
+    if yes || asked(std::io::stdin().lock(), std::io::stderr())? {
         return Ok(());
     }
     anyhow::bail!("nothing is done: it was not agreed to")

@@ -73,7 +73,7 @@ pub(super) async fn carry_out(
     settings: &Settings,
     is_json: bool,
 ) -> Result<(), Failed> {
-    demand_somebody(args)?;
+    demand_somebody(args.yes)?;
     let db = app::connect_now(settings).await?;
     let reference = format!("ops-{}", uuid::Uuid::now_v7());
     let document = |wanted: &Wanted| json!({ "reference": reference, "customer": wanted.customer, "lines": wanted.lines });
@@ -99,7 +99,7 @@ pub(super) async fn carry_out(
     if let Some(warning) = &wanted.warning {
         output::note(&format!("\n{warning}"));
     }
-    demand_agreement(args)?;
+    demand_agreement(args.yes)?;
     limit_costs(&mut wanted.lines, &plan);
     submit(&db, &document(&wanted), wanted.submitter).await?;
     if args.no_wait {

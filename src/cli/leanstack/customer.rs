@@ -50,7 +50,7 @@ pub(super) async fn add(
     settings: &Settings,
     is_json: bool,
 ) -> Result<(), Failed> {
-    demand_somebody(args.change)?;
+    demand_somebody(args.change.yes)?;
     if !settings.leanstack.enabled {
         return Err(Failed::Usage(
             "leanstack.enabled is false, so no daemon would make him known: set it for them and here".to_owned(),
@@ -70,7 +70,7 @@ pub(super) async fn add(
         prepared.path(),
         cell(Some(body))
     ));
-    demand_agreement(args.change)?;
+    demand_agreement(args.change.yes)?;
     db.introduce_customer(&customer, CUSTOMERS_WAKE).await.map_err(|error| explain(&error))?;
     if args.change.no_wait {
         if is_json {

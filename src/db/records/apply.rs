@@ -76,23 +76,7 @@ pub(super) async fn apply(
         .iter()
         .filter_map(|(_, record)| record.change.as_ref().map(|change| (*record, change)))
         .collect();
-    update_lines(connection, &changed).await?;
-    effects::settle(connection, &changed).await?;
-    names::note(connection, &changed).await?;
-    let mut owed = Vec::new();
-    insert_events(connection, &changed).await?;
-    failpoint!("commit.lines_written");
-    for (record, change) in &changed {
-        owed.extend(Owed::by_line(record, change));
-    }
-    let (ended, owed_by_orders) = orders::derive_statuses(connection, &changed, waits).await?;
-    failpoint!("commit.orders_derived");
-    batch.ended = ended;
-    owed.extend(owed_by_orders);
-    super::emails::owe(connection, &owed).await?;
-    failpoint!("commit.emails_owed");
-    orders::wake_waiting(connection, &changed, waits).await?;
-    failpoint!("commit.poked");
+    batch.ended = write_changes(connection, &changed, waits).await?;
 
     let parks: Vec<Park> = going.iter().filter_map(|(_, record)| record.to_park()).collect();
     if !parks.is_empty() {
@@ -103,6 +87,32 @@ pub(super) async fn apply(
         batch.done.insert(index, Recorded::Done { timeline });
     }
     Ok(batch)
+}
+
+/// Writes lines, and all that follows from their change: ledger, names, timeline, orders, emails, pokes. Their orders and
+/// wakes are locked, and each was seen to stand where its change expects it.
+pub(super) async fn write_changes(
+    connection: &mut PgConnection,
+    changed: &[(&Record, &LineChange)],
+    waits: Waits,
+) -> Result<Vec<EndedOrder>, sqlx::Error> {
+    update_lines(connection, changed).await?;
+    effects::settle(connection, changed).await?;
+    names::note(connection, changed).await?;
+    let mut owed = Vec::new();
+    insert_events(connection, changed).await?;
+    failpoint!("commit.lines_written");
+    for (record, change) in changed {
+        owed.extend(Owed::by_line(record, change));
+    }
+    let (ended, owed_by_orders) = orders::derive_statuses(connection, changed, waits).await?;
+    failpoint!("commit.orders_derived");
+    owed.extend(owed_by_orders);
+    super::emails::owe(connection, &owed).await?;
+    failpoint!("commit.emails_owed");
+    orders::wake_waiting(connection, changed, waits).await?;
+    failpoint!("commit.poked");
+    Ok(ended)
 }
 
 impl Record {

@@ -14,7 +14,7 @@ use super::{
     emails::{self, Owed},
     wakes::LockedWakes,
 };
-use crate::order::{LineStatus, effect::EffectStep, ledger::EffectState};
+use crate::order::{LineId, LineStatus, decide::Evidence, effect::EffectStep, ledger::EffectState};
 
 /// Lets what became known of attempts enter the ledger, whoever holds the line by now.
 pub(super) async fn learn(
@@ -207,7 +207,11 @@ pub(super) async fn settle(
         .execute(&mut *connection)
         .await?;
     }
-    note_evidence(connection, changed).await?;
+    let evidence: Vec<_> = changed
+        .iter()
+        .filter_map(|(record, change)| Some((record.line_id, change.evidence.as_ref()?)))
+        .collect();
+    note_evidence(connection, &evidence).await?;
     let ended: Vec<&(&Record, &LineChange)> =
         changed.iter().filter(|(_, change)| change.progress.status.is_ended()).collect();
     if ended.is_empty() {
@@ -252,19 +256,17 @@ pub(super) async fn settle(
     .map(drop)
 }
 
-/// What evidence says of placements in doubt: it counts only where the outcome is still open.
-async fn note_evidence(
+/// What evidence, or a person, says of placements: it counts only where the outcome is still open, unless it is that the
+/// upstream has it after all, or that one which provably had no effect is not made again. Attempts stay as they are: an
+/// answer that comes late still enters.
+pub(super) async fn note_evidence(
     connection: &mut PgConnection,
-    changed: &[(&Record, &LineChange)],
+    evidence: &[(LineId, &Evidence)],
 ) -> Result<(), sqlx::Error> {
-    let evidence: Vec<_> = changed
-        .iter()
-        .filter_map(|(record, change)| Some((record.line_id.0, change.evidence.as_ref()?)))
-        .collect();
     if evidence.is_empty() {
         return Ok(());
     }
-    let lines: Vec<i64> = evidence.iter().map(|(line, _)| *line).collect();
+    let lines: Vec<i64> = evidence.iter().map(|(line, _)| line.0).collect();
     let steps: Vec<String> =
         evidence.iter().map(|(_, evidence)| evidence.step.as_str().to_owned()).collect();
     let numbers: Vec<i32> = evidence.iter().map(|(_, evidence)| evidence.n).collect();
@@ -280,7 +282,8 @@ async fn note_evidence(
          FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::text[], $6::bigint[])
                   AS v (line_id, step, n, state, upstream_order_id)
          WHERE e.line_id = v.line_id AND e.step = v.step AND e.n = v.n
-           AND (e.state IN ('sending', 'in_doubt') OR v.state = 'accepted')",
+           AND (e.state IN ('sending', 'in_doubt') OR v.state = 'accepted'
+                OR (e.state = 'not_sent' AND v.state = 'abandoned'))",
         &lines,
         &steps,
         &numbers,

@@ -29,11 +29,13 @@ mod emails;
 mod intents;
 mod names;
 mod orders;
+mod resolve;
 mod review;
 mod wakes;
 
 pub use emails::{EmailRecord, EmailResult};
 pub(super) use names::write_seen;
+pub use resolve::{LineFound, Verdict};
 
 /// What one run of a line leaves behind.
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::{evidence, look_again};
 use crate::order::{
-    LineStatus, SiteId, UpstreamOrderId,
+    LineStatus, UpstreamOrderId,
     decide::{Change, Event, Evidence, Query, Step, Then},
     effect::{Acceptance, EffectStep},
     facts::{Facts, Known, Patience, Placement, ProbeReading, SitesReading},
     ledger::EffectState,
-    outcome::accepted,
+    outcome::{accepted, delivered},
     wish::Wish,
 };
 
@@ -42,8 +42,10 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
         match &known.sites {
             None => return Step::Read(Query::Sites),
             Some(SitesReading::New { sites, others_wait: false }) => {
+                // It was not there before the intent, is no other line's, and no other line waits for it.
                 if let [site] = sites.as_slice() {
-                    return delivered(facts, latest, *site).step();
+                    let change = delivered(facts, latest, *site);
+                    return found(facts, change, None, json!({ "site_id": site })).step();
                 }
             }
             Some(
@@ -62,16 +64,6 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
 /// Nothing that LJPc shows could tell: its evidence is a person's to find.
 fn rest(facts: &Facts) -> Step {
     Change::unchanged(facts, Then::Rest).step()
-}
-
-/// A site for the name that was not there before the intent, that is no other line's, and that no other line waits for.
-fn delivered(facts: &Facts, latest: &Placement, site: SiteId) -> Change {
-    let mut change = Change::to(facts, LineStatus::Completed, None, Then::Rest);
-    change.events = vec![Event { name: "completed", detail: json!({ "site_id": site }) }];
-    change.progress.site_id = Some(site);
-    change.progress.accepted_at = facts.progress.accepted_at.or(Some(facts.now));
-    change.progress.cost = facts.progress.cost.or(latest.price);
-    found(facts, change, None, json!({ "site_id": site }))
 }
 
 fn found(

@@ -1,0 +1,125 @@
+//! The way out of where a line is stuck: the commands that a person may type, and when each is right.
+
+use std::borrow::Cow;
+
+use crate::order::{
+    LineKind, LineStatus, UpstreamOrderId, decide::PANICS_MAX, effect::EffectStep, facts::Facts,
+    ledger::EffectState,
+};
+
+/// A line that waits for a person, as far as its ways out depend on it.
+#[derive(Clone, Debug)]
+pub struct Stuck<'a> {
+    /// The order's reference.
+    pub reference: &'a str,
+    /// The line's index, from 0.
+    pub line: i32,
+    /// What it asks for.
+    pub kind: LineKind,
+    /// Where it stands.
+    pub status: LineStatus,
+    /// Why.
+    pub reason: &'a str,
+    /// Its LJPc order.
+    pub upstream_order_id: Option<UpstreamOrderId>,
+    /// Its handler has failed on it so often that nothing more is tried by itself.
+    pub is_given_up: bool,
+    /// Its placements, the latest at the end.
+    pub placements: Vec<(EffectStep, EffectState)>,
+}
+
+/// A way out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exit {
+    /// When it is the right one.
+    pub when: &'static str,
+    /// What to type.
+    pub command: String,
+}
+
+impl<'a> Stuck<'a> {
+    /// A line as its facts have it.
+    #[must_use]
+    pub fn of(facts: &'a Facts) -> Self {
+        Self {
+            reference: &facts.reference.0,
+            line: facts.line,
+            kind: facts.kind,
+            status: facts.progress.status,
+            reason: facts.progress.reason.as_deref().unwrap_or_default(),
+            upstream_order_id: facts.progress.upstream_order_id,
+            is_given_up: facts.progress.panics >= PANICS_MAX,
+            placements: facts.placements.iter().map(|it| (it.step, it.state)).collect(),
+        }
+    }
+
+    /// Its ways out; none for a line that waits for nobody.
+    #[must_use]
+    pub fn exits(&self) -> Vec<Exit> {
+        match self.status {
+            LineStatus::Held => vec![
+                self.exit("it shall be decided anew", "retry", &self.limits()),
+                self.exit("it shall end", "resolve", " --abandon"),
+            ],
+            LineStatus::InDoubt => self.exits_of_doubt(),
+            LineStatus::Pending
+            | LineStatus::Placing
+            | LineStatus::Provisioning
+            | LineStatus::Completed
+            | LineStatus::Failed
+            | LineStatus::Cancelled => Vec::new(),
+        }
+    }
+
+    fn exits_of_doubt(&self) -> Vec<Exit> {
+        let bought = self
+            .placements
+            .iter()
+            .any(|(step, state)| step.buys() && *state == EffectState::Accepted);
+        if bought || self.upstream_order_id.is_some() {
+            return vec![self.exit("what made it fail is mended", "retry", "")];
+        }
+        let doubted = self.placements.iter().rev().find(|(_, state)| state.is_open());
+        let mut exits = Vec::new();
+        if self.is_given_up {
+            let mended = "what made it fail is mended, and it shall be looked for again";
+            exits.push(self.exit(mended, "retry", ""));
+        }
+        if doubted.is_some_and(|(step, _)| *step == EffectStep::PlaceOrder) {
+            exits.push(self.exit("the order is there", "resolve", " --upstream-order ID"));
+            if matches!(self.kind, LineKind::Hosting | LineKind::HostingOwn) {
+                exits.push(self.exit("its site is there", "resolve", " --site ID"));
+            }
+        }
+        exits.push(self.exit("it is not there, and shall be made again", "resolve", " --absent"));
+        exits.push(self.exit("it shall end", "resolve", " --abandon"));
+        exits
+    }
+
+    /// What a held line lacks, by its own reason (`domain/offer.rs`, `kinds/catalogue.rs`).
+    fn limits(&self) -> String {
+        let mut limits = String::new();
+        if self.reason.contains("max_cost") {
+            limits.push_str(" --max-cost EUR");
+        }
+        if self.reason.contains("allow_premium") {
+            limits.push_str(" --allow-premium");
+        }
+        limits
+    }
+
+    fn exit(&self, when: &'static str, verb: &str, options: &str) -> Exit {
+        let (reference, line) = (quoted(self.reference), self.line);
+        Exit { when, command: format!("provisor order {verb} {reference} --line {line}{options}") }
+    }
+}
+
+/// A reference as a shell takes it for one word: it may hold any printable ASCII character.
+#[must_use]
+pub fn quoted(reference: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=#".contains(c);
+    if !reference.is_empty() && !reference.starts_with('#') && reference.chars().all(is_plain) {
+        return Cow::Borrowed(reference);
+    }
+    Cow::Owned(format!("'{}'", reference.replace('\'', r"'\''")))
+}

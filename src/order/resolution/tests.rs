@@ -1,0 +1,389 @@
+//! Every form of a person's word, of a line that stands anywhere.
+
+use chrono::{DateTime, Utc};
+
+use super::*;
+use crate::order::{
+    Reference,
+    facts::{NameFacts, Progress},
+    wish::{BillingPeriod, HostingWish, NameWish, ProductKey, Route, Wish},
+};
+
+/// The line's order, where it is known.
+const OWN: i64 = 7;
+
+fn facts(status: LineStatus, placements: Vec<Placement>) -> Facts {
+    let wish = HostingWish {
+        product: ProductKey::Package("hosting_5gb".to_owned()),
+        billing_period: Some(BillingPeriod::Monthly),
+        target_url: None,
+    };
+    Facts {
+        reference: Reference("SHOP-1001".to_owned()),
+        line: 0,
+        kind: LineKind::Hosting,
+        wish: Ok(Wish::Hosting(wish)),
+        cost_limit: None,
+        allow_premium: false,
+        progress: Progress::new(status, Some("example.nl".to_owned())),
+        placements,
+        lines: Vec::new(),
+        name: NameFacts::default(),
+        submitted_at: DateTime::<Utc>::UNIX_EPOCH,
+        now: DateTime::<Utc>::UNIX_EPOCH,
+    }
+}
+
+fn placement(n: i32, state: EffectState) -> Placement {
+    of_step(EffectStep::PlaceOrder, n, state)
+}
+
+fn of_step(step: EffectStep, n: i32, state: EffectState) -> Placement {
+    Placement {
+        step,
+        n,
+        state,
+        live: state.is_live(),
+        upstream_order_id: (state == EffectState::Accepted).then_some(UpstreamOrderId(OWN)),
+        price: "4.49".parse().ok(),
+        contact_handle: None,
+        detail: None,
+        intended_at: DateTime::<Utc>::UNIX_EPOCH,
+        order_id_floor: None,
+        probe: None,
+    }
+}
+
+/// A line whose order is known.
+fn borne(status: LineStatus, panics: i32) -> Facts {
+    let mut facts = facts(status, vec![placement(1, EffectState::Accepted)]);
+    facts.progress.upstream_order_id = Some(UpstreamOrderId(OWN));
+    facts.progress.panics = panics;
+    facts
+}
+
+fn given_up(facts: Facts) -> Facts {
+    let progress = Progress { panics: PANICS_MAX, ..facts.progress.clone() };
+    Facts { progress, ..facts }
+}
+
+/// A line of a name that is bought by its own endpoint.
+fn registration(status: LineStatus, placements: Vec<Placement>) -> Facts {
+    let wish = NameWish {
+        years: 1,
+        nameservers: Vec::new(),
+        contact_handle: None,
+        auto_renew: None,
+        transfer_lock: None,
+        dns: None,
+        route: Route::Direct,
+    };
+    let kind = LineKind::DomainRegister;
+    Facts { kind, wish: Ok(Wish::Register(wish)), ..facts(status, placements) }
+}
+
+fn saying(what: Resolution) -> Said {
+    Said { what, by: "alice".to_owned(), why: Some("she looked".to_owned()) }
+}
+
+const RETRY: Resolution = Resolution::Retry { max_cost: None, allow_premium: false };
+const ABANDON: Resolution = Resolution::Abandon { force: false };
+
+fn order(id: i64) -> Resolution {
+    Resolution::UpstreamOrder { id: UpstreamOrderId(id), n: None, cost: None }
+}
+
+/// What follows, in words: the status, and what becomes of the placements.
+fn told(facts: &Facts, what: Resolution) -> String {
+    match resolve(facts, &saying(what)) {
+        Ok(Consequence::Already(_)) => "already".to_owned(),
+        Ok(Consequence::Changes(resolved)) => {
+            let progress = &resolved.change.progress;
+            assert_eq!(progress.panics, 0, "a person has looked");
+            assert!(
+                facts.progress.status == progress.status
+                    || facts.progress.status.may_become(progress.status),
+                "{} to {}",
+                facts.progress.status,
+                progress.status
+            );
+            let first = &resolved.change.events[0];
+            assert!(["retried", "resolved"].contains(&first.name), "{first:?}");
+            assert_eq!(
+                (&first.detail["by"], &first.detail["why"]),
+                (&json!("alice"), &json!("she looked"))
+            );
+            let mut words = vec![progress.status.to_string()];
+            words.extend(progress.upstream_order_id.map(|id| format!("order {id}")));
+            words.extend(progress.site_id.map(|id| format!("site {id}")));
+            let placements = resolved.placements.iter();
+            words.extend(placements.map(|it| format!("{} {} {}", it.step, it.n, it.state)));
+            words.extend(resolved.bought_twice.then(|| "bought twice".to_owned()));
+            words.join(", ")
+        }
+        Err(Refusal::Status { status, .. }) => {
+            assert_eq!(status, facts.progress.status);
+            "no: stands elsewhere".to_owned()
+        }
+        Err(Refusal::BearsOrder { borne }) => format!("no: bears {borne}"),
+        Err(Refusal::NoOrder { .. }) => "no: has no order".to_owned(),
+        Err(Refusal::NoSite { .. }) => "no: has no site".to_owned(),
+        Err(Refusal::NothingSent) => "no: nothing sent".to_owned(),
+        Err(Refusal::Settled) => "no: settled".to_owned(),
+        Err(Refusal::Bought) => "no: bought".to_owned(),
+        Err(Refusal::NoLimit { limit, .. }) => format!("no: no {limit}"),
+    }
+}
+
+/// How lines may stand, each with what follows from: retry, its own order, another order, a site, absent, abandon.
+fn table() -> Vec<(&'static str, Facts, [&'static str; 6])> {
+    use EffectState::{Abandoned, Absent, InDoubt as Doubtful, NotSent, Rejected, Sending};
+    use LineStatus::{Cancelled, Completed, Failed, Held, InDoubt, Pending, Placing, Provisioning};
+    const NO: &str = "no: stands elsewhere";
+    const NOTHING: &str = "no: nothing sent";
+    const BEARS: &str = "no: bears 7";
+    const ADOPTED: &str = "provisioning, order 7, place_order 1 accepted";
+    const OTHER: &str = "provisioning, order 8, place_order 1 accepted";
+    const SITE: &str = "completed, site 9, place_order 1 accepted";
+    const BORNE_SITE: &str = "completed, order 7, site 9, place_order 1 accepted";
+    let one = |status, state| facts(status, vec![placement(1, state)]);
+    let two = |status| facts(status, vec![placement(1, Absent), placement(2, Doubtful)]);
+    vec![
+        ("pending", facts(Pending, Vec::new()), [NO, NOTHING, NOTHING, NOTHING, NO, NO]),
+        ("not sent", one(Pending, NotSent), [NO, NOTHING, NOTHING, NOTHING, NO, NO]),
+        ("said to be absent", one(Pending, Absent), [NO, ADOPTED, OTHER, SITE, "already", NO]),
+        ("placing", one(Placing, Sending), [NO; 6]),
+        (
+            "in doubt",
+            one(InDoubt, Doubtful),
+            [
+                NO,
+                ADOPTED,
+                OTHER,
+                SITE,
+                "pending, place_order 1 absent",
+                "failed, place_order 1 abandoned",
+            ],
+        ),
+        (
+            "in doubt, given up",
+            given_up(one(InDoubt, Doubtful)),
+            [
+                "in_doubt",
+                ADOPTED,
+                OTHER,
+                SITE,
+                "pending, place_order 1 absent",
+                "failed, place_order 1 abandoned",
+            ],
+        ),
+        (
+            "in doubt a second time",
+            two(InDoubt),
+            [
+                NO,
+                "provisioning, order 7, place_order 2 accepted",
+                "provisioning, order 8, place_order 2 accepted",
+                "completed, site 9, place_order 2 accepted",
+                "pending, place_order 2 absent",
+                "failed, place_order 2 abandoned",
+            ],
+        ),
+        (
+            "in doubt, given up with its order known",
+            borne(InDoubt, PANICS_MAX),
+            [
+                "provisioning, order 7",
+                "provisioning, order 7",
+                BEARS,
+                BORNE_SITE,
+                "no: bought",
+                "no: bought",
+            ],
+        ),
+        (
+            "in doubt, a refusal has come late",
+            one(InDoubt, Rejected),
+            [NO, NOTHING, NOTHING, NOTHING, "no: settled", "failed"],
+        ),
+        (
+            "in doubt, an acceptance has come late",
+            one(InDoubt, EffectState::Accepted),
+            ["provisioning", "already", BEARS, SITE, "no: bought", "no: settled"],
+        ),
+        ("provisioning", borne(Provisioning, 0), [NO, "already", BEARS, NO, NO, NO]),
+        ("held", facts(Held, Vec::new()), ["pending", NOTHING, NOTHING, NOTHING, NO, "failed"]),
+        (
+            "held after an absence",
+            one(Held, Absent),
+            ["pending", ADOPTED, OTHER, SITE, NO, "failed"],
+        ),
+        (
+            "held, never sent",
+            one(Held, NotSent),
+            ["pending", NOTHING, NOTHING, NOTHING, NO, "failed, place_order 1 abandoned"],
+        ),
+        (
+            "held, an acceptance has come late",
+            one(Held, EffectState::Accepted),
+            ["pending", "already", BEARS, SITE, NO, "no: settled"],
+        ),
+        ("completed", borne(Completed, 0), [NO, "already", BEARS, NO, NO, NO]),
+        ("failed", one(Failed, Rejected), [NO, NOTHING, NOTHING, NOTHING, NO, "already"]),
+        ("given up by a person", one(Failed, Abandoned), [NO, ADOPTED, OTHER, SITE, NO, "already"]),
+        (
+            "failed upstream",
+            borne(Failed, 0),
+            [NO, "provisioning, order 7", BEARS, BORNE_SITE, NO, "already"],
+        ),
+        ("cancelled", facts(Cancelled, Vec::new()), [NO; 6]),
+    ]
+}
+
+#[test]
+fn every_form_of_a_line_that_stands_anywhere() {
+    let forms =
+        [RETRY, order(OWN), order(8), Resolution::Site(SiteId(9)), Resolution::Absent, ABANDON];
+    let table = table();
+    for status in LineStatus::ALL {
+        assert!(table.iter().any(|(_, facts, _)| facts.progress.status == *status), "{status}");
+    }
+    for (stands, facts, expected) in table {
+        for (form, expected) in forms.iter().zip(expected) {
+            assert_eq!(told(&facts, form.clone()), expected, "{stands}: {form:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_said_again_of_what_it_has_led_to_changes_nothing() {
+    let doubted = facts(LineStatus::InDoubt, vec![placement(1, EffectState::InDoubt)]);
+    for form in [order(OWN), Resolution::Site(SiteId(9)), Resolution::Absent, ABANDON] {
+        let Ok(Consequence::Changes(resolved)) = resolve(&doubted, &saying(form.clone())) else {
+            panic!("{form:?} can't be said");
+        };
+        let mut after = Facts { progress: resolved.change.progress, ..doubted.clone() };
+        for (placement, said) in after.placements.iter_mut().zip(&resolved.placements) {
+            placement.state = said.state;
+            placement.upstream_order_id = said.upstream_order_id;
+        }
+        assert_eq!(told(&after, form.clone()), "already", "{form:?}");
+    }
+}
+
+#[test]
+fn what_has_been_bought_is_given_up_by_force_alone() {
+    let force = Resolution::Abandon { force: true };
+    assert_eq!(told(&borne(LineStatus::InDoubt, PANICS_MAX), force.clone()), "failed, order 7");
+    // An acceptance that the line has not followed yet: who forced this would stop it for ever.
+    let late = facts(LineStatus::InDoubt, vec![placement(1, EffectState::Accepted)]);
+    assert_eq!(told(&late, force), "no: settled");
+}
+
+#[test]
+fn an_order_is_adopted_for_the_placement_whose_tag_it_bears() {
+    let placements = vec![placement(1, EffectState::Absent), placement(2, EffectState::InDoubt)];
+    let facts = facts(LineStatus::InDoubt, placements);
+    let adopt = |n| Resolution::UpstreamOrder { id: UpstreamOrderId(OWN), n: Some(n), cost: None };
+    // The second may have been carried out as well.
+    let first = "provisioning, order 7, place_order 1 accepted, bought twice";
+    assert_eq!(told(&facts, adopt(1)), first);
+    assert_eq!(told(&facts, adopt(2)), "provisioning, order 7, place_order 2 accepted");
+    assert_eq!(told(&facts, adopt(3)), "no: nothing sent");
+}
+
+#[test]
+fn a_name_that_is_bought_directly_has_neither_order_nor_site() {
+    let registering = of_step(EffectStep::Register, 1, EffectState::InDoubt);
+    let facts = registration(LineStatus::InDoubt, vec![registering]);
+    assert_eq!(told(&facts, order(OWN)), "no: has no order");
+    assert_eq!(told(&facts, Resolution::Site(SiteId(9))), "no: has no site");
+    assert_eq!(told(&facts, Resolution::Absent), "pending, register 1 absent");
+    assert_eq!(told(&facts, ABANDON), "failed, register 1 abandoned");
+    // Its contact in doubt is a doubt of its own, and nothing is bought by it.
+    let contact = of_step(EffectStep::CreateContact, 1, EffectState::InDoubt);
+    let facts = registration(LineStatus::InDoubt, vec![contact]);
+    assert_eq!(told(&facts, Resolution::Absent), "pending, create_contact 1 absent");
+}
+
+#[test]
+fn a_limit_is_raised_where_there_is_one() {
+    let limit = |max_cost: Option<&str>, allow_premium| Resolution::Retry {
+        max_cost: max_cost.and_then(|text| text.parse().ok()),
+        allow_premium,
+    };
+    let hosting = facts(LineStatus::Held, Vec::new());
+    let name = registration(LineStatus::Held, Vec::new());
+    let own = Facts { kind: LineKind::HostingOwn, ..hosting.clone() };
+    for (facts, form, expected) in [
+        (&hosting, limit(Some("5.50"), false), "pending"),
+        (&hosting, limit(None, true), "no: no allow_premium"),
+        (&own, limit(Some("5.50"), false), "no: no max_cost"),
+        (&own, limit(None, false), "pending"),
+        (&name, limit(Some("5.50"), true), "pending"),
+    ] {
+        assert_eq!(told(facts, form.clone()), expected, "{} {form:?}", facts.kind);
+    }
+    let Ok(Consequence::Changes(raised)) = resolve(&name, &saying(limit(Some("5.50"), true)))
+    else {
+        panic!("it can be raised");
+    };
+    let detail = &raised.change.events[0].detail;
+    assert_eq!((&detail["max_cost"], &detail["allow_premium"]), (&json!("5.50"), &json!(true)));
+}
+
+#[test]
+fn what_is_said_holds_only_for_what_was_seen() {
+    let doubted = |n, state| facts(LineStatus::InDoubt, vec![placement(n, state)]);
+    let seen = Standing::of(&doubted(1, EffectState::InDoubt));
+    assert_eq!(Standing::of(&doubted(1, EffectState::InDoubt)), seen);
+    for moved in [
+        doubted(2, EffectState::InDoubt),
+        doubted(1, EffectState::Accepted),
+        facts(LineStatus::Pending, vec![placement(1, EffectState::InDoubt)]),
+    ] {
+        assert_ne!(Standing::of(&moved), seen);
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_person_is_told_a_way_out_that_is_open() {
+    let forms = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        match (words[2], words.last().copied().unwrap_or_default()) {
+            ("retry", _) => RETRY,
+            (_, "--absent") => Resolution::Absent,
+            (_, "--abandon") => ABANDON,
+            (_, "ID") if command.contains("--site") => Resolution::Site(SiteId(9)),
+            (_, "ID") => order(OWN),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (stands, facts, _) in table() {
+        let exits = Stuck::of(&facts).exits();
+        let waits = matches!(facts.progress.status, LineStatus::Held | LineStatus::InDoubt);
+        assert_eq!(exits.is_empty(), !waits, "{stands}");
+        // A late answer is followed by itself, so that its line is stuck for no more than a moment.
+        for exit in exits.iter().filter(|_| !stands.contains("has come late")) {
+            let follows = told(&facts, forms(&exit.command));
+            assert!(!follows.starts_with("no: "), "{stands}: {} {follows}", exit.command);
+        }
+    }
+}
+
+#[test]
+fn a_reference_is_one_word_for_a_shell() {
+    for (reference, word) in [
+        ("SHOP-1001", "SHOP-1001"),
+        ("a/b:c@d%e+f,g=h#i", "a/b:c@d%e+f,g=h#i"),
+        ("#1", "'#1'"),
+        ("a;b", "'a;b'"),
+        ("$(x)", "'$(x)'"),
+        ("it's", r"'it'\''s'"),
+        ("~", "'~'"),
+        ("a*", "'a*'"),
+        ("", "''"),
+    ] {
+        assert_eq!(quoted(reference), word);
+    }
+}

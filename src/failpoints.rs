@@ -23,7 +23,7 @@ mod armed {
     use std::{
         process::Command,
         sync::{LazyLock, Mutex, PoisonError},
-        time::Duration,
+        time::{Duration, Instant},
     };
 
     /// What happens where.
@@ -123,6 +123,10 @@ mod armed {
     /// How long a process may outlive the signal that ends it.
     const DYING_MAX: Duration = Duration::from_secs(10);
 
+    /// How long it may take until a stop has reached this thread, and how long it lasts at least.
+    const STOPPING_MAX: Duration = Duration::from_mins(1);
+    const STOPPED_MIN: Duration = Duration::from_secs(3);
+
     /// What happens at a place.
     #[derive(Clone, Debug)]
     enum Action {
@@ -189,16 +193,31 @@ mod armed {
         (one.left == 0).then(|| one.action.clone())
     }
 
+    /// A signal stops one thread, and the others by way of it, which on a busy machine is a moment later: until then this
+    /// one must not go on.
+    fn stand_still(told: Instant) {
+        let mut before = told;
+        while told.elapsed() < STOPPING_MAX && before.elapsed() < STOPPED_MIN {
+            before = Instant::now();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The shell's own kill: it needs no crate and no unsafe code.
     fn send(signal: &str) {
+        let told = Instant::now();
         let script = format!("kill -s {signal} \"$PPID\"");
         let sent = Command::new("/bin/sh").args(["-c", &script]).status();
         if !sent.is_ok_and(|status| status.success()) {
             std::process::abort();
         }
-        if signal == "KILL" {
-            std::thread::sleep(DYING_MAX);
-            std::process::abort();
+        match signal {
+            "KILL" => {
+                std::thread::sleep(DYING_MAX);
+                std::process::abort();
+            }
+            "STOP" => stand_still(told),
+            _ => {}
         }
     }
 }

@@ -49,6 +49,8 @@ mod queue;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]
+mod resolving;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod shop_sql;

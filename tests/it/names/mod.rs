@@ -6,6 +6,7 @@ mod faults;
 mod late;
 mod refusals;
 mod register;
+mod resolved;
 mod secrets;
 mod storm;
 mod story;

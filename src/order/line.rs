@@ -87,9 +87,8 @@ impl LineStatus {
             // Completed: what it asks for was so already.
             Self::Pending => true,
             Self::Placing => !matches!(to, Self::Completed | Self::Cancelled | Self::Held),
-            Self::InDoubt => {
-                matches!(to, Self::InDoubt | Self::Provisioning | Self::Pending | Self::Failed)
-            }
+            // Completed: what it brings was found.
+            Self::InDoubt => !matches!(to, Self::Placing | Self::Held | Self::Cancelled),
             // In doubt: a line that lost the id of its order, which only a person can name again.
             Self::Provisioning => {
                 matches!(to, Self::Provisioning | Self::Completed | Self::Failed | Self::InDoubt)

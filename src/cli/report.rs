@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport};
+use crate::{
+    db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport},
+    order::Reference,
+};
 
 /// Renders an order.
 pub(super) fn render_order(order: &OrderReport) -> String {
@@ -206,7 +209,8 @@ fn what_to_do(order: &OrderReport) -> Vec<String> {
             .iter()
             .all(|line| !line.sent && matches!(line.status.as_str(), "pending" | "held"));
     if cancellable {
-        commands.push(format!("provisor order cancel {}", order.reference));
+        let operand = Reference(order.reference.clone()).operand();
+        commands.push(format!("provisor order cancel {operand}"));
     }
     commands
 }

@@ -16,7 +16,7 @@ use crate::{
         Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale,
         Mailer, Ops, Order, Rendered, TemplateName, Templates, compose,
     },
-    order::{Cause, EmailId},
+    order::{Cause, EmailId, Reference},
     queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
@@ -351,6 +351,9 @@ fn to_ops(email: &OwedEmail) -> Ops {
         }),
         tag: line.and_then(|line| line.tag.clone()),
         attempts: line.map(|line| line.attempts.clone()).unwrap_or_default(),
-        commands: vec![format!("provisor order show {}", order.reference)],
+        commands: vec![format!(
+            "provisor order show {}",
+            Reference(order.reference.clone()).operand()
+        )],
     }
 }

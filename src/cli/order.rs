@@ -23,7 +23,7 @@ use crate::{
     app,
     config::{Need, Settings},
     db::{Database, DbError, operators::Submitter},
-    order::OrderStatus,
+    order::{OrderStatus, Reference},
 };
 
 #[derive(Subcommand, Debug)]
@@ -128,7 +128,8 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
                 output::json(&json!({ "order_id": id, "reference": reference }))?;
             } else {
                 output::line(&format!(
-                    "Order {reference} is submitted (id {id}). Follow it: provisor order show {reference}"
+                    "Order {reference} is submitted (id {id}). Follow it: provisor order show {}",
+                    Reference(reference.to_owned()).operand()
                 ));
             }
         }
@@ -169,7 +170,8 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
             if result != "cancelled" {
                 return Err(anyhow::anyhow!(
                     "order {reference} can't be cancelled any more: something has been sent for it, or it has ended \
-                     (provisor order show {reference})"
+                     (provisor order show {})",
+                    Reference(reference.clone()).operand()
                 )
                 .into());
             }

@@ -7,11 +7,7 @@ use serde_json::Value;
 
 use crate::{
     db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport},
-    order::{
-        UpstreamOrderId,
-        decide::PANICS_MAX,
-        resolution::{Stuck, quoted},
-    },
+    order::{Reference, UpstreamOrderId, decide::PANICS_MAX, resolution::Stuck},
 };
 
 /// Renders an order.
@@ -215,7 +211,8 @@ fn what_to_do(order: &OrderReport) -> Vec<String> {
             .iter()
             .all(|line| !line.sent && matches!(line.status.as_str(), "pending" | "held"));
     if cancellable {
-        commands.push(format!("provisor order cancel {}", quoted(&order.reference)));
+        let operand = Reference(order.reference.clone()).operand();
+        commands.push(format!("provisor order cancel {operand}"));
     }
     commands
 }

@@ -16,11 +16,7 @@ use crate::{
         Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale,
         Mailer, Ops, Order, Rendered, TemplateName, Templates, compose,
     },
-    order::{
-        Cause, EmailId, UpstreamOrderId,
-        decide::PANICS_MAX,
-        resolution::{Stuck, quoted},
-    },
+    order::{Cause, EmailId, Reference, UpstreamOrderId, decide::PANICS_MAX, resolution::Stuck},
     queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
@@ -367,7 +363,8 @@ fn to_ops(email: &OwedEmail) -> Ops {
 
 /// What the operator may type: look, and say how it goes on.
 fn commands(reference: &str, line: Option<&EmailLine>) -> Vec<String> {
-    let mut commands = vec![format!("provisor order show {}", quoted(reference))];
+    let operand = Reference(reference.to_owned()).operand();
+    let mut commands = vec![format!("provisor order show {operand}")];
     let stuck = line.and_then(|line| to_stuck(reference, line));
     let exits = stuck.map(|stuck| stuck.exits()).unwrap_or_default();
     commands.extend(exits.into_iter().map(|exit| exit.command));

@@ -68,6 +68,22 @@ impl fmt::Display for ContactHandle {
 #[serde(transparent)]
 pub struct Reference(pub String);
 
+impl Reference {
+    /// As a shell takes it for one operand, in a command that a person is to copy: shops choose references, and one may
+    /// hold whatever a shell acts on.
+    #[must_use]
+    pub fn operand(&self) -> String {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&b);
+        let quoted = if self.0.bytes().all(plain) && !self.0.starts_with('=') {
+            self.0.clone()
+        } else {
+            format!("'{}'", self.0.replace('\'', r"'\''"))
+        };
+        // What begins like an option is one, unless it is said that none follows.
+        if self.0.starts_with('-') { format!("-- {quoted}") } else { quoted }
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -114,5 +130,28 @@ impl Tag {
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operand_is_one_word_for_a_shell() {
+        for (reference, operand) in [
+            ("SHOP-1001", "SHOP-1001"),
+            ("ops-7f:2/3@a.b", "ops-7f:2/3@a.b"),
+            ("a;reboot", "'a;reboot'"),
+            ("$(id)", "'$(id)'"),
+            ("a'b", r"'a'\''b'"),
+            ("=ls", "'=ls'"),
+            ("~", "'~'"),
+            ("#1", "'#1'"),
+            ("-x", "-- -x"),
+            ("--a;b", "-- '--a;b'"),
+        ] {
+            assert_eq!(Reference(reference.to_owned()).operand(), operand);
+        }
     }
 }

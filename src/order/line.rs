@@ -88,6 +88,7 @@ impl LineStatus {
             // Completed: what it asks for was so already.
             Self::Pending => true,
             Self::Placing => !matches!(to, Self::Completed | Self::Cancelled | Self::Held),
+            // Completed: what it brings was found.
             Self::InDoubt => !matches!(to, Self::Placing | Self::Held | Self::Cancelled),
             // In doubt: a line that lost the id of its order, which only a person can name again.
             Self::Provisioning => {

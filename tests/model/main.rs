@@ -14,6 +14,7 @@
 //! - `state.rs`: what there is. `actions.rs`: what can happen. `worker.rs`: a run. `database.rs`: the transactions.
 //! - `properties.rs`: what must always hold. `rest.rs`: that nothing is stuck.
 //! - `mutations.rs`: the rules broken one by one, each of which the search must notice.
+//! - `names/`: the same for lines that bring a name, with their several steps.
 //!
 //! `PROVISOR_MODEL=long cargo test --test model` searches some 16 million states, for several minutes.
 
@@ -28,6 +29,7 @@
 mod actions;
 mod database;
 mod mutations;
+mod names;
 mod properties;
 mod rest;
 mod state;

@@ -26,10 +26,8 @@ use crate::{
         records::{LineFound, Verdict, Waits},
     },
     order::{
-        LineStatus, Money, SiteId, UpstreamOrderId,
-        resolution::{
-            Consequence, Refusal, Resolution, Resolved, Said, Standing, Stuck, quoted, resolve,
-        },
+        LineStatus, Money, Reference, SiteId, UpstreamOrderId,
+        resolution::{Consequence, Refusal, Resolution, Resolved, Said, Standing, Stuck, resolve},
     },
 };
 
@@ -214,7 +212,7 @@ async fn find(
 /// The refusal, and what may be said instead.
 fn refused(refusal: &Refusal, loaded: &LoadedLine) -> anyhow::Error {
     let exits = Stuck::of(&loaded.facts).exits();
-    let reference = quoted(&loaded.facts.reference.0);
+    let reference = loaded.facts.reference.operand();
     if exits.is_empty() {
         return anyhow!("{refusal} (provisor order show {reference})");
     }
@@ -264,7 +262,7 @@ fn already(which: &Which, so: &str, loaded: &LoadedLine) -> Result<(), Failed> {
 }
 
 fn tell(which: &Which, verdict: Verdict, loaded: &LoadedLine) -> Result<(), Failed> {
-    let reference = quoted(&which.reference);
+    let reference = Reference(which.reference.clone()).operand();
     match verdict {
         Verdict::Done(status) if which.json => Ok(output::json(&json!({
             "reference": which.reference, "line": which.line, "changed": true,

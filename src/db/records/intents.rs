@@ -120,7 +120,9 @@ async fn insert(
                -- An acceptance may have come between the load and now, of a placement that was given up.
                WHERE i.step = ANY ($15)
                   OR NOT EXISTS (SELECT FROM provisor.effects e
-                                 WHERE e.line_id = i.line_id AND e.step = i.step AND e.state = 'accepted')),
+                                 WHERE e.line_id = i.line_id AND e.step = i.step AND e.state = 'accepted')
+                  -- Or of the same contact, by a line that has ended since.
+                  AND NOT EXISTS (SELECT FROM provisor.contacts c WHERE c.key = i.contact_key)),
            floor AS MATERIALIZED (SELECT max(upstream_order_id) AS id FROM provisor.effects),
            again AS (
                UPDATE provisor.effects e

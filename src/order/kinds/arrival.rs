@@ -18,7 +18,7 @@ use crate::order::{
     facts::{DomainReading, Facts, Known, Patience, Reading, SimpleStatus, ZoneReading},
     ledger::EffectState,
     name::DomainName,
-    outcome::refused,
+    outcome::{refused, rejected},
     status::Hindrance,
     wish::NameWish,
 };
@@ -208,8 +208,13 @@ fn write_dns(
     let step = EffectStep::ReplaceRecords;
     let Some(wished) = &wish.dns else { return completed(facts).step() };
     let latest = facts.placement(step);
-    if latest.is_some_and(|latest| latest.state == EffectState::Rejected) {
-        return completed(facts).step();
+    if let Some(refusal) = latest.filter(|latest| latest.state == EffectState::Rejected) {
+        // The refusal may have come to a run that had lost the line by then: it is told once, and at the end.
+        return if tells_of_refusal(facts, step) {
+            completed(facts).step()
+        } else {
+            rejected(facts, step, refusal.detail.as_deref()).step()
+        };
     }
     if let Some(waiting) = await_hosting(facts) {
         return waiting.step();
@@ -242,6 +247,12 @@ fn write_dns(
     tell_if_overdue(facts, &mut during, patience.overdue_after);
     let request = Request::ReplaceRecords { records: wished.clone(), before: before.clone() };
     make(facts, step, Some(domain), request, None, during)
+}
+
+/// Whether what was refused names this step: `outcome::rejected` words it so.
+fn tells_of_refusal(facts: &Facts, step: EffectStep) -> bool {
+    let told = format!("refused the {}:", step.noun());
+    facts.progress.refused.as_deref().is_some_and(|refused| refused.contains(&told))
 }
 
 /// "Everything DNS waits until hosting of the name has ended."

@@ -1,10 +1,8 @@
 //! The way out of where a line is stuck: the commands that a person may type, and when each is right.
 
-use std::borrow::Cow;
-
 use crate::order::{
-    LineKind, LineStatus, UpstreamOrderId, decide::PANICS_MAX, effect::EffectStep, facts::Facts,
-    ledger::EffectState,
+    LineKind, LineStatus, Reference, UpstreamOrderId, decide::PANICS_MAX, effect::EffectStep,
+    facts::Facts, ledger::EffectState,
 };
 
 /// A line that waits for a person, as far as its ways out depend on it.
@@ -109,17 +107,14 @@ impl<'a> Stuck<'a> {
     }
 
     fn exit(&self, when: &'static str, verb: &str, options: &str) -> Exit {
-        let (reference, line) = (quoted(self.reference), self.line);
-        Exit { when, command: format!("provisor order {verb} {reference} --line {line}{options}") }
+        let operand = Reference(self.reference.to_owned()).operand();
+        let options = format!("--line {}{options}", self.line);
+        // What may begin like an option comes last, for nothing behind it is one.
+        let command = if operand.starts_with('-') {
+            format!("provisor order {verb} {options} {operand}")
+        } else {
+            format!("provisor order {verb} {operand} {options}")
+        };
+        Exit { when, command }
     }
-}
-
-/// A reference as a shell takes it for one word: it may hold any printable ASCII character.
-#[must_use]
-pub fn quoted(reference: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=#".contains(c);
-    if !reference.is_empty() && !reference.starts_with('#') && reference.chars().all(is_plain) {
-        return Cow::Borrowed(reference);
-    }
-    Cow::Owned(format!("'{}'", reference.replace('\'', r"'\''")))
 }

@@ -18,7 +18,7 @@ use super::{
     ledger::EffectState,
 };
 
-pub use exits::{Exit, Stuck, quoted};
+pub use exits::{Exit, Stuck};
 
 /// What a person says, who it is, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]

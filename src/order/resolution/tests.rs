@@ -392,18 +392,10 @@ fn whoever_waits_for_a_person_is_told_a_way_out_that_is_open() {
 }
 
 #[test]
-fn a_reference_is_one_word_for_a_shell() {
-    for (reference, word) in [
-        ("SHOP-1001", "SHOP-1001"),
-        ("a/b:c@d%e+f,g=h#i", "a/b:c@d%e+f,g=h#i"),
-        ("#1", "'#1'"),
-        ("a;b", "'a;b'"),
-        ("$(x)", "'$(x)'"),
-        ("it's", r"'it'\''s'"),
-        ("~", "'~'"),
-        ("a*", "'a*'"),
-        ("", "''"),
-    ] {
-        assert_eq!(quoted(reference), word);
-    }
+fn a_reference_like_an_option_comes_last() {
+    let mut facts = facts(LineStatus::Held, Vec::new());
+    facts.reference = Reference("-x".to_owned());
+    let exits = Stuck::of(&facts).exits();
+    assert!(exits.iter().all(|exit| exit.command.ends_with(" -- -x")), "{exits:?}");
+    assert!(!exits.is_empty());
 }

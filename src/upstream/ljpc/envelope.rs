@@ -3,7 +3,7 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::wire::lenient;
+use super::wire::{is_object, lenient};
 use crate::upstream::{Answer, Endpoint, UpstreamError, Verdict, classify, error::clean_jti};
 
 /// `{"success", "jti", "data"}` or `{"success", "jti", "message"}`. Each field is read on its own, so that a strange one
@@ -22,10 +22,13 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// What can be read of an answer's body as an envelope: nothing of a proxy's page or of a body that broke off.
+    /// What can be read of an answer's body as an envelope: nothing of a proxy's page, of a body that broke off, or of an
+    /// array that happens to hold what could be an envelope's values.
     fn of(answer: &'a Answer) -> Self {
-        let body = answer.body.as_ref().ok();
-        body.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default()
+        let body = answer.body.as_ref().ok().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        body.filter(|text| is_object(text))
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
     }
 
     /// The message, if this is an error as the document shows it. Both its marks are asked for: a refusal is final, and
@@ -50,8 +53,16 @@ pub(super) struct Payload<'a> {
 }
 
 impl Payload<'_> {
-    /// The payload as the document promises it.
+    /// The payload of a catalogue, which is a list.
+    pub(super) fn parse_list<T: DeserializeOwned>(&self) -> Result<Vec<T>, UpstreamError> {
+        serde_json::from_str(self.data.get()).map_err(|e| self.broken(&position(&e)))
+    }
+
+    /// The payload as the document promises it: an object.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
+        if !is_object(self.data.get()) {
+            return Err(self.broken("the payload is no object"));
+        }
         serde_json::from_str(self.data.get()).map_err(|e| self.broken(&position(&e)))
     }
 

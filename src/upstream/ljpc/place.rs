@@ -4,7 +4,11 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Ljpc, endpoints, envelope::payload, wire::lenient};
+use super::{
+    Ljpc, endpoints,
+    envelope::payload,
+    wire::{lenient, object},
+};
 use crate::{
     clock::Deadline,
     order::{Money, Tag, UpstreamOrderId},
@@ -174,6 +178,7 @@ pub struct PlacedOrder {
 
 #[derive(Deserialize)]
 struct Placed {
+    #[serde(deserialize_with = "object")]
     order: Created,
 }
 

@@ -42,7 +42,7 @@ impl Ljpc {
 
 /// A TLD that can't be read is left out, and said so in the log: it can't be sold then, while all others can.
 pub(super) fn read(answer: &Answer) -> Result<Vec<Tld>, UpstreamError> {
-    let all: Vec<Box<RawValue>> = payload(&endpoints::LIST_TLDS, answer)?.parse()?;
+    let all: Vec<Box<RawValue>> = payload(&endpoints::LIST_TLDS, answer)?.parse_list()?;
     let tlds: Vec<Tld> =
         all.iter().filter_map(|tld| serde_json::from_str(tld.get()).ok()).collect();
     if tlds.len() < all.len() {

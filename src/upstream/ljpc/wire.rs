@@ -1,7 +1,10 @@
 //! How fields are read that may be missing, null, or other than documented.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::value::RawValue;
 
 /// A field that we can do without: `None` when it is null or of another type than documented. For what decides nothing, so
@@ -22,6 +25,24 @@ where
     T: DeserializeOwned + Default,
 {
     lenient(deserializer).map(Option::unwrap_or_default)
+}
+
+/// A field that must be a JSON object, as documented: derived readers take an array of the fields' values for one, too.
+pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    if !is_object(raw.get()) {
+        return Err(D::Error::custom("an object was expected"));
+    }
+    serde_json::from_str(raw.get()).map_err(D::Error::custom)
+}
+
+/// Whether a text of JSON is an object.
+pub(super) fn is_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{')
 }
 
 /// A time with an offset (RFC 3339); `None` for anything else, above all for a time without one, which says too little.
@@ -56,6 +77,20 @@ mod tests {
             assert_eq!(read(json).text, None, "{json}");
         }
         assert_eq!(read(r#"{"text": "a"}"#).text.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn object_is_no_array() {
+        #[derive(Deserialize)]
+        struct Holder {
+            #[serde(deserialize_with = "object")]
+            held: Sample,
+        }
+        let read = |json| serde_json::from_str::<Holder>(json).map(|holder| holder.held.text);
+        assert_eq!(read(r#"{"held": {"text": "a"}}"#).unwrap().as_deref(), Some("a"));
+        for json in [r#"{"held": ["a"]}"#, r#"{"held": null}"#, r#"{"held": 7}"#, "{}"] {
+            assert!(read(json).is_err(), "{json}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The client against a scripted server, which does on the wire whatever a test says.
 
+mod ambiguity;
 mod contacts;
 mod dns;
 mod domains;

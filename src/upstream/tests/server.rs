@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -11,6 +12,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+
+/// The pause before each byte that drips.
+const DRIP: Duration = Duration::from_millis(25);
 
 /// What is done with a request, once it has been read.
 #[derive(Clone, Debug)]
@@ -23,8 +27,12 @@ pub(super) enum Act {
     Stall(Vec<u8>),
     /// These bytes first, then the second ones over and over until the client gives up.
     Endless(Vec<u8>, Vec<u8>),
+    /// These bytes, one by one and with pauses, until the client gives up.
+    Drip(Vec<u8>),
     /// The connection is reset.
     Reset,
+    /// The same after these bytes.
+    ThenReset(Vec<u8>),
 }
 
 #[derive(Default)]
@@ -108,7 +116,21 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<VecDeque<Act>>>, log: Ar
                 while stream.write_all(&again).await.is_ok() {}
                 return;
             }
+            Act::Drip(bytes) => {
+                let mut pace = tokio::time::interval(DRIP);
+                for byte in bytes {
+                    pace.tick().await;
+                    if stream.write_all(&[byte]).await.is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
             Act::Reset => return stream.set_zero_linger().unwrap(),
+            Act::ThenReset(bytes) => {
+                stream.write_all(&bytes).await.unwrap();
+                return stream.set_zero_linger().unwrap();
+            }
         }
     }
 }

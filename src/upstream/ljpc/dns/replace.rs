@@ -9,7 +9,13 @@ use crate::{
     order::name::DomainName,
     upstream::{
         Answer, Connected, PreparedRequest, UpstreamError,
-        ljpc::{Ljpc, by_name::is_written, endpoints, envelope::payload, wire::lenient},
+        ljpc::{
+            Ljpc,
+            by_name::is_written,
+            endpoints,
+            envelope::payload,
+            wire::{lenient, object},
+        },
     },
 };
 
@@ -49,6 +55,7 @@ pub struct ReplacedRecords {
 
 #[derive(Deserialize)]
 struct Replaced {
+    #[serde(deserialize_with = "object")]
     zone: Named,
     #[serde(default, deserialize_with = "lenient")]
     records: Option<Vec<Record>>,

@@ -18,6 +18,9 @@ pub(crate) const INTENDED: &str = "no byte is written before its intent is in th
 pub(crate) const BY_THE_LEDGER: &str = "nothing is sent that the ledger forbids";
 pub(crate) const CANCELLED: &str = "a cancelled line has bought nothing and never will";
 pub(crate) const COMPLETED: &str = "a completed line bears an order that was bought for it";
+pub(crate) const KNOWN: &str = "of a completed line the ledger knows its purchase";
+pub(crate) const FOUND_BY_SITE: &str = "an order in doubt is found by its site";
+pub(crate) const FOUND_BY_ID: &str = "an order in doubt is found by its number";
 pub(crate) const REFUSED: &str = "a refused line has bought nothing unless a person was wrong";
 pub(crate) const IDLE: &str = "a pending or held line has nothing under way";
 pub(crate) const ABSORBS: &str = "what was accepted stays accepted";
@@ -61,6 +64,12 @@ fn invariants() -> Vec<Property<Provisor>> {
         Property::always(COMPLETED, |_, state: &State| {
             (0..state.lines.len()).all(|line| {
                 state.lines[line].row.status != LineStatus::Completed || bears_its_own(state, line)
+            })
+        }),
+        Property::always(KNOWN, |_, state: &State| {
+            each(state, |line| {
+                line.row.status != LineStatus::Completed
+                    || line.counting().is_some_and(|placed| placed.state == EffectState::Accepted)
             })
         }),
         Property::always(REFUSED, |_, state: &State| {
@@ -126,6 +135,12 @@ fn reachable() -> Vec<Property<Provisor>> {
         Property::sometimes("a person is wrong, and it is told", |_, state: &State| {
             some(state, |line| line.history.told_twice && line.bought_in_all() == 2)
         }),
+        Property::sometimes(FOUND_BY_ID, |_, state: &State| {
+            some(state, |line| line.row.status == LineStatus::Completed && line.history.found_by_id)
+        }),
+        Property::sometimes(FOUND_BY_SITE, |_, state: &State| {
+            some(state, |line| line.row.status == LineStatus::Completed && line.row.has_site)
+        }),
         Property::sometimes("a line that was given up is delivered", |_, state: &State| {
             some(state, |line| {
                 line.row.status == LineStatus::Completed
@@ -168,7 +183,8 @@ fn bears_its_own(state: &State, line: usize) -> bool {
     let target = &state.lines[line];
     (1..)
         .take(target.bought.len())
-        .any(|tag| target.row.borne == Some(order_id(line, tag)) && target.bought[slot(tag)] > 0)
+        .filter(|&tag| target.bought[slot(tag)] > 0)
+        .any(|tag| target.row.borne == Some(order_id(line, tag)) || target.row.has_site)
 }
 
 /// Every purchase is in the ledger, or its answer is still in a worker's hands, or was lost.
@@ -197,8 +213,9 @@ fn may_rest(line: &Line) -> bool {
     let counts = line.counting().map(|placed| placed.state);
     // A handler that panics too often on a line whose order is known leaves it in doubt: a person says how it goes on.
     let given_up = line.row.status == LineStatus::InDoubt && line.row.panics >= PANICS_MAX;
-    let follows =
-        accepted(line) == 0 || line.row.borne.is_some() && (line.row.status.is_ended() || given_up);
+    let follows = accepted(line) == 0
+        || (line.row.borne.is_some() || line.row.has_site)
+            && (line.row.status.is_ended() || given_up);
     follows
         && match line.row.status {
             LineStatus::Completed

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use provisor::order::{
-    LineKind, LineStatus, Reference, Tag, UpstreamOrderId,
+    LineKind, LineStatus, Reference, SiteId, Tag, UpstreamOrderId,
     decide::PANICS_MAX,
     effect::EffectStep,
     facts::{Facts, NameFacts, Placement, Progress},
@@ -47,6 +47,8 @@ pub(crate) struct Row {
     pub(crate) sent: bool,
     /// `upstream_order_id`
     pub(crate) borne: Option<i64>,
+    /// `site_id`, found before its order was: a doubt's evidence.
+    pub(crate) has_site: bool,
     pub(crate) panics: i32,
 }
 
@@ -78,6 +80,8 @@ pub(crate) struct History {
     pub(crate) wrongly_absent: u8,
     /// Purchases whose answer was lost, by the number of their tag.
     pub(crate) unheard: [bool; PLACEMENTS_MAX],
+    /// Evidence has named the order.
+    pub(crate) found_by_id: bool,
     /// The event `bought_twice` was written.
     pub(crate) told_twice: bool,
     /// A byte was written without its intent in the ledger.
@@ -113,6 +117,9 @@ pub(crate) enum At {
     Claimed,
     ReadingCatalogue,
     ReadingOrder,
+    /// Evidence: the next order ids, and the account's sites.
+    ReadingIds,
+    ReadingSites,
     /// The order is made up; TCP and TLS come first.
     Connecting(Request),
     Connected(Request),
@@ -146,6 +153,8 @@ pub(crate) struct Record {
     pub(crate) to: Row,
     /// The line is looked at again, sooner or later.
     pub(crate) again: bool,
+    /// What evidence says of which placement, and by which order.
+    pub(crate) evidence: Option<(i32, EffectState, Option<i64>)>,
     /// Only a mutation: the doubtful placement is called not sent.
     pub(crate) blindly: bool,
 }
@@ -157,6 +166,7 @@ impl State {
                 status: LineStatus::Pending,
                 sent: false,
                 borne: None,
+                has_site: false,
                 // The next panic is the last one, so that one is enough to see what follows.
                 panics: PANICS_MAX - 1,
             },
@@ -230,7 +240,7 @@ impl Placed {
             contact_handle: None,
             detail: None,
             intended_at: DateTime::<Utc>::UNIX_EPOCH,
-            order_id_floor: None,
+            order_id_floor: Some(UpstreamOrderId(0)),
             probe: None,
         }
     }
@@ -258,6 +268,7 @@ impl Seen {
             allow_premium: false,
             progress: Progress {
                 upstream_order_id: self.row.borne.map(UpstreamOrderId),
+                site_id: self.row.has_site.then_some(SiteId(1)),
                 panics: self.row.panics,
                 ..Progress::new(self.row.status, Some("example.nl".to_owned()))
             },

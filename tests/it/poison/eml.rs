@@ -102,14 +102,12 @@ fn base64(body: &[u8]) -> Vec<u8> {
 pub(super) fn words(header: &str) -> String {
     let mut decoded = String::new();
     for word in header.split(' ') {
-        match word.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?=")) {
-            Some(word) => {
-                decoded.push_str(&String::from_utf8(base64(word.as_bytes())).expect("UTF-8"))
-            }
-            None => {
-                decoded.push(' ');
-                decoded.push_str(word);
-            }
+        let encoded = word.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?="));
+        if let Some(encoded) = encoded {
+            decoded.push_str(&String::from_utf8(base64(encoded.as_bytes())).expect("UTF-8"));
+        } else {
+            decoded.push(' ');
+            decoded.push_str(word);
         }
     }
     decoded.trim().to_owned()

@@ -38,7 +38,7 @@ impl House {
     }
 
     /// Waits until the placement's looks at one place have been noted so often.
-    async fn until_looked(&self, tag: &str, at: &str, times: i64) {
+    pub(crate) async fn until_looked(&self, tag: &str, at: &str, times: i64) {
         let seen = format!(
             "SELECT coalesce(max((looks -> '{at}' ->> 'times')::bigint), 0) FROM provisor.effects WHERE tag = '{tag}'"
         );

@@ -283,8 +283,8 @@ async fn lines(
     order: i64,
 ) -> Result<Vec<LineReport>, sqlx::Error> {
     let attempts = sqlx::query!(
-        r#"SELECT l.line, e.step, e.tag, e.state, e.looks AS "looks: Json<BTreeMap<String, LookReport>>", a.id AS "attempt?", a.started_at AS "started_at?",
-                  a.outcome, a.http_status, a.jti, a.detail
+        r#"SELECT l.line, e.step, e.tag, e.state, e.looks AS "looks: Json<BTreeMap<String, LookReport>>",
+                  a.id AS "attempt?", a.started_at AS "started_at?", a.outcome, a.http_status, a.jti, a.detail
            FROM provisor.order_lines l
            JOIN provisor.effects e ON e.line_id = l.id
            LEFT JOIN provisor.attempts a ON a.effect_id = e.id

@@ -14,6 +14,17 @@ ALTER TABLE provisor.upstream_budgets
     ADD COLUMN failures  integer NOT NULL DEFAULT 0,
     ADD COLUMN failed_at timestamptz NOT NULL DEFAULT '2000-01-01 00:00:00Z';
 
+-- The same for each endpoint whose requests have an effect: where these alone fail, everything else says that all is well.
+CREATE TABLE provisor.endpoint_failures (
+    provider  text NOT NULL,
+    endpoint  text NOT NULL,
+    failures  integer NOT NULL,
+    failed_at timestamptz NOT NULL,
+    PRIMARY KEY (provider, endpoint)
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON provisor.endpoint_failures TO provisor_worker;
+GRANT SELECT ON provisor.endpoint_failures TO provisor_readonly;
+
 ALTER TABLE provisor.circuits
     ADD COLUMN cause text NOT NULL DEFAULT 'key' CHECK (cause IN ('key', 'outage'));
 

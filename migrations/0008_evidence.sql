@@ -14,7 +14,8 @@ CREATE INDEX listed_sites_domain ON provisor.listed_sites (domain);
 -- Each whole listing of the last weeks.
 CREATE TABLE provisor.site_listings (
     begun_at  timestamptz PRIMARY KEY,
-    ended_at  timestamptz NOT NULL
+    ended_at  timestamptz NOT NULL,
+    sites     bigint NOT NULL              -- how many it shows
 );
 CREATE INDEX site_listings_ended ON provisor.site_listings (ended_at);
 

@@ -196,7 +196,6 @@ pub(super) fn parts(
         tasks,
         lifecycle.stopped.clone(),
         db.clone(),
-        ljpc::PROVIDER,
         settings.ljpc.requests_per_second,
         waits_of_lines.polls,
     );
@@ -226,7 +225,7 @@ pub(super) fn parts(
     handlers.insert(jobs::HOUSE, Arc::new(KeepHouse::new(db.clone())));
     let customers = SyncCustomers::new(db.clone(), advisor.clone(), retries, LEANSTACK_TIMEOUT);
     handlers.insert(jobs::CUSTOMERS, Arc::new(customers));
-    let sites = ListSites::new(db.clone(), Arc::clone(&guest), retries);
+    let sites = ListSites::new(db.clone(), Arc::clone(&guest), retries, settings.ljpc.timeout);
     handlers.insert(jobs::SITES, Arc::new(sites));
     let claims =
         Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;

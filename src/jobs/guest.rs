@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// After so many requests in a row, of all processes, that brought no usable answer, the upstream is left alone but for
-/// trials: few enough that an outage puts few purchases in doubt, and more than bad luck brings about.
+/// trials; so is an endpoint whose requests have an effect, whatever the others answer. Few enough that an outage puts few purchases in doubt, and more than bad luck brings about.
 pub const OUTAGE_FAILURES: i32 = 5;
 
 /// The longest wait for a place in the budget, in the midst of a run: longer than an upstream's pause, shorter than a
@@ -85,6 +85,8 @@ pub struct Guest<U = Ljpc> {
     circuits: KnownCircuits,
     /// Some process has had requests without a usable answer, as far as this one knows: the next answer ends their row.
     troubled: AtomicBool,
+    /// The same of some endpoint whose requests have an effect.
+    endpoints_troubled: AtomicBool,
     looks: Mutex<Looks>,
     observer: Arc<dyn CircuitObserver>,
     alarm: Alarm,
@@ -115,6 +117,7 @@ impl<U: Host> Guest<U> {
             probe_interval: limits.probe_interval,
             circuits: KnownCircuits::default(),
             troubled: AtomicBool::new(false),
+            endpoints_troubled: AtomicBool::new(false),
             looks: Mutex::new(Looks::begin(Instant::now())),
             observer,
             alarm,
@@ -184,6 +187,7 @@ impl<U: Host> Guest<U> {
         match answer {
             Ok(_) | Err(UpstreamError::Rejected { .. }) => {
                 self.answered().await;
+                self.endpoint_answered(endpoint).await;
                 if self.circuits.get(endpoint).is_some() {
                     self.close(endpoint).await;
                 }
@@ -205,7 +209,36 @@ impl<U: Host> Guest<U> {
                 error @ (UpstreamError::NotSent { .. }
                 | UpstreamError::InDoubt { .. }
                 | UpstreamError::Unavailable { .. }),
-            ) => Box::pin(self.failed(error)).await,
+            ) => {
+                Box::pin(self.failed(error)).await;
+                if has_effect(endpoint) {
+                    Box::pin(self.endpoint_failed(endpoint, error)).await;
+                }
+            }
+        }
+    }
+
+    async fn endpoint_answered(&self, endpoint: &str) {
+        if has_effect(endpoint)
+            && self.endpoints_troubled.load(Ordering::Relaxed)
+            && let Err(error) = self.db.forget_endpoint_failures(U::PROVIDER, endpoint).await
+        {
+            tracing::warn!(error = %crate::causes::causes(&error), "failures were not forgotten");
+        }
+    }
+
+    /// Where purchases fail while everything else is answered, each would become a doubt.
+    async fn endpoint_failed(&self, endpoint: &str, error: &UpstreamError) {
+        self.endpoints_troubled.store(true, Ordering::Relaxed);
+        match self.db.count_endpoint_failure(U::PROVIDER, endpoint).await {
+            Ok(in_a_row) if in_a_row >= OUTAGE_FAILURES => {
+                self.open(endpoint, Cause::Outage, &reason_of(error)).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                error = %crate::causes::causes(&error),
+                "a failed request was not counted"
+            ),
         }
     }
 
@@ -226,13 +259,7 @@ impl<U: Host> Guest<U> {
         }
         match self.db.count_failure(U::PROVIDER).await {
             Ok(in_a_row) if in_a_row >= OUTAGE_FAILURES => {
-                // What else the answer said may be about a customer.
-                let reason = match (error, error.status()) {
-                    (_, Some(status)) => format!("HTTP {status}"),
-                    (UpstreamError::NotSent { .. }, None) => "no connection".to_owned(),
-                    _ => "no answer".to_owned(),
-                };
-                self.open("", Cause::Outage, &reason).await;
+                self.open("", Cause::Outage, &reason_of(error)).await;
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(
@@ -272,12 +299,15 @@ impl<U: Host> Guest<U> {
                 "circuit opened: requests wait, no order fails by this"
             );
         }
-        // An outage is told when it lasts (watch.rs); a key does not mend itself.
-        if cause == Cause::Key {
-            let what = if endpoint.is_empty() { U::NAME } else { endpoint };
-            let told = format!("{what} answers {reason}; {}", U::SHUT);
-            self.tell_operator("circuit_open", &opened.episode, &told).await;
-        }
+        // The whole upstream's outage is told when it lasts (watch.rs); a key does not mend itself, and an endpoint that
+        // fails alone has failed for long.
+        let told = match cause {
+            Cause::Key if endpoint.is_empty() => format!("{} answers {reason}", U::NAME),
+            Cause::Key => format!("{endpoint} answers {reason}"),
+            Cause::Outage if endpoint.is_empty() => return,
+            Cause::Outage => format!("{endpoint} gives no usable answer ({reason})"),
+        };
+        self.tell_operator("circuit_open", &opened.episode, &format!("{told}; {}", U::SHUT)).await;
     }
 
     /// Owes the operator an email that is about no order. If even that fails, the log has it.
@@ -313,6 +343,20 @@ impl<U: Host> Guest<U> {
 
     fn with_looks<T>(&self, f: impl FnOnce(&mut Looks) -> T) -> T {
         f(&mut self.looks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whether a request to an endpoint may have an effect, as its name says.
+fn has_effect(endpoint: &str) -> bool {
+    !endpoint.starts_with("GET ")
+}
+
+/// What is told of a failure: what else the answer said may be about a customer.
+fn reason_of(error: &UpstreamError) -> String {
+    match (error, error.status()) {
+        (_, Some(status)) => format!("HTTP {status}"),
+        (UpstreamError::NotSent { .. }, None) => "no connection".to_owned(),
+        _ => "no answer".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::guest::{Guest, NotNow};
 use crate::{
+    clock::Deadline,
     db::{Database, DbError, lines::evidence::ListedSite, wakes::Lane},
     order::name::DomainName,
     queue::{Claim, Handler, Ran, Schedule},
@@ -21,6 +22,8 @@ enum Unlisted {
     NotNow(NotNow),
     Upstream(UpstreamError),
     Database(DbError),
+    /// It would not have been read before the lease ends.
+    TooLong,
 }
 
 impl From<UpstreamError> for Unlisted {
@@ -40,33 +43,41 @@ pub struct ListSites {
     db: Database,
     guest: Arc<Guest>,
     retries: Schedule,
+    timeout: Duration,
 }
 
 impl ListSites {
     /// Makes the handler.
     #[must_use]
-    pub const fn new(db: Database, guest: Arc<Guest>, retries: Schedule) -> Self {
-        Self { db, guest, retries }
+    pub const fn new(
+        db: Database,
+        guest: Arc<Guest>,
+        retries: Schedule,
+        timeout: Duration,
+    ) -> Self {
+        Self { db, guest, retries, timeout }
     }
 
-    async fn list(&self) -> Result<usize, Unlisted> {
+    async fn list(&self, lease: Deadline) -> Result<usize, Unlisted> {
         let begun_at = self.db.time().await?;
         let endpoint = ljpc::endpoints::LIST_SITES.name;
         // Each page is a request of its own, with its own place in the budget.
-        let admit =
-            || async { self.guest.permit(endpoint, &mut false).await.map_err(Unlisted::NotNow) };
-        let sites = match self.guest.ljpc().list_sites(admit).await {
-            Ok(sites) => {
-                self.guest.learn(endpoint, &Ok(())).await;
-                sites
-            }
-            Err(Unlisted::Upstream(error)) => {
-                let answer: Result<(), _> = Err(error);
+        let sites = self
+            .guest
+            .ljpc()
+            .list_sites(|page| async move {
+                // Another run may begin once the lease is over, and two of them would only slow each other down.
+                if lease.left() <= self.timeout {
+                    return Err(Unlisted::TooLong);
+                }
+                let permit =
+                    self.guest.permit(endpoint, &mut false).await.map_err(Unlisted::NotNow)?;
+                let answer = page.await;
                 self.guest.learn(endpoint, &answer).await;
-                return answer.map(|()| 0).map_err(Unlisted::Upstream);
-            }
-            Err(other) => return Err(other),
-        };
+                drop(permit);
+                Ok(answer?)
+            })
+            .await?;
         let listed: Vec<ListedSite> = sites.into_iter().map(to_listed).collect();
         failpoint!("sites.listed");
         self.db.keep_listing(begun_at, &listed).await?;
@@ -82,13 +93,19 @@ impl Handler for ListSites {
     }
 
     async fn run(&self, claim: Claim) -> Ran {
-        match self.list().await {
+        match self.list(claim.lease).await {
             Ok(sites) => {
                 tracing::info!(sites, "listed the account's sites");
                 Ran::Later { lane: Lane::Audit, after: INTERVAL, tries: 0 }
             }
             Err(Unlisted::NotNow(NotNow { after, .. })) => {
                 Ran::Later { lane: Lane::Audit, after, tries: claim.wake.tries }
+            }
+            Err(Unlisted::TooLong) => {
+                tracing::warn!(
+                    "the account's sites can't be listed within a lease: queue.lease is too short for them"
+                );
+                self.panicked(claim).await
             }
             Err(Unlisted::Upstream(error)) => {
                 tracing::warn!(error = %crate::causes::causes(&error), "sites were not listed");

@@ -121,12 +121,34 @@ fn look_for_name(facts: &Facts, known: &Known, patience: &Patience, latest: &Pla
     match &known.domain {
         None => Step::Read(Query::Domain(DomainName::from_stored(name))),
         Some(DomainReading::Seen(seen)) if is_ours(seen) => {
-            found_name(facts, latest.step, seen.status.clone().unwrap_or_default()).step()
+            let status = seen.status.clone().unwrap_or_default();
+            match seen_twice(facts, patience) {
+                Ok(()) => found_name(facts, latest.step, status).step(),
+                Err(wait) => wait.step(),
+            }
         }
-        Some(DomainReading::Seen(_) | DomainReading::NotOurs | DomainReading::Unanswered) => {
-            look_again(facts, patience)
+        Some(DomainReading::Seen(_) | DomainReading::NotOurs) => {
+            let mut step = look_again(facts, patience);
+            if let Step::Record(change) = &mut step {
+                change.progress.completed_seen_at = None;
+            }
+            step
         }
+        Some(DomainReading::Unanswered) => look_again(facts, patience),
     }
+}
+
+/// LJPc may answer out of a stored row, above all while its own system is away, which is when doubts arise: what it shows is
+/// believed when it still shows it `ljpc.evidence_interval` later.
+pub(super) fn seen_twice(facts: &Facts, patience: &Patience) -> Result<(), Box<Change>> {
+    let interval = TimeDelta::from_std(patience.evidence_interval).unwrap_or(TimeDelta::MAX);
+    let since = facts.progress.completed_seen_at;
+    if since.is_some_and(|since| facts.now.signed_duration_since(since) >= interval) {
+        return Ok(());
+    }
+    let mut change = Change::unchanged(facts, Then::After(patience.evidence_interval));
+    change.progress.completed_seen_at = since.or(Some(facts.now));
+    Err(Box::new(change))
 }
 
 /// Past the grace a person is asked, and it is looked at more and more seldom.
@@ -146,6 +168,7 @@ pub(super) fn found_name(facts: &Facts, step: EffectStep, status: String) -> Cha
     let mut change = accepted(facts, step, &Acceptance::Name { cost, status });
     change.evidence = evidence(facts, step, EffectState::Accepted);
     change.events.insert(0, found(step));
+    change.progress.completed_seen_at = None;
     change
 }
 

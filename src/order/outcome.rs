@@ -78,6 +78,7 @@ fn bought(facts: &Facts, detail: serde_json::Value) -> Change {
     let mut change = Change::to(facts, LineStatus::Provisioning, None, Then::Poll(true));
     change.events = vec![Event { name: "accepted", detail }];
     change.progress.accepted_at = Some(facts.now);
+    change.progress.completed_seen_at = None;
     change
 }
 

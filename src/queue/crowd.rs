@@ -12,10 +12,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::backoff::Schedule;
-use crate::db::{
-    Database, DbError,
-    guests::{Pace, Polls},
-};
+use crate::db::{Database, DbError, guests::Polls};
 
 /// How often the polls are counted, at the most; and the part of the time that this may take.
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
@@ -106,7 +103,6 @@ impl Crowd {
         tasks: &TaskTracker,
         stop: CancellationToken,
         db: Database,
-        provider: &'static str,
         requests_per_second: u32,
         schedule: Schedule,
     ) -> Self {
@@ -115,7 +111,7 @@ impl Crowd {
         tasks.spawn(async move {
             loop {
                 let began = Instant::now();
-                let polls = db.open_polls(provider).await;
+                let polls = db.open_polls().await;
                 let pause = COUNT_INTERVAL.max(began.elapsed() * COUNT_PART);
                 counting.learn(polls, &schedule, requests_per_second);
                 tokio::select! {
@@ -128,15 +124,15 @@ impl Crowd {
     }
 
     fn learn(&self, polls: Result<Polls, DbError>, schedule: &Schedule, requests_per_second: u32) {
-        let Polls { by_tries, pace: Pace(thousandths) } = match polls {
-            Ok(polls) => polls,
+        let by_tries = match polls {
+            // By the whole budget: a pace that is slowed down is back within a minute, and intervals are longer.
+            Ok(polls) => polls.by_tries,
             Err(error) => {
                 tracing::warn!(error = %crate::causes::causes(&error), "polls were not counted");
                 return;
             }
         };
-        let requests_in_1000_s =
-            u64::from(requests_per_second) * u64::try_from(thousandths).unwrap_or(1);
+        let requests_in_1000_s = u64::from(requests_per_second) * 1000;
         let now = Stretch::of(&by_tries, schedule, requests_in_1000_s);
         let before = self.with(|stretch| std::mem::replace(stretch, now));
         if before.is_felt() != now.is_felt() {
@@ -209,7 +205,7 @@ mod tests {
         let both = [(0, 10_000), (20, 10_000)];
         let stretch = Stretch::of(&both, &POLLS, TEN);
         assert_eq!((seconds(&stretch, 0), seconds(&stretch, 20)), (4000, 4000));
-        // At half the pace, half as often.
+        // With half the budget, half as often.
         let stretch = Stretch::of(&both, &POLLS, TEN / 2);
         assert_eq!((seconds(&stretch, 0), seconds(&stretch, 20)), (8000, 8000));
     }

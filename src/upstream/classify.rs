@@ -22,11 +22,11 @@ pub enum Verdict {
 /// proxy's page, a truncated body): only the application itself can say that it has declined, so a status alone proves no
 /// refusal. `refusals` are the messages that the document shows beside a 403 of this endpoint.
 ///
-/// For a safe GET every enveloped 403 is a refusal, because it also means that the object is somebody else's; what to make
-/// of it, the caller knows best.
+/// For a safe GET of one thing (`may_be_foreign`) every enveloped 403 is a refusal, because it also means that the thing is
+/// somebody else's; what to make of it, the caller knows best. A listing is nobody else's.
 #[must_use]
 pub fn classify(
-    irreversible: bool,
+    may_be_foreign: bool,
     status: u16,
     message: Option<&str>,
     refusals: &[&str],
@@ -35,7 +35,7 @@ pub fn classify(
         (200..=299, _) => Verdict::Promising,
         (401, _) => Verdict::Unauthorized(Scope::Upstream),
         (429, _) => Verdict::RateLimited,
-        (403, Some(message)) if !irreversible || refusals.contains(&message.trim()) => {
+        (403, Some(message)) if may_be_foreign || refusals.contains(&message.trim()) => {
             Verdict::Rejected
         }
         (403, _) => Verdict::Unauthorized(Scope::Endpoint),
@@ -54,7 +54,7 @@ mod tests {
     const BARE: Option<&str> = None;
 
     #[test]
-    fn irreversible_requests() {
+    fn requests_with_an_effect_and_listings() {
         let table = [
             (200, BARE, Promising),
             (201, BARE, Promising),
@@ -83,7 +83,7 @@ mod tests {
             (403, BARE, Unauthorized(Scope::Endpoint)),
         ];
         for (status, message, verdict) in table {
-            assert_eq!(classify(true, status, message, REFUSALS), verdict, "{status} {message:?}");
+            assert_eq!(classify(false, status, message, REFUSALS), verdict, "{status} {message:?}");
         }
     }
 
@@ -92,9 +92,9 @@ mod tests {
         let listed = [400, 401, 403, 404, 409, 422, 429];
         for status in (0..200).chain(300..1000).filter(|s| !listed.contains(s)) {
             for message in [SHOWN, OTHER, BARE] {
-                for irreversible in [true, false] {
+                for may_be_foreign in [true, false] {
                     assert_eq!(
-                        classify(irreversible, status, message, REFUSALS),
+                        classify(may_be_foreign, status, message, REFUSALS),
                         Unclear,
                         "{status} {message:?}"
                     );
@@ -106,13 +106,13 @@ mod tests {
     #[test]
     fn another_endpoints_refusal_is_none_here() {
         assert_eq!(
-            classify(true, 403, Some("Contact handle does not belong to you"), REFUSALS),
+            classify(false, 403, Some("Contact handle does not belong to you"), REFUSALS),
             Unauthorized(Scope::Endpoint)
         );
     }
 
     #[test]
-    fn safe_gets() {
+    fn safe_gets_of_one_thing() {
         for (status, message, verdict) in [
             (200, BARE, Promising),
             (404, OTHER, Rejected),
@@ -125,7 +125,7 @@ mod tests {
             (422, OTHER, Rejected),
             (422, BARE, Unclear),
         ] {
-            assert_eq!(classify(false, status, message, &[]), verdict, "{status} {message:?}");
+            assert_eq!(classify(true, status, message, &[]), verdict, "{status} {message:?}");
         }
     }
 }

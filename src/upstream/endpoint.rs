@@ -59,6 +59,12 @@ impl Endpoint {
         !self.safe && self.method() != Method::GET
     }
 
+    /// Whether what it is about may be somebody else's, which a 403 then says: it only looks at one thing.
+    #[must_use]
+    pub fn may_be_foreign(&self) -> bool {
+        !self.is_irreversible() && self.template().contains('{')
+    }
+
     /// The documented path, with its placeholder if it has one.
     #[must_use]
     pub fn template(&self) -> &'static str {

@@ -155,6 +155,10 @@ async fn decide(
         Err(refusal) => return Err(refused(&refusal, &loaded).into()),
     }
     demand_agreement(which.yes)?;
+    if matches!(said.what, Resolution::Absent) {
+        // The question may have stood for long: what is said to be absent is looked for once more.
+        compare(db, &loaded, &mut said, force, settings).await?;
+    }
     let seen = Standing::of(&loaded.facts);
     let verdict = db.resolve_line(found, &said, seen, waits).await;
     tell(which, verdict.map_err(|error| explain(&error))?, &loaded)

@@ -28,6 +28,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Failures that are further apart than this are not in a row: longer than a request's timeout and a few retries.
 const IN_A_ROW_WITHIN: Duration = Duration::from_mins(2);
 
+/// The same for one endpoint.
+const ENDPOINT_IN_A_ROW_WITHIN: Duration = Duration::from_hours(1);
+
 /// How many of the polls that are due next are looked at. So many take hours at any rate that an upstream would bear.
 const POLLS_MAX: i64 = 100_000;
 
@@ -69,6 +72,8 @@ pub struct UpstreamState {
     pub pace: Pace,
     /// Requests in a row that brought no usable answer.
     pub failures: i32,
+    /// An endpoint whose requests have an effect has failed lately.
+    pub endpoints_fail: bool,
 }
 
 /// Polls that are to come, the soonest of them.
@@ -76,8 +81,6 @@ pub struct UpstreamState {
 pub struct Polls {
     /// How many polls there are of each count of earlier ones.
     pub by_tries: Vec<(i32, i64)>,
-    /// The pace in force.
-    pub pace: Pace,
 }
 
 impl Database {
@@ -194,12 +197,60 @@ impl Database {
         .map(drop)
     }
 
+    /// Counts a failure of an endpoint whose requests have an effect. Answers how many there were in a row, within an hour
+    /// of each other: these are rare.
+    pub async fn count_endpoint_failure(
+        &self,
+        provider: &'static str,
+        endpoint: &str,
+    ) -> Result<i32, DbError> {
+        self.call("counting a failure", async |connection| {
+            sqlx::query_scalar!(
+                "INSERT INTO provisor.endpoint_failures AS f (provider, endpoint, failures, failed_at)
+                 VALUES ($1, $2, 1, clock_timestamp())
+                 ON CONFLICT (provider, endpoint) DO UPDATE
+                 SET failures = CASE WHEN f.failed_at > clock_timestamp() - $3::bigint * interval '1 microsecond'
+                                     THEN least(f.failures, 1000000) + 1 ELSE 1 END,
+                     failed_at = clock_timestamp()
+                 RETURNING failures",
+                provider,
+                endpoint,
+                micros(ENDPOINT_IN_A_ROW_WITHIN),
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    /// An endpoint has answered: its row of failures is over.
+    pub async fn forget_endpoint_failures(
+        &self,
+        provider: &'static str,
+        endpoint: &str,
+    ) -> Result<(), DbError> {
+        self.call("forgetting failures", async |connection| {
+            sqlx::query!(
+                "DELETE FROM provisor.endpoint_failures WHERE provider = $1 AND endpoint = $2",
+                provider,
+                endpoint,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+
     /// Looks how an upstream does.
     pub async fn upstream_state(&self, provider: &str) -> Result<UpstreamState, DbError> {
         let row = self
             .call("reading an upstream's pace", async |connection| {
                 sqlx::query!(
-                    r#"SELECT failures, provisor.pace_in_force(pace, pace_at, clock_timestamp(),
+                    r#"SELECT failures,
+                              EXISTS (SELECT FROM provisor.endpoint_failures f WHERE f.provider = $1)
+                                  AS "endpoints_fail!",
+                              provisor.pace_in_force(pace, pace_at, clock_timestamp(),
                                   $2::bigint * interval '1 microsecond') AS "pace!"
                        FROM provisor.upstream_budgets WHERE provider = $1"#,
                     provider,
@@ -209,12 +260,15 @@ impl Database {
                 .await
             })
             .await?;
-        Ok(UpstreamState { pace: Pace(row.pace), failures: row.failures })
+        Ok(UpstreamState {
+            pace: Pace(row.pace),
+            failures: row.failures,
+            endpoints_fail: row.endpoints_fail,
+        })
     }
 
     /// Counts the polls that are to come, up to 100,000 of them, the soonest: it reads no more of the queue than that.
-    pub async fn open_polls(&self, provider: &'static str) -> Result<Polls, DbError> {
-        let pace = self.upstream_state(provider).await?.pace;
+    pub async fn open_polls(&self) -> Result<Polls, DbError> {
         let rows = self
             .call("counting polls", async |connection| {
                 sqlx::query!(
@@ -229,7 +283,7 @@ impl Database {
                 .await
             })
             .await?;
-        Ok(Polls { by_tries: rows.into_iter().map(|row| (row.tries, row.n)).collect(), pace })
+        Ok(Polls { by_tries: rows.into_iter().map(|row| (row.tries, row.n)).collect() })
     }
 }
 

@@ -57,11 +57,12 @@ impl Database {
                  old AS (
                      DELETE FROM provisor.site_listings
                      WHERE ended_at < clock_timestamp() - interval '60 days')
-                 INSERT INTO provisor.site_listings (begun_at, ended_at) VALUES ($3, clock_timestamp())
+                 INSERT INTO provisor.site_listings (begun_at, ended_at, sites) VALUES ($3, clock_timestamp(), $4)
                  ON CONFLICT DO NOTHING",
                 &ids,
                 &domains,
                 begun_at,
+                i64::try_from(ids.len()).unwrap_or(i64::MAX),
             )
             .execute(connection)
             .await
@@ -71,10 +72,11 @@ impl Database {
     }
 
     /// The sites for a line's name that no listing older than its intent shows, that the last one does, and that no line
-    /// holds. There must be a listing of the day before the intent: else a site that somebody made by hand would do.
+    /// holds. There must be a listing from shortly before the intent, by the schedule of listings: else a site that somebody
+    /// made by hand would do.
     pub async fn new_sites(
         &self,
-        line: LineId,
+        (line, n): (LineId, i32),
         domain: &str,
         intended_at: DateTime<Utc>,
         age_max: Duration,
@@ -82,16 +84,17 @@ impl Database {
         let row = self
             .call("looking for a new site", async |connection| {
                 sqlx::query!(
-                    r#"WITH last AS (SELECT max(begun_at) AS at FROM provisor.site_listings)
+                    r#"WITH last AS (SELECT max(begun_at) AS at, max(ended_at - begun_at) AS took, max(sites) AS sites
+                                     FROM (SELECT * FROM provisor.site_listings ORDER BY begun_at DESC LIMIT 1) l)
                        SELECT EXISTS (SELECT FROM provisor.site_listings
-                                      WHERE ended_at BETWEEN $3::timestamptz - interval '1 day' AND $3)
+                                      WHERE ended_at BETWEEN $3::timestamptz - interval '3 hours' AND $3)
                                   AS "was_listed_before!",
-                              coalesce(last.at < clock_timestamp() - $4::bigint * interval '1 microsecond', true)
-                                  AS "is_stale!",
-                              (SELECT count(*) FROM provisor.listed_sites WHERE last_at = last.at) AS "listed!",
+                              coalesce(last.at < clock_timestamp() - greatest(20 * last.took,
+                                           $4::bigint * interval '1 microsecond'), true) AS "is_stale!",
+                              coalesce(last.sites, 0) AS "listed!",
                               EXISTS (SELECT FROM provisor.effects e
-                                      WHERE e.domain = $2 AND e.claims_site AND e.site_id IS NULL AND e.line_id <> $1
-                                        AND e.state NOT IN ('rejected', 'not_sent')) AS "others_wait!",
+                                      WHERE e.domain = $2 AND e.claims_site AND e.site_id IS NULL
+                                        AND (e.line_id <> $1 OR e.n <> $5) AND e.state NOT IN ('rejected', 'not_sent')) AS "others_wait!",
                               ARRAY (SELECT s.site_id FROM provisor.listed_sites s
                                      WHERE s.domain = $2 AND s.first_at > $3 AND s.last_at = last.at
                                        AND NOT EXISTS (SELECT FROM provisor.effects e WHERE e.site_id = s.site_id)
@@ -103,6 +106,7 @@ impl Database {
                     domain,
                     intended_at,
                     micros(age_max),
+                    n,
                 )
                 .fetch_one(connection)
                 .await
@@ -117,16 +121,23 @@ impl Database {
         Ok(SitesSeen { reading, listed: row.listed, is_stale: row.is_stale })
     }
 
-    /// Keeps how far an order was looked for by its number.
-    pub async fn keep_probe(&self, line: LineId, n: i32, probe: &Probe) -> Result<(), DbError> {
+    /// Keeps how far an order was looked for by its number, unless its placement has been sent anew since.
+    pub async fn keep_probe(
+        &self,
+        line: LineId,
+        (n, intended_at): (i32, DateTime<Utc>),
+        probe: &Probe,
+    ) -> Result<(), DbError> {
         let stored = serde_json::to_value(probe).unwrap_or_default();
         self.call("keeping how far ids were read", async |connection| {
             sqlx::query!(
-                "UPDATE provisor.effects SET probe = $4 WHERE line_id = $1 AND step = $2 AND n = $3",
+                "UPDATE provisor.effects SET probe = $4
+                 WHERE line_id = $1 AND step = $2 AND n = $3 AND intended_at = $5",
                 line.0,
                 EffectStep::PlaceOrder.as_str(),
                 n,
                 stored,
+                intended_at,
             )
             .execute(connection)
             .await
@@ -139,7 +150,7 @@ impl Database {
     pub async fn note_look(
         &self,
         line: LineId,
-        (step, n): (EffectStep, i32),
+        (step, n, intended_at): (EffectStep, i32, DateTime<Utc>),
         at: &str,
         seen: &str,
     ) -> Result<(), DbError> {
@@ -149,12 +160,13 @@ impl Database {
                  SET looks = looks || jsonb_build_object($4::text, jsonb_build_object(
                          'at', clock_timestamp(), 'seen', $5::text,
                          'times', coalesce((looks -> $4::text ->> 'times')::integer, 0) + 1))
-                 WHERE line_id = $1 AND step = $2 AND n = $3",
+                 WHERE line_id = $1 AND step = $2 AND n = $3 AND intended_at = $6",
                 line.0,
                 step.as_str(),
                 n,
                 at,
                 seen,
+                intended_at,
             )
             .execute(connection)
             .await

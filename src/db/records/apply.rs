@@ -51,7 +51,7 @@ pub(super) async fn apply(
     effects::learn(connection, &taken, &wakes).await?;
     failpoint!("commit.learnt");
 
-    let mut going = Vec::new();
+    let (mut going, mut late) = (Vec::new(), Vec::new());
     for (index, record) in taken {
         let expected = record.change.as_ref().map(|change| change.expected);
         if !wakes.are_held_by(&record.fence) {
@@ -60,8 +60,12 @@ pub(super) async fn apply(
             batch.done.insert(index, Recorded::Conflict);
         } else {
             going.push((index, record));
+            continue;
         }
+        late.push(record);
     }
+    // That something was found upstream is a truth about an effect, whoever holds the line by now.
+    effects::learn_late(connection, &late).await?;
     let intended = intents::intend(connection, &going).await?;
     failpoint!("commit.intended");
     going.retain(|(index, record)| {

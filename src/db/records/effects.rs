@@ -45,19 +45,20 @@ pub(super) async fn learn(
     .await?;
     let mut states = Vec::new();
     for row in rows {
-        let told = truths.iter().find(|(_, truth)| truth.attempt == row.attempt);
-        let (Some((record, truth)), Ok(before)) = (told, row.state.parse::<EffectState>()) else {
+        let truth = truths.iter().find(|(_, truth)| truth.attempt == row.attempt);
+        let (Some((record, truth)), Ok(before)) = (truth, row.state.parse::<EffectState>()) else {
             continue;
         };
         let after = before.learn(truth.outcome);
         states.push((row.id, after, *truth));
         if !wakes.are_held_by(&record.fence) {
-            note_late_answer(connection, record, truth).await?;
+            note_late(connection, record, &told(truth)).await?;
         }
         // What sets a value, or makes a contact, buys nothing.
         let buys = row.step.parse::<EffectStep>().is_ok_and(EffectStep::buys);
         if buys && after == EffectState::Accepted && before != after && row.others_bought {
-            note_bought_twice(connection, record, truth).await?;
+            let episode = truth.attempt.to_string();
+            note_bought_twice(connection, record, &told(truth), &episode).await?;
         }
     }
     update_states(connection, &states).await
@@ -120,7 +121,13 @@ async fn update_states(
              FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])
                       AS t (id, state, upstream_order_id, contact_handle)
              WHERE e.id = t.id
-             RETURNING e.line_id, e.contact_key, e.contact_handle)
+             RETURNING e.line_id, e.step, e.state, e.upstream_order_id, e.contact_key, e.contact_handle),
+         -- A line that its site has completed follows no order; the order's number is told all the same.
+         told AS (
+             UPDATE provisor.order_lines l SET upstream_order_id = k.upstream_order_id
+             FROM known k
+             WHERE l.id = k.line_id AND k.step = 'place_order' AND k.state = 'accepted'
+               AND l.status = 'completed' AND l.upstream_order_id IS NULL)
          INSERT INTO provisor.contacts (key, handle, customer_id)
          SELECT k.contact_key, k.contact_handle, o.customer_id
          FROM known k JOIN provisor.order_lines l ON l.id = k.line_id JOIN provisor.orders o ON o.id = l.order_id
@@ -144,11 +151,45 @@ pub(super) fn repeatable_steps() -> Vec<String> {
     steps.map(|step| step.as_str().to_owned()).collect()
 }
 
-/// An answer came after its run had lost the line: the timeline tells, and the line is looked at again.
-async fn note_late_answer(
+/// Lets what was found upstream enter the ledger, though its run has lost the line, or the line has moved.
+pub(super) async fn learn_late(
+    connection: &mut PgConnection,
+    late: &[&Record],
+) -> Result<(), sqlx::Error> {
+    for record in late {
+        let evidence = record.change.as_ref().and_then(|change| change.evidence.as_ref());
+        let Some(found) = evidence.filter(|found| found.state == EffectState::Accepted) else {
+            continue;
+        };
+        let others_bought = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM provisor.effects o
+                              WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
+                                AND o.state IN ('sending', 'in_doubt', 'accepted')) AS "others_bought!"
+               FROM provisor.effects e
+               WHERE e.line_id = $1 AND e.step = $2 AND e.n = $3 AND e.state <> 'accepted' FOR NO KEY UPDATE"#,
+            record.line_id.0,
+            found.step.as_str(),
+            found.n,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(others_bought) = others_bought else { continue };
+        note_evidence(&mut *connection, &[(record.line_id, found)]).await?;
+        let told = json!({ "outcome": "accepted", "upstream_order_id": found.upstream_order_id });
+        note_late(&mut *connection, record, &told).await?;
+        if found.step.buys() && others_bought {
+            let episode = format!("{}-{}", found.step, found.n);
+            note_bought_twice(&mut *connection, record, &told, &episode).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A truth came after its run had lost the line: the timeline tells, and the line is looked at again.
+async fn note_late(
     connection: &mut PgConnection,
     record: &Record,
-    truth: &Truth,
+    told: &serde_json::Value,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "WITH told AS (
@@ -157,7 +198,7 @@ async fn note_late_answer(
          UPDATE provisor.wakes SET due_at = least(due_at, clock_timestamp()), kicks = kicks + 1
          WHERE id = $3",
         record.line_id.0,
-        told(truth),
+        told,
         record.fence.wake.0,
     )
     .execute(connection)
@@ -169,18 +210,19 @@ async fn note_late_answer(
 async fn note_bought_twice(
     connection: &mut PgConnection,
     record: &Record,
-    truth: &Truth,
+    told: &serde_json::Value,
+    episode: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO provisor.events (order_id, line, event, detail)
          SELECT order_id, line, 'bought_twice', $2 FROM provisor.order_lines WHERE id = $1",
         record.line_id.0,
-        told(truth),
+        told,
     )
     .execute(&mut *connection)
     .await?;
     let (order, line) = (record.order_id, record.line_id);
-    emails::owe(connection, &[Owed::to_operator(order, line, "bought_twice", truth.attempt)]).await
+    emails::owe(connection, &[Owed::to_operator(order, line, "bought_twice", episode)]).await
 }
 
 fn told(truth: &Truth) -> serde_json::Value {

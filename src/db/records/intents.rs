@@ -127,8 +127,8 @@ async fn insert(
            again AS (
                UPDATE provisor.effects e
                SET state = 'sending', intended_at = clock_timestamp(), settled_at = NULL, price = i.price,
-                   before = i.before
-               FROM wanted i
+                   before = i.before, order_id_floor = floor.id, probe = NULL, looks = '{}'
+               FROM wanted i CROSS JOIN floor
                WHERE e.line_id = i.line_id AND e.step = i.step AND e.n = i.n
                  AND e.state = 'not_sent' AND e.live
                  AND NOT EXISTS (SELECT FROM provisor.effects o

@@ -28,7 +28,10 @@ impl CarryOutLine {
         };
         let db = self.ledger.db();
         let age_max = self.waiting.patience.evidence_interval;
-        match db.new_sites(loaded.line_id, domain, placement.intended_at, age_max).await {
+        match db
+            .new_sites((loaded.line_id, placement.n), domain, placement.intended_at, age_max)
+            .await
+        {
             Ok(seen) => {
                 if seen.is_stale
                     && let Err(error) = db.poke(crate::jobs::SITES_WAKE.0).await
@@ -71,7 +74,9 @@ impl CarryOutLine {
         };
         let mut probe = placement.probe.clone().unwrap_or_else(|| Probe::above(floor));
         let reading = self.read_on(loaded, placement, &mut probe, prepaid).await;
-        if let Err(error) = self.ledger.db().keep_probe(loaded.line_id, n, &probe).await {
+        if let Err(error) =
+            self.ledger.db().keep_probe(loaded.line_id, (n, placement.intended_at), &probe).await
+        {
             tracing::warn!(error = %crate::causes::causes(&error), "the ids will be read again");
         }
         let told = match &reading {
@@ -90,12 +95,15 @@ impl CarryOutLine {
         prepaid: &mut bool,
     ) -> Result<ProbeReading, Stop> {
         let past_grace = is_past_grace(&loaded.facts, &self.waiting.patience);
+        let mut read = probe.clone();
+        let mut end = ProbeReading::More;
         for _ in 0..IDS_MAX {
-            let id = match probe.step(past_grace) {
+            let id = match read.step(past_grace) {
                 ProbeStep::Read(id) => id,
-                ProbeStep::Waits => return Ok(ProbeReading::Waits),
-                ProbeStep::Absent => return Ok(ProbeReading::Absent),
-                ProbeStep::GivesUp => return Ok(ProbeReading::GivesUp),
+                step @ (ProbeStep::Waits | ProbeStep::Absent | ProbeStep::GivesUp) => {
+                    end = to_reading(step);
+                    break;
+                }
             };
             let request = self.guest.ljpc().order(id);
             let seen = match self.ask(&ljpc::endpoints::GET_ORDER, prepaid, request).await? {
@@ -107,17 +115,39 @@ impl CarryOutLine {
                     }
                 }
                 Err(UpstreamError::Rejected { status: 404, .. }) => IdSeen::Unknown,
-                Err(UpstreamError::Rejected { .. }) => IdSeen::Other,
-                Err(error) => {
-                    return match stop_for(&error) {
-                        Stop::Retry => Ok(ProbeReading::Unanswered),
-                        stop @ (Stop::Stale | Stop::Later(_)) => Err(stop),
-                    };
-                }
+                Err(UpstreamError::Rejected { status: 403, .. }) => IdSeen::Other,
+                Err(error) => return unanswered(&error),
             };
-            probe.learn(id, seen);
+            read.learn(id, seen);
         }
-        Ok(ProbeReading::More)
+        if read == *probe {
+            return Ok(end);
+        }
+        // Did the key see anything at all meanwhile?
+        match self.sees_ours(placement, prepaid).await? {
+            Some(true) => *probe = read,
+            Some(false) => {
+                probe.go_blind();
+                return Ok(ProbeReading::GivesUp);
+            }
+            None => return Ok(ProbeReading::Unanswered),
+        }
+        Ok(end)
+    }
+
+    /// Whether the order that ids are counted from is shown, with a tag of ours; `None`: no answer that can be used.
+    async fn sees_ours(
+        &self,
+        placement: &Placement,
+        prepaid: &mut bool,
+    ) -> Result<Option<bool>, Stop> {
+        let Some(floor) = placement.order_id_floor else { return Ok(Some(false)) };
+        let request = self.guest.ljpc().order(floor);
+        match self.ask(&ljpc::endpoints::GET_ORDER, prepaid, request).await? {
+            Ok(order) => Ok(Some(!to_order_seen(order).tags.is_empty())),
+            Err(UpstreamError::Rejected { .. }) => Ok(Some(false)),
+            Err(error) => unanswered(&error).map(|_| None),
+        }
     }
 
     /// Notes what a line in doubt was shown by a question about its name.
@@ -149,12 +179,28 @@ impl CarryOutLine {
 
     /// What is noted is for people: without it nothing is decided otherwise.
     async fn note(&self, loaded: &LoadedLine, placement: &Placement, at: &str, seen: &str) {
-        let which = (placement.step, placement.n);
+        let which = (placement.step, placement.n, placement.intended_at);
         failpoint!("evidence.seen");
         if let Err(error) = self.ledger.db().note_look(loaded.line_id, which, at, seen).await {
             tracing::warn!(error = %crate::causes::causes(&error), at, seen, "a look was not noted");
         }
         failpoint!("evidence.noted");
+    }
+}
+
+fn unanswered(error: &UpstreamError) -> Result<ProbeReading, Stop> {
+    match stop_for(error) {
+        Stop::Retry => Ok(ProbeReading::Unanswered),
+        stop @ (Stop::Stale | Stop::Later(_)) => Err(stop),
+    }
+}
+
+const fn to_reading(step: ProbeStep) -> ProbeReading {
+    match step {
+        ProbeStep::Read(_) => ProbeReading::More,
+        ProbeStep::Waits => ProbeReading::Waits,
+        ProbeStep::Absent => ProbeReading::Absent,
+        ProbeStep::GivesUp => ProbeReading::GivesUp,
     }
 }
 
@@ -187,13 +233,13 @@ fn to_order_seen(order: ljpc::OrderDetail) -> OrderSeen {
     let mut lines = order.order_lines.into_iter();
     let (line, others) = (lines.next(), lines.next());
     let echoes = [order.summary.as_deref(), line.as_ref().and_then(|it| it.description.as_deref())];
-    let tag = echoes.into_iter().flatten().find_map(ljpc::tag_of).map(str::to_owned);
+    let tags = echoes.into_iter().flatten().filter_map(ljpc::tag_of).map(str::to_owned).collect();
     // An order of ours has one line.
     let item = line.filter(|_| others.is_none()).map(|line| line.cart_item).unwrap_or_default();
     let text = |key: &str| item.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
     let name = text("domain").or_else(|| Some(format!("{}.{}", text("sld")?, text("tld")?)));
     OrderSeen {
-        tag,
+        tags,
         item_type: text("type"),
         domain: name.and_then(|it| DomainName::parse(&it).ok()).map(|it| it.as_str().to_owned()),
         space_id: item.get("space_id").and_then(serde_json::Value::as_i64),

@@ -33,6 +33,7 @@ impl<U: Host> Guest<U> {
         if state.failures > 0 {
             self.troubled.store(true, Ordering::Relaxed);
         }
+        self.endpoints_troubled.store(state.endpoints_fail, Ordering::Relaxed);
         let mut open = self.db.open_circuits().await?;
         open.retain(|circuit| circuit.provider == U::PROVIDER);
         self.learn_circuits(&open);

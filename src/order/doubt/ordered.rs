@@ -29,9 +29,10 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
             let change = accepted(facts, latest.step, &Acceptance::Order { id: *id, cost });
             return found(facts, change, Some(*id), json!({ "upstream_order_id": id })).step();
         }
-        Some(ProbeReading::Absent) => return absent(facts).step(),
         Some(
-            ProbeReading::More
+            // Not before the sites have been looked at as well.
+            ProbeReading::Absent
+            | ProbeReading::More
             | ProbeReading::Waits
             | ProbeReading::GivesUp
             | ProbeReading::Unanswered,
@@ -55,10 +56,23 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
             ) => {}
         }
     }
+    if known.probe == Some(ProbeReading::Absent) && is_absence_believed(known, by_site, latest) {
+        return absent(facts).step();
+    }
     if known.probe == Some(ProbeReading::More) {
         return Change::unchanged(facts, Then::After(NEXT_IDS_AFTER)).step();
     }
     if by_id || by_site { look_again(facts, patience) } else { rest(facts) }
+}
+
+/// Whether an order that is in none of the ids is called absent without a person: once for a line, for should reading ids
+/// ever be wrong it would be wrong each time; and never beside a new site of its name.
+fn is_absence_believed(known: &Known, by_site: bool, latest: &Placement) -> bool {
+    let shows_none = match &known.sites {
+        Some(SitesReading::New { sites, .. }) => sites.is_empty(),
+        Some(SitesReading::NothingBefore | SitesReading::Unanswered) | None => false,
+    };
+    latest.n == 1 && (shows_none || !by_site)
 }
 
 /// Nothing that LJPc shows could tell: its evidence is a person's to find.

@@ -3,7 +3,8 @@
 //!
 //! The numbers of all of LJPc's customers are one sequence: 403 is somebody else's order, 404 none, or one that is not
 //! shown yet. So an id that was unknown is read once more after `ljpc.in_doubt_grace`, and only an order that is in none
-//! of the ids up to the end, then, is called absent.
+//! of the ids up to the end, then, is called absent. Each handful of readings ends with one of an order that is known to be
+//! ours: if even that one is not shown, what was read before it says nothing.
 
 use std::collections::BTreeSet;
 
@@ -37,8 +38,11 @@ pub struct Probe {
     again: Option<BTreeSet<i64>>,
     /// How many readings there were.
     readings: u32,
-    /// An order that bears the tag, but is not what was ordered.
+    /// An order that may be this one, and that only a person can judge.
     differs: Option<i64>,
+    /// The order that is known to be ours is not shown: reading ids proves nothing.
+    #[serde(default)]
+    is_blind: bool,
 }
 
 /// What the reading of ids goes on with.
@@ -61,7 +65,8 @@ pub enum IdSeen {
     Unknown,
     /// Another order, ours or somebody else's.
     Other,
-    /// It bears the tag, but is not what was ordered.
+    /// It may be this one: it bears the tag of this or of an earlier placement of the line and is not what was ordered, or
+    /// it is what was ordered and bears no tag that can be read.
     Differs,
 }
 
@@ -75,12 +80,18 @@ impl Probe {
             again: None,
             readings: 0,
             differs: None,
+            is_blind: false,
         }
+    }
+
+    /// The order that is known to be ours is not shown.
+    pub const fn go_blind(&mut self) {
+        self.is_blind = true;
     }
 
     /// What comes next; `past_grace` lets the unknown ids be read again.
     pub fn step(&mut self, past_grace: bool) -> ProbeStep {
-        if self.readings >= READINGS_MAX || self.differs.is_some() {
+        if self.readings >= READINGS_MAX || self.differs.is_some() || self.is_blind {
             return ProbeStep::GivesUp;
         }
         let at_end = self.unknown_at_the_end() >= UNKNOWN_IN_A_ROW;
@@ -118,21 +129,24 @@ impl Probe {
     /// For people: "ids up to 144 read, 12 of them unknown".
     #[must_use]
     pub fn told(&self) -> String {
+        if let Some(id) = self.differs {
+            return format!("LJPc order {id} may be this one: it is like it, but not in all");
+        }
+        if self.is_blind {
+            return "LJPc does not show the order that ids are counted from: they prove nothing"
+                .to_owned();
+        }
         let up_to = self.next.saturating_sub(1);
         let again = if self.again.is_some() { ", those read twice" } else { "" };
-        let told =
-            format!("order ids up to {up_to} read, {} of them unknown{again}", self.unknown.len());
-        self.differs.map_or(told, |id| {
-            format!("LJPc order {id} bears the tag, but is not what was ordered")
-        })
+        format!("order ids up to {up_to} read, {} of them unknown{again}", self.unknown.len())
     }
 }
 
 /// An LJPc order as it is compared with what was sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct OrderSeen {
-    /// The tag that its summary or its line's description bears.
-    pub tag: Option<String>,
+    /// The tags that its summary and its line's description bear.
+    pub tags: Vec<String>,
     /// The `type` of its one cart item; none where it has several, or shows none.
     pub item_type: Option<String>,
     /// The name that the cart item is for.
@@ -147,13 +161,20 @@ pub struct OrderSeen {
     pub cost: Option<Money>,
 }
 
-/// Whether an order is the one that the placement asked for: by its tag; then it must be what was ordered, and younger than
-/// the intent.
+/// Whether an order is the one that the placement asked for (`None`: it is): by its tag; then it must be what was ordered, and
+/// younger than the intent.
 #[must_use]
 pub fn compare(facts: &Facts, placement: &Placement, seen: &OrderSeen) -> Option<IdSeen> {
-    let tag = Tag::of_step(&facts.reference, facts.line, placement.step, placement.n);
-    if seen.tag.as_deref() != Some(tag.as_str()) {
-        return Some(IdSeen::Other);
+    let is_of = |n: i32| {
+        let tag = Tag::of_step(&facts.reference, facts.line, placement.step, n);
+        seen.tags.iter().any(|seen| seen == tag.as_str())
+    };
+    if !is_of(placement.n) {
+        let of_step = facts.placements.iter().filter(|it| it.step == placement.step);
+        let is_earlier = of_step.map(|it| it.n).any(is_of);
+        // LJPc may have rewritten the text that bore the tag.
+        let is_nameless = seen.tags.is_empty() && is_what_was_ordered(facts, seen);
+        return Some(if is_earlier || is_nameless { IdSeen::Differs } else { IdSeen::Other });
     }
     let is_younger = seen.created_at.is_none_or(|at| at >= placement.intended_at - CLOCKS_DIFFER);
     (!is_younger || !is_what_was_ordered(facts, seen)).then_some(IdSeen::Differs)
@@ -248,10 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_shown_what_is_known_to_be_ours_concludes_nothing() {
+        let mut probe = Probe::above(UpstreamOrderId(7));
+        probe.go_blind();
+        assert_eq!(probe.step(true), ProbeStep::GivesUp);
+        assert!(probe.told().contains("prove nothing"));
+        // What an earlier release stored is read.
+        let mut stored = serde_json::to_value(Probe::above(UpstreamOrderId(7))).unwrap();
+        stored.as_object_mut().unwrap().remove("is_blind");
+        assert_eq!(
+            serde_json::from_value::<Probe>(stored).unwrap(),
+            Probe::above(UpstreamOrderId(7))
+        );
+    }
+
+    #[test]
     fn what_bears_the_tag_and_differs_is_a_persons() {
         let mut probe = Probe::above(UpstreamOrderId(7));
         probe.learn(UpstreamOrderId(8), IdSeen::Differs);
         assert_eq!(probe.step(true), ProbeStep::GivesUp);
-        assert_eq!(probe.told(), "LJPc order 8 bears the tag, but is not what was ordered");
+        assert_eq!(probe.told(), "LJPc order 8 may be this one: it is like it, but not in all");
     }
 }

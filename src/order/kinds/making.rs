@@ -24,6 +24,7 @@ pub(super) fn placing(facts: &Facts, domain: Option<&DomainName>) -> Change {
     let mut during = Change::to(facts, status, None, Then::Rest);
     // The request tells its own beginning.
     during.events.clear();
+    during.progress.completed_seen_at = None;
     if let Some(domain) = domain {
         during.progress.domain = Some(domain.as_str().to_owned());
     }

@@ -16,7 +16,7 @@ use crate::order::{
     domain::{
         DomainSeen, Purpose, SplitName, Transfer, Verdict, check_records, judge, split, transfer_of,
     },
-    doubt::found_name,
+    doubt::{found_name, seen_twice},
     effect::{EffectStep, Item, Request},
     facts::{DomainReading, Facts, Known, Patience},
     ledger::EffectState,
@@ -75,7 +75,7 @@ pub(in crate::order) fn decide(
         Verdict::Taken(reason) => taken(facts, known, patience, parts, reason),
         Verdict::Buy(_)
             if purpose == Purpose::Transfer
-                && let Some(step) = find_ours(facts, known, &domain) =>
+                && let Some(step) = find_ours(facts, known, patience, &domain) =>
         {
             step
         }
@@ -162,7 +162,12 @@ fn is_doubted(facts: &Facts) -> bool {
 
 /// A name that is here already is not transferred: LJPc takes an order for it all the same, and after a doubt the name
 /// would be taken for the transfer's evidence. One whose transfer has failed may be asked for anew.
-fn find_ours(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Step> {
+fn find_ours(
+    facts: &Facts,
+    known: &Known,
+    patience: &Patience,
+    domain: &DomainName,
+) -> Option<Step> {
     let status = match &known.domain {
         None => return Some(Step::Read(Query::Domain(domain.clone()))),
         Some(DomainReading::Unanswered) => {
@@ -177,6 +182,10 @@ fn find_ours(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Step> 
     let reason = format!("{domain} is a name of this account already: LJPc says {status}");
     Some(if is_doubted(facts) {
         given_up_wrongly(facts, &reason)
+    } else if let Err(mut wait) = seen_twice(facts, patience) {
+        wait.progress.reason =
+            Some(format!("{reason}; it is read once more before it is believed"));
+        wait.step()
     } else {
         Change::fail(facts, reason, Some(Cause::TransferRefused)).step()
     })

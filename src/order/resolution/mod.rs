@@ -8,6 +8,7 @@ mod purchase;
 #[cfg(test)]
 mod tests;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -140,14 +141,14 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Standing {
     status: LineStatus,
-    doubted: Option<(EffectStep, i32)>,
+    doubted: Option<(EffectStep, i32, DateTime<Utc>)>,
 }
 
 impl Standing {
     /// Where a line stands.
     #[must_use]
     pub fn of(facts: &Facts) -> Self {
-        let doubted = doubted(facts).map(|placement| (placement.step, placement.n));
+        let doubted = doubted(facts).map(|it| (it.step, it.n, it.intended_at));
         Self { status: facts.progress.status, doubted }
     }
 }
@@ -221,7 +222,11 @@ fn retry(
     if allow_premium {
         detail.insert("allow_premium".to_owned(), true.into());
     }
-    let change = Change::to(facts, status, reason, Then::Rest);
+    let mut change = Change::to(facts, status, reason, Then::Rest);
+    if status == LineStatus::InDoubt {
+        // Should its handler fail on it again, that is told again.
+        change.progress.in_doubt_at = Some(facts.now);
+    }
     Ok(resolved(change, event("retried", said, detail), Vec::new()))
 }
 

@@ -34,9 +34,10 @@ impl<'a> Reading<'a> {
     pub(super) fn said(&self) -> Result<Said, UpstreamError> {
         let message = self.message();
         let status = self.answer.status;
-        let irreversible = self.request.endpoint().is_irreversible();
-        let refusals = self.request.endpoint().refusals;
-        match (classify(irreversible, status, message.as_deref(), refusals), message) {
+        let endpoint = self.request.endpoint();
+        let verdict =
+            classify(endpoint.may_be_foreign(), status, message.as_deref(), endpoint.refusals);
+        match (verdict, message) {
             (Verdict::Promising, None) => Ok(Said::Done),
             (Verdict::Promising | Verdict::Rejected, Some(message)) => Ok(Said::Refused(message)),
             (Verdict::RateLimited, _) => {

@@ -116,7 +116,7 @@ fn failure(
     let refusal = envelope.refusal();
     let message = || answer.quote(envelope.message.as_deref().unwrap_or_default());
     let jti = || envelope.jti.as_deref().map(clean_jti);
-    match classify(endpoint.is_irreversible(), status, refusal, endpoint.refusals) {
+    match classify(endpoint.may_be_foreign(), status, refusal, endpoint.refusals) {
         Verdict::Promising => None,
         Verdict::Rejected => {
             Some(UpstreamError::Rejected { status, message: message(), jti: jti() })

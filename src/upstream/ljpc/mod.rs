@@ -40,7 +40,7 @@ pub use orders::{OrderDetail, OrderLine, ProvisionedLine, SimpleStatus};
 pub use place::{BillingPeriod, CartItem, DomainAction, PlaceOrder, PlacedOrder, tag_of};
 pub use price::{DomainPrice, Price, Prices};
 pub use products::{BillingPeriodType, Product};
-pub use sites::{Site, SiteDetail};
+pub use sites::{Site, SiteDetail, SitesPage};
 pub use tlds::Tld;
 
 use super::{

@@ -1,5 +1,6 @@
 //! GET /api/hosting/v1/sites: what has been delivered, and the way into its control panel.
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -63,6 +64,10 @@ struct Login {
     url: String,
 }
 
+/// A page of the listing, on its way to [`Ljpc::list_sites`].
+#[derive(Debug)]
+pub struct SitesPage(Page<Site>);
+
 #[derive(Deserialize)]
 struct Listing {
     sites: Vec<Site>,
@@ -77,23 +82,21 @@ impl Ljpc {
 
     /// All sites by their ids, or an error; never a part.
     pub async fn all_sites(&self) -> Result<Vec<Site>, UpstreamError> {
-        self.list_sites(|| async { Ok::<_, UpstreamError>(()) }).await
+        self.list_sites(|page| page).await
     }
 
-    /// The same, with a permission for each page: it is held while the page is read.
-    pub async fn list_sites<P, E, F>(&self, permit: impl Fn() -> F) -> Result<Vec<Site>, E>
+    /// The same, each page asked for by the caller, who may wait before, and learn from what comes.
+    pub async fn list_sites<'a, E, F>(
+        &'a self,
+        ask: impl Fn(BoxFuture<'a, Result<SitesPage, UpstreamError>>) -> F,
+    ) -> Result<Vec<Site>, E>
     where
         E: From<UpstreamError>,
-        F: Future<Output = Result<P, E>>,
+        F: Future<Output = Result<SitesPage, E>>,
     {
-        let read = |page| {
-            let permit = permit();
-            async move {
-                let permit = permit.await?;
-                let read = self.sites_page(page).await?;
-                drop(permit);
-                Ok(read)
-            }
+        let read = |number| {
+            let page = ask(Box::pin(async move { self.sites_page(number).await.map(SitesPage) }));
+            async move { page.await.map(|SitesPage(page)| page) }
         };
         all_pages(&endpoints::LIST_SITES, read, |site: &Site| site.id).await
     }

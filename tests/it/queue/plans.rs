@@ -140,7 +140,7 @@ async fn assert_looks_are_cheap(db: &Database) {
 /// A count of the polls reads those that are due next, and no more of a million.
 async fn assert_counts_are_bounded(db: &Database) {
     for _ in 0..6 {
-        db.open_polls("ljpc").await.expect("polls can be counted");
+        db.open_polls().await.expect("polls can be counted");
     }
     let name = prepared(db, "SELECT tries, count(*)").await;
     for mode in MODES {

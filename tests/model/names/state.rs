@@ -56,6 +56,8 @@ pub(crate) struct Row {
     pub(crate) milestone: Option<Milestone>,
     /// `accepted_at`
     pub(crate) is_accepted: bool,
+    /// Its name was seen in the account once.
+    pub(crate) is_sighted: bool,
     /// `refused`
     pub(crate) is_refused: bool,
     /// And says that the zone's records were.
@@ -169,6 +171,7 @@ impl State {
                 has_handle: false,
                 milestone: None,
                 is_accepted: false,
+                is_sighted: false,
                 is_refused: false,
                 zone_is_told: false,
                 // The next panic is the last one, so that one is enough to see what follows.
@@ -264,6 +267,7 @@ impl Row {
             has_handle: progress.contact_handle.is_some(),
             milestone: progress.milestone,
             is_accepted: progress.accepted_at.is_some(),
+            is_sighted: progress.completed_seen_at.is_some(),
             is_refused: progress.refused.is_some(),
             zone_is_told: progress.refused.as_deref().is_some_and(|t| t.contains("DNS records")),
             panics: progress.panics,
@@ -320,6 +324,7 @@ impl Seen {
                 contact_handle: row.has_handle.then(handle),
                 milestone: row.milestone,
                 accepted_at: row.is_accepted.then_some(epoch),
+                completed_seen_at: row.is_sighted.then_some(epoch),
                 refused: self.refusal(),
                 in_doubt_at: (row.status == LineStatus::InDoubt).then_some(epoch),
                 panics: row.panics,

@@ -107,7 +107,23 @@ fn an_order_that_was_found_by_its_id_is_followed() {
 #[test]
 fn what_is_in_none_of_the_ids_is_placed_again_under_a_new_tag() {
     let mut facts = doubted();
-    let absent = change(&facts, &probed(ProbeReading::Absent), &PROBING);
+    let next = told(&decide(&facts, &probed(ProbeReading::Absent), &PROBING));
+    assert_eq!(next, "read the sites", "which may show what no id does");
+    let with_sites = |sites: Known| Known { sites: sites.sites, ..probed(ProbeReading::Absent) };
+    let none = with_sites(new_sites(&[], false));
+    for sites in [
+        new_sites(&[2019, 2020], false),
+        new_sites(&[2019], true),
+        Known { sites: Some(SitesReading::NothingBefore), ..Known::default() },
+        Known { sites: Some(SitesReading::Unanswered), ..Known::default() },
+    ] {
+        let kept = change(&facts, &with_sites(sites), &PROBING);
+        assert_eq!((kept.evidence, kept.progress.status), (None, LineStatus::InDoubt));
+    }
+    let mut second = doubted();
+    second.placements[0].n = 2;
+    assert_eq!(change(&second, &none, &PROBING).evidence, None, "that is a person's to say");
+    let absent = change(&facts, &none, &PROBING);
     assert_eq!(absent.progress.status, LineStatus::Pending);
     assert_eq!(absent.evidence.map(|evidence| evidence.state), Some(EffectState::Absent));
     facts.progress = absent.progress;
@@ -138,7 +154,7 @@ fn a_name_that_was_ordered_brings_no_site() {
 fn an_order_is_ours_by_tag_item_and_time() {
     let facts = doubted();
     let ours = OrderSeen {
-        tag: Some("SHOP-1001/0".to_owned()),
+        tags: vec!["SHOP-1001/0".to_owned()],
         item_type: Some("hosting".to_owned()),
         domain: Some("example.nl".to_owned()),
         billing_period: Some("monthly".to_owned()),
@@ -155,13 +171,19 @@ fn an_order_is_ours_by_tag_item_and_time() {
     assert_eq!(seen(&with(|order| order.created_at = None)), None, "LJPc's sample has none");
     assert_eq!(seen(&with(|order| order.billing_period = None)), None);
     let another = [
-        with(|order| order.tag = None),
-        with(|order| order.tag = Some("SHOP-1001/0#2".to_owned())),
-        with(|order| order.tag = Some("SHOP-1001/01".to_owned())),
+        with(|order| order.tags = vec!["SHOP-1001/0#2".to_owned()]),
+        with(|order| order.tags = vec!["SHOP-1001/01".to_owned()]),
+        with(|order| (order.tags, order.domain) = (Vec::new(), Some("example.com".to_owned()))),
     ];
     for order in another {
         assert_eq!(seen(&order), Some(IdSeen::Other), "{order:?}");
     }
+    // LJPc may have rewritten what bore the tag.
+    assert_eq!(seen(&with(|order| order.tags = Vec::new())), Some(IdSeen::Differs));
+    // An earlier placement of the line is there after all.
+    let mut again = facts.clone();
+    again.placements.push(Placement { n: 2, ..again.placements[0].clone() });
+    assert_eq!(compare(&again, &again.placements[1], &ours), Some(IdSeen::Differs));
     let not_what_was_ordered = [
         with(|order| order.domain = None),
         with(|order| order.domain = Some("example.com".to_owned())),

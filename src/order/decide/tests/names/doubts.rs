@@ -10,8 +10,23 @@ fn a_doubtful_registration_is_found_by_our_handle_alone() {
     facts.placements = vec![of_step(EffectStep::Register, 1, Doubtful)];
     facts.placements[0].price = "7.76".parse().ok();
     assert_eq!(next(&facts, &Known::default()), "read example.nl");
+    // Out of a stored row, perhaps: it must still be so a while later.
+    facts.now = minute(1);
+    let once = change(&facts, &shown(seen(true)));
+    assert_eq!(
+        (once.progress.status, once.evidence.clone(), once.then),
+        (InDoubt, None, Then::After(PATIENCE.evidence_interval))
+    );
+    let gone = Known { domain: Some(DomainReading::NotOurs), ..Known::default() };
+    let mut stale = facts.clone();
+    stale.progress = once.progress;
+    assert_eq!(change(&stale, &shown(seen(true))).evidence, None, "not yet");
+    stale.progress = change(&stale, &gone).progress;
+    assert_eq!(stale.progress.completed_seen_at, None, "it was a stored row");
+    facts.progress.completed_seen_at = Some(minute(0));
     let found = change(&facts, &shown(seen(true)));
     assert_eq!((found.progress.status, found.progress.cost), (Provisioning, "7.76".parse().ok()));
+    assert_eq!(found.progress.completed_seen_at, None);
     assert_eq!(found.evidence.map(|evidence| evidence.state), Some(Accepted));
     let absent = Known { domain: Some(DomainReading::NotOurs), ..Known::default() };
     let foreign = shown(DomainSeen { contact_handle: Some(handle("h-9")), ..seen(true) });
@@ -35,6 +50,8 @@ fn a_doubtful_transfer_is_found_while_it_is_pending() {
         contact_handle: None,
         ..seen(false)
     };
+    facts.now = minute(1);
+    facts.progress.completed_seen_at = Some(minute(0));
     assert_eq!(change(&facts, &shown(pending)).progress.status, Provisioning);
 }
 
@@ -100,6 +117,10 @@ fn a_name_that_is_here_already_is_not_transferred() {
         assert!(buys(&known(Some(DomainReading::Seen(failed)))), "it may be asked for anew");
         let waits = change(&facts, &known(Some(DomainReading::Unanswered)));
         assert_eq!((waits.progress.status, waits.then), (Pending, Then::Retry));
+        let once = change(&facts, &known(Some(DomainReading::Seen(seen(true)))));
+        assert_eq!(once.progress.status, Pending, "{:?}", once.progress.reason);
+        facts.progress = once.progress;
+        facts.now += PATIENCE.evidence_interval;
         let ours = change(&facts, &known(Some(DomainReading::Seen(seen(true)))));
         assert_eq!(
             (ours.progress.status, ours.progress.cause),

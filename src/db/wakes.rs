@@ -10,7 +10,7 @@ use std::{collections::HashSet, time::Duration};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Database, DbError, micros};
+use super::{Database, DbError, Durability, micros};
 
 /// The key of a wake: the subject and its kind in one column, so that `id = ANY (…)` is an index scan.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -217,11 +217,15 @@ impl Database {
         let rows = self
             .call("claiming wakes", async |connection| {
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
+                // Asynchronously for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
+                // a session's setting would be left to their next client. A one-time filter, evaluated first.
                 sqlx::query!(
                     "UPDATE provisor.wakes
                      SET lease_until = now() + $5::bigint * interval '1 microsecond',
                          run_token = run_token + 1, owner = $6
-                     WHERE id = ANY (ARRAY (
+                     WHERE (NOT $7::boolean
+                            OR (SELECT set_config('synchronous_commit', 'off', true)) = 'off')
+                       AND id = ANY (ARRAY (
                          SELECT w.id
                          FROM unnest($1::smallint[], $2::integer[], $3::timestamptz[])
                                   AS l (lane, n, watermark)
@@ -239,6 +243,7 @@ impl Database {
                     total,
                     micros(lease),
                     owner,
+                    self.durability == Durability::ClaimsOnly,
                 )
                 .fetch_all(connection)
                 .await

@@ -6,7 +6,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    Connection, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -133,6 +133,17 @@ impl Database {
     }
 }
 
+/// Begins a transaction, or within one a savepoint. Each of its statements sees what was committed before it, whatever a role's
+/// or a database's default is: an order's status is derived by a statement after the one that waited for the order's lock, and
+/// on an older snapshot it would miss the lines that have ended meanwhile.
+async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    if connection.is_in_transaction() {
+        connection.begin().await
+    } else {
+        connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await
+    }
+}
+
 /// Runs `call` in a transaction that leaves nothing behind on the server's session, which is another client's afterwards. What
 /// `call` begins itself becomes a savepoint.
 ///
@@ -142,7 +153,7 @@ async fn in_one_transaction<T>(
     connection: &mut PgConnection,
     call: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
 ) -> Result<T, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
+    let mut transaction = begin(connection).await?;
     let called = call(&mut transaction).await;
     // Closing a statement is understood in a transaction that has failed, too.
     let closed = transaction.clear_cached_statements().await;

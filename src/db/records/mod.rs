@@ -270,8 +270,7 @@ impl Database {
         locking: Locking,
     ) -> Result<apply::Batch, DbError> {
         self.call("recording", async |connection| {
-            use sqlx::Connection;
-            let mut transaction = connection.begin().await?;
+            let mut transaction = crate::db::begin(connection).await?;
             let batch = apply::apply(&mut transaction, records, waits, locking).await?;
             failpoint!("commit.before_commit");
             transaction.commit().await?;

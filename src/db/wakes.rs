@@ -5,7 +5,10 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -151,6 +154,15 @@ pub struct ClaimedWake {
     pub claimed_at: DateTime<Utc>,
 }
 
+/// What a claim got.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The wakes.
+    pub wakes: Vec<ClaimedWake>,
+    /// What the statement took, waiting for a connection aside: that can be long after the database was away.
+    pub took: Duration,
+}
+
 /// When a parked wake is due again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Due {
@@ -207,15 +219,16 @@ impl Database {
         total_max: usize,
         lease: Duration,
         owner: Uuid,
-    ) -> Result<Vec<ClaimedWake>, DbError> {
+    ) -> Result<Claimed, DbError> {
         let lanes: Vec<i16> = demands.iter().map(|demand| demand.lane.number()).collect();
         let limits: Vec<i32> =
             demands.iter().map(|demand| i32::try_from(demand.max).unwrap_or(i32::MAX)).collect();
         let watermarks: Vec<DateTime<Utc>> =
             demands.iter().map(|demand| demand.watermark.unwrap_or(DateTime::UNIX_EPOCH)).collect();
         let total = i64::try_from(total_max).unwrap_or(i64::MAX);
-        let rows = self
+        let (rows, took) = self
             .call("claiming wakes", async |connection| {
+                let began = Instant::now();
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
                 // Asynchronously for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
                 // a session's setting would be left to their next client. A one-time filter, evaluated first.
@@ -247,9 +260,10 @@ impl Database {
                 )
                 .fetch_all(connection)
                 .await
+                .map(|rows| (rows, began.elapsed()))
             })
             .await?;
-        Ok(rows
+        let wakes = rows
             .into_iter()
             .map(|row| ClaimedWake {
                 fence: Fence {
@@ -263,7 +277,8 @@ impl Database {
                 tries: row.tries,
                 claimed_at: row.claimed_at,
             })
-            .collect())
+            .collect();
+        Ok(Claimed { wakes, took })
     }
 
     /// Looks for the first wake of each of these lanes that nobody holds, from the lane's watermark on.

@@ -38,7 +38,7 @@ struct Run {
 async fn begin(db: &Database, owner: Uuid) -> Run {
     let demands = Lane::ALL.map(|lane| LaneDemand { lane, max: 10, watermark: None });
     let lease = Duration::from_mins(1);
-    let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim");
+    let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim").wakes;
     let mut lines = claimed.into_iter().filter(|wake| wake.fence.wake.kind() == jobs::LINE);
     let wake = lines.next().expect("a line is due");
     let id = LineId(wake.fence.wake.subject());

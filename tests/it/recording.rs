@@ -80,6 +80,7 @@ impl Run {
         let mut record = self.record(change);
         record.truth = Some(Truth {
             attempt,
+            intent: None,
             outcome,
             upstream_order_id,
             contact_handle: None,

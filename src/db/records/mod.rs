@@ -27,6 +27,7 @@ mod apply;
 mod effects;
 mod emails;
 mod intents;
+mod lost;
 mod names;
 mod orders;
 mod resolve;
@@ -136,6 +137,8 @@ pub struct Intent {
 pub struct Truth {
     /// Which attempt.
     pub attempt: Uuid,
+    /// What its intent was, for a database that has lost it.
+    pub intent: Option<Box<Intent>>,
     /// How its answer is read.
     pub outcome: Outcome,
     /// The order that was accepted.

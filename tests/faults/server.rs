@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -17,18 +18,75 @@ max_wal_senders = 4
 wal_level = replica
 ";
 
+/// Of a small disk: the data of an empty server take about 50 MB.
+const DISK: &str = "size=120m,mode=0700";
+
+/// On a small disk, how much of it the log may take.
+const SMALL: &str = "min_wal_size = 2MB\nmax_wal_size = 8MB\n";
+
+/// What fills the disk.
+const FILLER: &str = "filler";
+
 /// A server with its data, both gone when it is dropped.
 pub(crate) struct Server {
     bin: PathBuf,
     folder: PathBuf,
+    /// Whether its data lie on a disk of their own.
+    is_mounted: bool,
 }
 
 impl Server {
     /// One with new data, running.
     pub(crate) fn new() -> Self {
         let server = Self::prepared();
+        server.initialise(CONF);
+        server
+    }
+
+    /// One whose data have a small disk of their own, or why there can't be one.
+    pub(crate) fn on_a_small_disk() -> Result<Self, String> {
+        if !is_root() {
+            return Err("only root may mount a file system".to_owned());
+        }
+        let mut server = Self::prepared();
         let data = server.data();
-        server.program(
+        fs::create_dir(&data).expect("a folder for the data");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", DISK, "tmpfs", &data])
+            .output()
+            .map_err(|error| format!("mount: {error}"))?;
+        if !mounted.status.success() {
+            return Err(String::from_utf8_lossy(&mounted.stderr).into_owned());
+        }
+        server.is_mounted = true;
+        own(Path::new(&data));
+        server.initialise(&format!("{CONF}{SMALL}"));
+        Ok(server)
+    }
+
+    /// Fills its disk to the last byte.
+    pub(crate) fn fill_disk(&self) {
+        let path = Path::new(&self.data()).join(FILLER);
+        let mut file = fs::File::create(path).expect("there is a little room");
+        let block = vec![0; 64 * 1024];
+        let full = std::iter::repeat_with(|| file.write_all(&block)).find_map(Result::err);
+        let full = full.expect("it has an end");
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+    }
+
+    /// Gives the room back.
+    pub(crate) fn empty_disk(&self) {
+        fs::remove_file(Path::new(&self.data()).join(FILLER)).expect("it was filled");
+    }
+
+    /// Whether it takes connections, or will again by itself.
+    pub(crate) fn is_running(&self) -> bool {
+        self.run("pg_ctl", &["status", "--pgdata", &self.data()]).status.success()
+    }
+
+    fn initialise(&self, conf: &str) {
+        let data = self.data();
+        self.program(
             "initdb",
             &[
                 "--pgdata",
@@ -38,11 +96,11 @@ impl Server {
                 "--encoding=UTF8",
                 "--no-locale",
                 "--no-sync",
+                "--wal-segsize=1",
             ],
         );
-        server.configure(CONF);
-        server.start();
-        server
+        self.configure(conf);
+        self.start();
     }
 
     /// A standby of `primary`, running.
@@ -75,7 +133,7 @@ impl Server {
         fs::create_dir(&folder).expect("a folder for the server");
         own(&folder);
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("it is ours");
-        Self { bin: programs(), folder }
+        Self { bin: programs(), folder, is_mounted: false }
     }
 
     fn configure(&self, more: &str) {
@@ -87,6 +145,16 @@ impl Server {
 
     fn data(&self) -> String {
         self.folder.join("data").display().to_string()
+    }
+
+    /// The folder of its socket.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
     }
 
     /// Its socket.
@@ -126,8 +194,7 @@ impl Server {
     fn program(&self, name: &str, args: &[&str]) {
         let output = self.run(name, args);
         let told = String::from_utf8_lossy(&output.stderr);
-        let log = fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
-        assert!(output.status.success(), "{name} {args:?}: {told}\n{log}");
+        assert!(output.status.success(), "{name} {args:?}: {told}\n{}", self.log());
     }
 
     fn run(&self, name: &str, args: &[&str]) -> Output {
@@ -145,6 +212,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         if Path::new(&self.data()).join("postmaster.pid").exists() {
             self.run("pg_ctl", &["stop", "--pgdata", &self.data(), "--mode=immediate", "--silent"]);
+        }
+        if self.is_mounted {
+            let _ = Command::new("umount").arg(self.data()).status();
         }
         let _ = fs::remove_dir_all(&self.folder);
     }

@@ -11,7 +11,8 @@ use sqlx::{
 
 use crate::{proxy::Proxy, server::Server};
 
-const NAME: &str = "provisor";
+/// The database.
+pub(crate) const NAME: &str = "provisor";
 
 /// A server, the way to it, and its database.
 pub(crate) struct World {
@@ -23,7 +24,11 @@ pub(crate) struct World {
 impl World {
     /// A migrated database.
     pub(crate) async fn new() -> Self {
-        let server = Server::new();
+        Self::on(Server::new()).await
+    }
+
+    /// A migrated database of this server.
+    pub(crate) async fn on(server: Server) -> Self {
         let mut connection = connect(&server.url("postgres")).await.expect("a new server answers");
         let create = format!("CREATE DATABASE {NAME}");
         connection.execute(AssertSqlSafe(create)).await.expect("it can be made");
@@ -96,6 +101,13 @@ impl World {
         self.reconnect().await;
     }
 
+    /// The server is gone, and this one takes its place: daemons are led to it.
+    pub(crate) async fn take_over(&mut self, server: Server) {
+        self.proxy.lead_to(server.socket());
+        self.server = server;
+        self.reconnect().await;
+    }
+
     /// The test's own connections anew: it is not what is tested here.
     pub(crate) async fn reconnect(&mut self) {
         self.pool.close().await;
@@ -105,6 +117,8 @@ impl World {
 
 fn pool_of(server: &Server) -> PgPool {
     let options = PgConnectOptions::from_str(&server.url(NAME)).expect("a URL");
+    // Whatever a test makes of the database's default.
+    let options = options.options([("default_transaction_isolation", "read committed")]);
     PgPoolOptions::new().max_connections(4).connect_lazy_with(options)
 }
 

@@ -89,7 +89,7 @@ pub async fn connect_now(settings: &Settings) -> anyhow::Result<Database> {
     Ok(db)
 }
 
-/// Whoever can't LISTEN is behind a pooler that lends sessions by the transaction: see `config/default.toml`, `queue.listen`.
+/// Whoever can't LISTEN is behind a pooler that lends sessions by the transaction (`config/default.toml`, `queue.listen`).
 const fn sessions(settings: &Settings) -> Sessions {
     if settings.queue.listen { Sessions::Own } else { Sessions::Lent }
 }

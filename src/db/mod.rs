@@ -48,7 +48,7 @@ pub struct Database {
 pub enum Sessions {
     /// A connection is a session of the server's: what is prepared on it stays.
     Own,
-    /// A pooler lends the server's sessions for one transaction each (PgBouncer, `pool_mode = transaction`). Nothing may
+    /// A pooler lends the server's sessions for one transaction each (`PgBouncer`, `pool_mode = transaction`). Nothing may
     /// outlive a transaction, and nothing may be done in pieces outside of one: between two of them, the session may be
     /// another client's.
     Lent,
@@ -133,9 +133,9 @@ impl Database {
     }
 }
 
-/// Begins a transaction, or within one a savepoint. Each of its statements sees what was committed before it, whatever a role's
-/// or a database's default is: an order's status is derived by a statement after the one that waited for the order's lock, and
-/// on an older snapshot it would miss the lines that have ended meanwhile.
+/// Begins a transaction, or within one a savepoint. Each of its statements sees what was committed before it, whatever a
+/// role's or a database's default is: an order's status is derived by a statement after the one that waited for the
+/// order's lock, and on an older snapshot it would miss the lines that have ended meanwhile.
 async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
     if connection.is_in_transaction() {
         connection.begin().await
@@ -144,8 +144,8 @@ async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres
     }
 }
 
-/// Runs `call` in a transaction that leaves nothing behind on the server's session, which is another client's afterwards. What
-/// `call` begins itself becomes a savepoint.
+/// Runs `call` in a transaction that leaves nothing behind on the server's session, which is another client's afterwards.
+/// What `call` begins itself becomes a savepoint.
 ///
 /// The driver prepares under a name and executes in a second exchange: outside of a transaction a pooler may send the two
 /// to different sessions, and a name that is left behind is met again by the next client, who counts from one as well.

@@ -154,15 +154,6 @@ pub struct ClaimedWake {
     pub claimed_at: DateTime<Utc>,
 }
 
-/// What a claim got.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    /// The wakes.
-    pub wakes: Vec<ClaimedWake>,
-    /// What the statement took, waiting for a connection aside: that can be long after the database was away.
-    pub took: Duration,
-}
-
 /// When a parked wake is due again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Due {
@@ -212,14 +203,15 @@ pub(super) fn due_columns(due: Due) -> (Option<DateTime<Utc>>, Option<i64>) {
 }
 
 impl Database {
-    /// Claims what is due, lane by lane in the order given, at most `total_max` in all.
+    /// Claims what is due, lane by lane in the order given, at most `total_max` in all. Answers also what the statement took,
+    /// waiting for a connection aside: that is long when the database was away.
     pub async fn claim_wakes(
         &self,
         demands: &[LaneDemand],
         total_max: usize,
         lease: Duration,
         owner: Uuid,
-    ) -> Result<Claimed, DbError> {
+    ) -> Result<(Vec<ClaimedWake>, Duration), DbError> {
         let lanes: Vec<i16> = demands.iter().map(|demand| demand.lane.number()).collect();
         let limits: Vec<i32> =
             demands.iter().map(|demand| i32::try_from(demand.max).unwrap_or(i32::MAX)).collect();
@@ -230,8 +222,8 @@ impl Database {
             .call("claiming wakes", async |connection| {
                 let began = Instant::now();
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
-                // Asynchronously for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
-                // a session's setting would be left to their next client. A one-time filter, evaluated first.
+                // Asynchronous for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
+                // pass a session's setting on. A one-time filter, evaluated first.
                 sqlx::query!(
                     "UPDATE provisor.wakes
                      SET lease_until = now() + $5::bigint * interval '1 microsecond',
@@ -278,7 +270,7 @@ impl Database {
                 claimed_at: row.claimed_at,
             })
             .collect();
-        Ok(Claimed { wakes, took })
+        Ok((wakes, took))
     }
 
     /// Looks for the first wake of each of these lanes that nobody holds, from the lane's watermark on.

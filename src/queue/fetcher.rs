@@ -17,7 +17,7 @@ use crate::{
     clock::Deadline,
     db::{
         DbError,
-        wakes::{Claimed, Lane, LaneDemand, LaneLook, NextWakes},
+        wakes::{ClaimedWake, Lane, LaneDemand, LaneLook, NextWakes},
     },
 };
 
@@ -117,14 +117,14 @@ impl Fetcher {
         let owner = self.inner.presence.owner();
         failpoint!("queue.before_claim");
         let result = self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
-        let got = result.as_ref().map_or(0, |claimed| claimed.wakes.len());
+        let got = result.as_ref().map_or(0, |(wakes, _)| wakes.len());
         let unused = admitted.saturating_sub(got);
         if group.is_gated() {
             self.inner.gate.give_back(unused);
         }
-        let claimed = result?;
-        self.learn(&demands, &claimed, admitted, began, round);
-        for wake in claimed.wakes {
+        let (claimed, took) = result?;
+        self.learn(&demands, &claimed, admitted, (began, took), round);
+        for wake in claimed {
             failpoint!("queue.claimed");
             self.inner.start(wake, lease);
         }
@@ -146,17 +146,16 @@ impl Fetcher {
     fn learn(
         &mut self,
         demands: &[LaneDemand],
-        claimed: &Claimed,
+        claimed: &[ClaimedWake],
         total: usize,
-        began: Instant,
+        (began, took): (Instant, Duration),
         round: &mut Round,
     ) {
-        let Claimed { wakes, took } = claimed;
-        let cut = wakes.len() >= total;
+        let cut = claimed.len() >= total;
         round.filled |= cut;
         for demand in demands {
             let Some(memory) = self.lanes.get_mut(&demand.lane) else { continue };
-            let of_lane = || wakes.iter().filter(|wake| wake.lane == demand.lane);
+            let of_lane = || claimed.iter().filter(|wake| wake.lane == demand.lane);
             let full_scan = memory.scan.is_due(began);
             let last = of_lane().max_by_key(|wake| wake.due_at);
             match last {
@@ -169,7 +168,7 @@ impl Fetcher {
                 _ => round.drained.push(demand.lane),
             }
             if full_scan {
-                memory.scan.made(Instant::now(), *took);
+                memory.scan.made(Instant::now(), took);
             }
         }
     }

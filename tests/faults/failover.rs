@@ -83,7 +83,8 @@ async fn after_a_promotion_that_lost_an_intent_nothing_is_sent_before_a_person_s
     // Polls go on.
     house.drive("SHOP-POLLED/0", Stage::Completed);
     house.until_order("SHOP-POLLED", "completed").await;
-    let told = "SELECT count(*) FROM provisor.email_outbox WHERE template = 'ops_attention' AND context ->> 'about' = 'failover'";
+    let told = "SELECT count(*) FROM provisor.email_outbox
+                WHERE template = 'ops_attention' AND context ->> 'about' = 'failover'";
     eventually("the operator is told", async || house.world.value::<i64>(told).await == 1).await;
     assert_eq!(house.requests("POST", "/").len(), 2, "nothing was sent since");
 

@@ -26,7 +26,8 @@ const WATCH: &str = "
     END $$;
     CREATE FUNCTION public.watch_wake() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO public.watched VALUES ('wakes UPDATE', NEW.run_token > OLD.run_token, current_setting('synchronous_commit'));
+        INSERT INTO public.watched
+        VALUES ('wakes UPDATE', NEW.run_token > OLD.run_token, current_setting('synchronous_commit'));
         RETURN NULL;
     END $$;
     DO $$

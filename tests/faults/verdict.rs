@@ -49,8 +49,8 @@ impl House {
         self.world.value(&sql).await
     }
 
-    /// At most one order upstream for each tag, and exactly one for each line that is completed; every line has ended or is in
-    /// doubt; and every email that was owed has come, under one Message-ID each.
+    /// At most one order upstream for each tag, and exactly one for each line that is completed; every line has ended or is
+    /// in doubt; and every email that was owed has come, under one Message-ID each.
     pub(crate) async fn assert_exactly_once(&self) {
         self.until_all_ended().await;
         self.until_emailed().await;

@@ -186,8 +186,8 @@ impl Gate for Thrifty {
     }
 }
 
-/// A claim that was committed, and of which its process heard nothing: only a full scan finds it, and the gate admits nothing
-/// before it is told that something waits.
+/// A claim that was committed, and of which its process heard nothing: only a full scan finds it, and the gate admits
+/// nothing before it is told that something waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_expired_below_the_mark_is_found_though_the_gate_has_nothing_in_hand() {
     let world = World::new().await;

@@ -47,7 +47,7 @@ const WATCH: &str = "
 /// An order of another shape each: hosting, a name with its records, both.
 fn order(n: usize) -> Value {
     let name = format!("{n}.nl");
-    let register = json!({ "kind": "domain_register", "domain": name, "auto_renew": n % 2 == 0,
+    let register = json!({ "kind": "domain_register", "domain": name, "auto_renew": n.is_multiple_of(2),
                            "dns": [{ "type": "A", "name": "@", "content": "192.0.2.10", "ttl": 3600 }] });
     let lines = match n % 3 {
         0 => json!([hosting(&name)]),

@@ -8,7 +8,7 @@
 //! - `server.rs`: a server that may be broken. `proxy.rs`: the way to it, which may be cut. `world.rs`: both, with a
 //!   database in them. `verdict.rs`: what must hold when all is over.
 //! - `restarts.rs`, `refusals.rs`, `commits.rs`, `cuts.rs`, `full.rs`: what breaks. `failover.rs`: a standby is promoted.
-//!   `lent.rs`: behind the real PgBouncer (`pooler.rs`). What a mail server may do is in `tests/it/letters`.
+//!   `lent.rs`: behind the real `PgBouncer` (`pooler.rs`). What a mail server may do is in `tests/it/letters`.
 
 // Under cfg(test) each, as clippy then knows that helpers may unwrap too.
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The real PgBouncer between daemons and their server, as it comes: it lends the server's sessions by the transaction.
+//! The real `PgBouncer` between daemons and their server, as it comes: it lends the server's sessions by the transaction.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ pub(crate) enum Mode {
     Transaction,
 }
 
-/// A running PgBouncer, reached by a socket in its own folder.
+/// A running `PgBouncer`, reached by a socket in its own folder.
 pub(crate) struct Pooler {
     folder: PathBuf,
     running: Child,

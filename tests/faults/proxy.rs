@@ -141,13 +141,13 @@ async fn carry(client: TcpStream, way: Arc<Way>) {
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
     let mut open_from = way.open_from.subscribe();
-    let (lose, lost) = watch::channel(None);
+    let (teller, told) = watch::channel(None);
     let silenced = async move {
         // The sender lives as long as the proxy.
         let _ = open_from.wait_for(|open_from| *open_from > generation).await;
     };
-    let questions = carry_questions(client_in, server_out, &way, &lose);
-    let answers = carry_answers(server_in, client_out, lost, &way);
+    let questions = carry_questions(client_in, server_out, &way, &teller);
+    let answers = carry_answers(server_in, client_out, told, &way);
     let ended = tokio::select! {
         ended = async { tokio::join!(questions, answers) } => Some(ended),
         () = silenced => None,
@@ -167,7 +167,7 @@ async fn carry_questions(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     way: &Way,
-    lose: &watch::Sender<Option<Loss>>,
+    teller: &watch::Sender<Option<Loss>>,
 ) {
     let mut prepared = std::collections::HashMap::new();
     let mut transaction = HashSet::new();
@@ -188,7 +188,7 @@ async fn carry_questions(
                 let statement = text(body).0;
                 if statement == "COMMIT" {
                     if let Some(loss) = way.take_loss(&transaction) {
-                        lose.send_replace(Some(loss));
+                        teller.send_replace(Some(loss));
                     }
                     transaction.clear();
                 } else if statement.starts_with("BEGIN") {
@@ -208,7 +208,7 @@ async fn carry_questions(
 async fn carry_answers(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    lost: watch::Receiver<Option<Loss>>,
+    told: watch::Receiver<Option<Loss>>,
     way: &Way,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -217,7 +217,7 @@ async fn carry_answers(
             Ok(0) | Err(_) => break,
             Ok(read) => read,
         };
-        let loss = *lost.borrow();
+        let loss = *told.borrow();
         if let Some(loss) = loss {
             way.losses.fetch_add(1, Ordering::SeqCst);
             if loss == Loss::Silent {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::house::{House, hosting};
 
 /// How long orders may take to end once nothing breaks any more, on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much longer than usual: `script/long-tests` sets `PROVISOR_LONG`.
 pub(crate) fn times() -> usize {

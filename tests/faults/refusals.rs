@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::house::{House, eventually, hosting};
+use crate::house::{House, eventually, hosting, order};
 
 const POST: &str = "POST /api/v1/orders";
 
@@ -77,6 +77,17 @@ async fn read_only(house: &House, on: bool) {
     .await;
 }
 
+/// Submits an order although the server only reads.
+async fn submit_anyway(house: &House, reference: &str) {
+    let mut shop = house.world.connection().await.expect("the server answers");
+    shop.execute("SET default_transaction_read_only = off").await.expect("a setting");
+    sqlx::query("SELECT provisor.submit_order($1)")
+        .bind(order(reference, json!([hosting("1.example")])))
+        .execute(&mut shop)
+        .await
+        .expect("the order is well formed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_server_that_only_reads_nothing_is_sent_and_the_answer_under_way_enters_afterwards() {
     let house = House::new().await;
@@ -85,8 +96,8 @@ async fn on_a_server_that_only_reads_nothing_is_sent_and_the_answer_under_way_en
     let daemon = house.daemon(&[("LJPC__TIMEOUT", "4s"), ("QUEUE__LEASE", "20s")]);
     house.submit_some(0..1).await;
     eventually("it is being sent", async || house.posts("SHOP-0").len() == 1).await;
-    house.submit_some(1..2).await;
     read_only(&house, true).await;
+    submit_anyway(&house, "SHOP-1").await;
     let sent = house.requests("POST", "/").len();
     let claimed: i64 = house.world.value("SELECT sum(run_token)::bigint FROM provisor.wakes").await;
     tokio::time::sleep(Duration::from_secs(3)).await;

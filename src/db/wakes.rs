@@ -203,8 +203,8 @@ pub(super) fn due_columns(due: Due) -> (Option<DateTime<Utc>>, Option<i64>) {
 }
 
 impl Database {
-    /// Claims what is due, lane by lane in the order given, at most `total_max` in all. Answers also what the statement took,
-    /// waiting for a connection aside: that is long when the database was away.
+    /// Claims what is due, lane by lane in the order given, at most `total_max` in all. Answers also what the statement
+    /// took, waiting for a connection aside: that is long when the database was away.
     pub async fn claim_wakes(
         &self,
         demands: &[LaneDemand],

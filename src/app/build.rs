@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::told::Told;
 use crate::{
     config::{EMAIL_TEMPLATES, LeanstackContract, Mailbox, Settings},
-    db::{Database, Durability, records::Waits, wakes::Lane},
+    db::{Database, Durability, Sessions, records::Waits, wakes::Lane},
     jobs::{
         self,
         carry_out_line::{CarryOutLine, Waiting},
@@ -78,7 +78,8 @@ pub(super) struct Daemon {
 
 /// A pool to the database that the settings name.
 pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
-    Ok(Database::new(database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?)
+    let db = Database::new(database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?;
+    Ok(db.with_sessions(sessions(settings)))
 }
 
 /// The same for a command that a person waits for: it tells at once why the database can't be reached.
@@ -86,6 +87,11 @@ pub async fn connect_now(settings: &Settings) -> anyhow::Result<Database> {
     let db = connect(settings)?;
     db.probe().await?;
     Ok(db)
+}
+
+/// Whoever can't LISTEN is behind a pooler that lends sessions by the transaction (`config/default.toml`, `queue.listen`).
+const fn sessions(settings: &Settings) -> Sessions {
+    if settings.queue.listen { Sessions::Own } else { Sessions::Lent }
 }
 
 fn database_url(settings: &Settings) -> anyhow::Result<&str> {
@@ -228,7 +234,8 @@ pub(super) fn parts(
     let sites = ListSites::new(db.clone(), Arc::clone(&guest), retries, settings.ljpc.timeout);
     handlers.insert(jobs::SITES, Arc::new(sites));
     let claims =
-        Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
+        Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?
+            .with_sessions(sessions(settings));
     let engine = Engine::new(
         Parts {
             settings: EngineSettings {

@@ -9,26 +9,29 @@ impl Database {
     /// Sees to it that the schedules have their wakes. `wake_ids` are due at once where they are new.
     pub async fn ensure_schedules(&self, wake_ids: &[i64]) -> Result<(), DbError> {
         self.call("setting up the schedules", async |connection| {
+            // Another process may do so in the same moment, which a stricter default of the database would call a failure.
+            let mut transaction = super::begin(connection).await?;
             sqlx::query!(
                 "INSERT INTO provisor.wakes (id, lane, due_at)
                  SELECT id, 4, clock_timestamp() FROM unnest($1::bigint[]) AS s (id) ORDER BY id
                  ON CONFLICT (id) DO NOTHING",
                 wake_ids,
             )
-            .execute(connection)
-            .await
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await
         })
         .await
-        .map(drop)
     }
 
     /// Makes a wake due at once, and says so to its handler, should it be under way.
     pub async fn poke(&self, wake_id: i64) -> Result<(), DbError> {
         self.call("poking a wake", async |connection| {
-            sqlx::query!("SELECT provisor.poke($1)", wake_id).execute(connection).await
+            let mut transaction = super::begin(connection).await?;
+            sqlx::query!("SELECT provisor.poke($1)", wake_id).execute(&mut *transaction).await?;
+            transaction.commit().await
         })
         .await
-        .map(drop)
     }
 
     /// Makes the history's next partitions, drops the oldest, and forgets wakes whose subjects have long ended. Answers how

@@ -6,7 +6,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    Connection, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -39,6 +39,19 @@ const PROBE_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
+    durability: Durability,
+    sessions: Sessions,
+}
+
+/// What stands between this process and the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sessions {
+    /// A connection is a session of the server's: what is prepared on it stays.
+    Own,
+    /// A pooler lends the server's sessions for one transaction each (`PgBouncer`, `pool_mode = transaction`). Nothing may
+    /// outlive a transaction, and nothing may be done in pieces outside of one: between two of them, the session may be
+    /// another client's.
+    Lent,
 }
 
 /// Whether a commit is waited for until it is on the disk.
@@ -53,18 +66,23 @@ pub enum Durability {
 impl Database {
     /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's.
     pub fn new(url: &str, connections_max: u32, durability: Durability) -> Result<Self, DbError> {
-        let mut options = PgConnectOptions::from_str(url)
+        let options = PgConnectOptions::from_str(url)
             .map_err(|error| DbError::sql("reading the database's URL", error))?
-            .application_name("provisor");
-        if durability == Durability::ClaimsOnly {
-            options = options.options([("synchronous_commit", "off")]);
-        }
+            .application_name("provisor")
+            // Nothing here reads a float, and poolers refuse startup parameters that they don't know.
+            .extra_float_digits(None);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(CALL_MAX)
             .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, durability, sessions: Sessions::Own })
+    }
+
+    /// The same database, behind what lends its sessions or does not.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Connects once, outside the pool, and so tells why that can't be done: the pool tries on until its time is up, and
@@ -96,7 +114,13 @@ impl Database {
     ) -> Result<T, DbError> {
         let mut connection =
             self.pool.acquire().await.map_err(|error| DbError::sql("connecting", error))?;
-        if let Ok(result) = tokio::time::timeout(CALL_MAX, call(&mut connection)).await {
+        let called = async {
+            match self.sessions {
+                Sessions::Own => call(&mut connection).await,
+                Sessions::Lent => in_one_transaction(&mut connection, call).await,
+            }
+        };
+        if let Ok(result) = tokio::time::timeout(CALL_MAX, called).await {
             return result.map_err(|error| DbError::sql(what, error));
         }
         drop(connection.detach());
@@ -107,6 +131,36 @@ impl Database {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Begins a transaction, or within one a savepoint. Each of its statements sees what was committed before it, whatever a
+/// role's or a database's default is: an order's status is derived by a statement after the one that waited for the
+/// order's lock, and on an older snapshot it would miss the lines that have ended meanwhile.
+async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    if connection.is_in_transaction() {
+        connection.begin().await
+    } else {
+        connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await
+    }
+}
+
+/// Runs `call` in a transaction that leaves nothing behind on the server's session, which is another client's afterwards.
+/// What `call` begins itself becomes a savepoint.
+///
+/// The driver prepares under a name and executes in a second exchange: outside of a transaction a pooler may send the two
+/// to different sessions, and a name that is left behind is met again by the next client, who counts from one as well.
+async fn in_one_transaction<T>(
+    connection: &mut PgConnection,
+    call: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let mut transaction = begin(connection).await?;
+    let called = call(&mut transaction).await;
+    // Closing a statement is understood in a transaction that has failed, too.
+    let closed = transaction.clear_cached_statements().await;
+    let result = called?;
+    closed?;
+    transaction.commit().await?;
+    Ok(result)
 }
 
 /// Microseconds, as the statements take durations.

@@ -5,12 +5,15 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Database, DbError, micros};
+use super::{Database, DbError, Durability, micros};
 
 /// The key of a wake: the subject and its kind in one column, so that `id = ANY (…)` is an index scan.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -200,28 +203,34 @@ pub(super) fn due_columns(due: Due) -> (Option<DateTime<Utc>>, Option<i64>) {
 }
 
 impl Database {
-    /// Claims what is due, lane by lane in the order given, at most `total_max` in all.
+    /// Claims what is due, lane by lane in the order given, at most `total_max` in all. Answers also what the statement
+    /// took, waiting for a connection aside: that is long when the database was away.
     pub async fn claim_wakes(
         &self,
         demands: &[LaneDemand],
         total_max: usize,
         lease: Duration,
         owner: Uuid,
-    ) -> Result<Vec<ClaimedWake>, DbError> {
+    ) -> Result<(Vec<ClaimedWake>, Duration), DbError> {
         let lanes: Vec<i16> = demands.iter().map(|demand| demand.lane.number()).collect();
         let limits: Vec<i32> =
             demands.iter().map(|demand| i32::try_from(demand.max).unwrap_or(i32::MAX)).collect();
         let watermarks: Vec<DateTime<Utc>> =
             demands.iter().map(|demand| demand.watermark.unwrap_or(DateTime::UNIX_EPOCH)).collect();
         let total = i64::try_from(total_max).unwrap_or(i64::MAX);
-        let rows = self
+        let (rows, took) = self
             .call("claiming wakes", async |connection| {
+                let began = Instant::now();
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
+                // Asynchronous for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
+                // pass a session's setting on. A one-time filter, evaluated first.
                 sqlx::query!(
                     "UPDATE provisor.wakes
                      SET lease_until = now() + $5::bigint * interval '1 microsecond',
                          run_token = run_token + 1, owner = $6
-                     WHERE id = ANY (ARRAY (
+                     WHERE (NOT $7::boolean
+                            OR (SELECT set_config('synchronous_commit', 'off', true)) = 'off')
+                       AND id = ANY (ARRAY (
                          SELECT w.id
                          FROM unnest($1::smallint[], $2::integer[], $3::timestamptz[])
                                   AS l (lane, n, watermark)
@@ -239,12 +248,14 @@ impl Database {
                     total,
                     micros(lease),
                     owner,
+                    self.durability == Durability::ClaimsOnly,
                 )
                 .fetch_all(connection)
                 .await
+                .map(|rows| (rows, began.elapsed()))
             })
             .await?;
-        Ok(rows
+        let wakes = rows
             .into_iter()
             .map(|row| ClaimedWake {
                 fence: Fence {
@@ -258,7 +269,8 @@ impl Database {
                 tries: row.tries,
                 claimed_at: row.claimed_at,
             })
-            .collect())
+            .collect();
+        Ok((wakes, took))
     }
 
     /// Looks for the first wake of each of these lanes that nobody holds, from the lane's watermark on.

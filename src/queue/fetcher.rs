@@ -17,7 +17,7 @@ use crate::{
     clock::Deadline,
     db::{
         DbError,
-        wakes::{ClaimedWake, Lane, LaneDemand, LaneLook},
+        wakes::{ClaimedWake, Lane, LaneDemand, LaneLook, NextWakes},
     },
 };
 
@@ -117,18 +117,18 @@ impl Fetcher {
         let owner = self.inner.presence.owner();
         failpoint!("queue.before_claim");
         let result = self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
-        let unused = admitted.saturating_sub(result.as_ref().map_or(0, Vec::len));
+        let got = result.as_ref().map_or(0, |(wakes, _)| wakes.len());
+        let unused = admitted.saturating_sub(got);
         if group.is_gated() {
             self.inner.gate.give_back(unused);
         }
-        let claimed = result?;
-        self.learn(&demands, &claimed, admitted, began, round);
-        let count = claimed.len();
+        let (claimed, took) = result?;
+        self.learn(&demands, &claimed, admitted, (began, took), round);
         for wake in claimed {
             failpoint!("queue.claimed");
             self.inner.start(wake, lease);
         }
-        Ok(count)
+        Ok(got)
     }
 
     fn demands(&self, lanes: &[(Lane, usize)], total: usize, now: Instant) -> Vec<LaneDemand> {
@@ -148,12 +148,11 @@ impl Fetcher {
         demands: &[LaneDemand],
         claimed: &[ClaimedWake],
         total: usize,
-        began: Instant,
+        (began, took): (Instant, Duration),
         round: &mut Round,
     ) {
         let cut = claimed.len() >= total;
         round.filled |= cut;
-        let cost = began.elapsed();
         for demand in demands {
             let Some(memory) = self.lanes.get_mut(&demand.lane) else { continue };
             let of_lane = || claimed.iter().filter(|wake| wake.lane == demand.lane);
@@ -169,7 +168,7 @@ impl Fetcher {
                 _ => round.drained.push(demand.lane),
             }
             if full_scan {
-                memory.scan.made(Instant::now(), cost);
+                memory.scan.made(Instant::now(), took);
             }
         }
     }
@@ -180,14 +179,16 @@ impl Fetcher {
         let poll_interval = self.inner.settings.poll_interval;
         // A stream of other work must not keep the gate from learning what it lacks.
         let drained = if round.filled { &[] } else { round.drained.as_slice() };
-        let looks: Vec<LaneLook> = drained
-            .iter()
-            .chain(&round.shut)
-            .map(|&lane| LaneLook {
-                lane,
-                watermark: self.lanes.get(&lane).and_then(|memory| memory.mark.get()),
-            })
-            .collect();
+        let asked = Instant::now();
+        let mark = |lane| self.lanes.get(&lane).and_then(|memory| memory.mark.get());
+        let of_drained = drained.iter().map(|&lane| LaneLook { lane, watermark: mark(lane) });
+        // A lane of which nothing may be claimed is scanned in full by looking: else nobody would hear of a lease that has
+        // expired below the mark, and the gate would never learn that something waits.
+        let of_shut = round.shut.iter().map(|&lane| {
+            let is_scan = self.lanes.get(&lane).is_none_or(|memory| memory.scan.is_due(asked));
+            LaneLook { lane, watermark: if is_scan { None } else { mark(lane) } }
+        });
+        let looks: Vec<LaneLook> = of_drained.chain(of_shut).collect();
         let mut sleep = if round.filled { Duration::ZERO } else { poll_interval };
         if looks.is_empty() {
             return Ok(sleep);
@@ -196,6 +197,7 @@ impl Fetcher {
         if let Some(now) = next.now {
             self.drained(drained, now, began.elapsed());
         }
+        self.scanned(&round.shut, &next, asked);
         for (lane, wait) in next.waits {
             if !round.shut.contains(&lane) {
                 sleep = sleep.min(if wait.is_zero() { LOCKED_WAIT } else { wait });
@@ -206,6 +208,17 @@ impl Fetcher {
             }
         }
         Ok(sleep)
+    }
+
+    /// Notes the full scans among the looks at `asked`. Where one has found something, the claim is to find it, too.
+    fn scanned(&mut self, shut: &[Lane], next: &NextWakes, asked: Instant) {
+        for lane in shut {
+            let is_due = next.waits.iter().any(|(of, wait)| of == lane && wait.is_zero());
+            let memory = self.lanes.get_mut(lane).filter(|memory| memory.scan.is_due(asked));
+            if let Some(memory) = memory.filter(|_| !is_due) {
+                memory.scan.made(Instant::now(), asked.elapsed());
+            }
+        }
     }
 
     /// Nothing was left in these lanes when they were claimed from, which was not before `ago` before the database's `now`.

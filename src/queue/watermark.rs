@@ -15,7 +15,10 @@ const COMMIT_SLACK: TimeDelta = TimeDelta::seconds(2);
 /// The least time between two full scans.
 const SCAN_INTERVAL_MIN: Duration = Duration::from_secs(10);
 
-/// A full scan takes at most this part of the time.
+/// The most: what expired is waited for no longer, and a claim that was held up once says little of the next one.
+const SCAN_INTERVAL_MAX: Duration = Duration::from_mins(1);
+
+/// Between the two, a full scan takes at most this part of the time.
 const SCAN_SHARE: u32 = 50;
 
 /// One lane's mark.
@@ -77,7 +80,8 @@ impl FullScan {
 
     /// One was made, and cost this much.
     pub(super) fn made(&mut self, now: Instant, cost: Duration) {
-        self.next = now + SCAN_INTERVAL_MIN.max(cost * SCAN_SHARE);
+        let pause = (cost * SCAN_SHARE).clamp(SCAN_INTERVAL_MIN, SCAN_INTERVAL_MAX);
+        self.next = now + pause;
     }
 }
 
@@ -127,5 +131,9 @@ mod tests {
         scan.made(start, Duration::from_secs(1));
         assert!(!scan.is_due(start + Duration::from_secs(49)));
         assert!(scan.is_due(start + Duration::from_secs(50)));
+        // It was held up: by a network that fell silent, or a server that went down.
+        scan.made(start, Duration::from_secs(14));
+        assert!(!scan.is_due(start + Duration::from_secs(59)));
+        assert!(scan.is_due(start + Duration::from_mins(1)));
     }
 }

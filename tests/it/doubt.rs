@@ -81,6 +81,7 @@ async fn late_record(
         intent: None,
         truth: Some(Truth {
             attempt,
+            intent: None,
             outcome,
             upstream_order_id: order.map(UpstreamOrderId),
             contact_handle: None,

@@ -25,6 +25,8 @@ mod house;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod lines;

@@ -38,7 +38,7 @@ struct Run {
 async fn begin(db: &Database, owner: Uuid) -> Run {
     let demands = Lane::ALL.map(|lane| LaneDemand { lane, max: 10, watermark: None });
     let lease = Duration::from_mins(1);
-    let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim");
+    let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim").0;
     let mut lines = claimed.into_iter().filter(|wake| wake.fence.wake.kind() == jobs::LINE);
     let wake = lines.next().expect("a line is due");
     let id = LineId(wake.fence.wake.subject());
@@ -80,6 +80,7 @@ impl Run {
         let mut record = self.record(change);
         record.truth = Some(Truth {
             attempt,
+            intent: None,
             outcome,
             upstream_order_id,
             contact_handle: None,
@@ -418,4 +419,79 @@ async fn an_order_is_reviewed_when_the_grace_of_its_doubt_ends() {
     let grace = "SELECT w.due_at - l.in_doubt_at = interval '1 hour' FROM provisor.order_lines l
                  JOIN provisor.wakes w ON w.id = l.order_id * 16 + 3";
     assert!(house.world.value::<bool>(grace).await);
+}
+
+/// Takes an intent out of the ledger, as a failover to a server does that had not heard of it.
+async fn lose_intents(house: &House) {
+    house
+        .world
+        .run(
+            "DELETE FROM provisor.attempts; DELETE FROM provisor.effects;
+              UPDATE provisor.order_lines SET status = 'pending', sent = false",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_intent_the_database_has_lost_enters_all_the_same_and_once() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    for (reference, outcome, state) in [
+        ("SHOP-1", Outcome::Accepted, "accepted"),
+        ("SHOP-2", Outcome::InDoubt, "in_doubt"),
+        // What had no effect may be forgotten.
+        ("SHOP-3", Outcome::NotSent, ""),
+        ("SHOP-4", Outcome::Rejected, ""),
+    ] {
+        house.submit(reference, json!([hosting("example.nl")])).await;
+        let mut run = begin(&db, owner).await;
+        let (intent, attempt) = run.intend();
+        db.commit_records(std::slice::from_ref(&intent), WAITS).await;
+        lose_intents(&house).await;
+        let change = in_doubt(&run.loaded.facts, "no answer".to_owned());
+        let mut answer = run.answer(attempt, outcome, change);
+        if let (Some(truth), Some(intent)) = (&mut answer.truth, intent.intent) {
+            truth.intent = Some(Box::new(intent));
+        }
+        for _ in 0..2 {
+            let committed = db.commit_records(std::slice::from_ref(&answer), WAITS).await;
+            // The line stands where the new server knows it, and follows the ledger.
+            assert!(matches!(committed.results[..], [Ok(Recorded::Conflict)]), "{committed:?}");
+            let ledger =
+                "SELECT coalesce(string_agg(e.state || ' ' || e.tag || ' ' || l.sent, ','), '')
+                          FROM provisor.effects e JOIN provisor.attempts a ON a.effect_id = e.id
+                          JOIN provisor.order_lines l ON l.id = e.line_id";
+            let expected = if state.is_empty() {
+                String::new()
+            } else {
+                format!("{state} {reference}/0 true")
+            };
+            assert_eq!(house.world.value::<String>(ledger).await, expected);
+        }
+        lose_intents(&house).await;
+        house.world.run("UPDATE provisor.order_lines SET status = 'cancelled'").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_lost_intent_that_was_made_again_tells_that_it_was_bought_twice() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, owner).await;
+    let (first, attempt) = run.intend();
+    db.commit_records(std::slice::from_ref(&first), WAITS).await;
+    lose_intents(&house).await;
+    // Somebody said too early that it may go on.
+    run.loaded.facts.progress.status = LineStatus::Pending;
+    let (second, _) = run.intend();
+    db.commit_records(std::slice::from_ref(&second), WAITS).await;
+    let change = in_doubt(&run.loaded.facts, "no answer".to_owned());
+    let mut answer = run.answer(attempt, Outcome::Accepted, change);
+    if let (Some(truth), Some(intent)) = (&mut answer.truth, first.intent) {
+        truth.intent = Some(Box::new(intent));
+    }
+    db.commit_records(std::slice::from_ref(&answer), WAITS).await;
+    assert_eq!(house.count_events("SHOP-1", "bought_twice").await, 1);
+    assert_eq!(house.told_operator("SHOP-1", "bought_twice").await, 1);
 }

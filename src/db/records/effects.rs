@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     LineChange, Record, Truth,
     emails::{self, Owed},
+    lost,
     wakes::LockedWakes,
 };
 use crate::order::{LineId, LineStatus, decide::Evidence, effect::EffectStep, ledger::EffectState};
@@ -31,7 +32,10 @@ pub(super) async fn learn(
     }
     // Once for each attempt, but that a doubt may still be settled: a truth that is repeated after an unknown commit must
     // not touch a newer attempt's state.
-    let news = end_attempts(connection, &truths).await?;
+    let mut news = end_attempts(connection, &truths).await?;
+    if news.len() < truths.len() && lost::restore(connection, &truths).await? {
+        news.extend(end_attempts(connection, &truths).await?);
+    }
     let rows = sqlx::query!(
         r#"SELECT a.id AS attempt, e.id, e.state, e.step,
                   EXISTS (SELECT FROM provisor.effects o
@@ -207,7 +211,7 @@ async fn note_late(
 }
 
 /// Another placement of the line has bought something too, or may have: the operator must know.
-async fn note_bought_twice(
+pub(super) async fn note_bought_twice(
     connection: &mut PgConnection,
     record: &Record,
     told: &serde_json::Value,

@@ -199,8 +199,7 @@ impl Database {
     /// Commits what became of many emails. Answers for each whether its run still held it.
     pub async fn commit_emails(&self, records: &[EmailRecord]) -> Result<Vec<bool>, DbError> {
         self.call("recording emails", async |connection| {
-            use sqlx::Connection;
-            let mut transaction = connection.begin().await?;
+            let mut transaction = crate::db::begin(connection).await?;
             let held = apply(&mut transaction, records).await?;
             transaction.commit().await?;
             Ok(held)

@@ -16,25 +16,25 @@ use super::{Intent, Record, Timeline, effects::repeatable_steps};
 use crate::order::LineId;
 
 /// The columns of intents, as arrays.
-struct Columns {
-    lines: Vec<i64>,
-    steps: Vec<String>,
-    numbers: Vec<i32>,
-    tags: Vec<String>,
-    domains: Vec<Option<String>>,
-    brings_site: Vec<bool>,
-    brings_name: Vec<bool>,
-    prices: Vec<Option<Decimal>>,
-    contact_keys: Vec<Option<String>>,
-    befores: Vec<Option<Value>>,
-    attempts: Vec<Uuid>,
-    owners: Vec<Uuid>,
-    tokens: Vec<i64>,
-    hashes: Vec<Vec<u8>>,
+pub(super) struct Columns {
+    pub(super) lines: Vec<i64>,
+    pub(super) steps: Vec<String>,
+    pub(super) numbers: Vec<i32>,
+    pub(super) tags: Vec<String>,
+    pub(super) domains: Vec<Option<String>>,
+    pub(super) brings_site: Vec<bool>,
+    pub(super) brings_name: Vec<bool>,
+    pub(super) prices: Vec<Option<Decimal>>,
+    pub(super) contact_keys: Vec<Option<String>>,
+    pub(super) befores: Vec<Option<Value>>,
+    pub(super) attempts: Vec<Uuid>,
+    pub(super) owners: Vec<Uuid>,
+    pub(super) tokens: Vec<i64>,
+    pub(super) hashes: Vec<Vec<u8>>,
 }
 
 impl Columns {
-    fn of(intents: &[(&Record, &Intent)]) -> Self {
+    pub(super) fn of(intents: &[(&Record, &Intent)]) -> Self {
         fn each<T>(intents: &[(&Record, &Intent)], f: impl Fn(&Record, &Intent) -> T) -> Vec<T> {
             intents.iter().map(|(record, intent)| f(record, intent)).collect()
         }

@@ -27,6 +27,7 @@ mod apply;
 mod effects;
 mod emails;
 mod intents;
+mod lost;
 mod names;
 mod orders;
 mod resolve;
@@ -136,6 +137,8 @@ pub struct Intent {
 pub struct Truth {
     /// Which attempt.
     pub attempt: Uuid,
+    /// What its intent was, for a database that has lost it.
+    pub intent: Option<Box<Intent>>,
     /// How its answer is read.
     pub outcome: Outcome,
     /// The order that was accepted.
@@ -270,8 +273,7 @@ impl Database {
         locking: Locking,
     ) -> Result<apply::Batch, DbError> {
         self.call("recording", async |connection| {
-            use sqlx::Connection;
-            let mut transaction = connection.begin().await?;
+            let mut transaction = crate::db::begin(connection).await?;
             let batch = apply::apply(&mut transaction, records, waits, locking).await?;
             failpoint!("commit.before_commit");
             transaction.commit().await?;

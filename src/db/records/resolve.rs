@@ -115,8 +115,7 @@ impl Database {
         waits: Waits,
     ) -> Result<Verdict, DbError> {
         self.call("resolving the line", async |connection| {
-            use sqlx::Connection;
-            let mut transaction = connection.begin().await?;
+            let mut transaction = crate::db::begin(connection).await?;
             let verdict = carry_out(&mut transaction, found, said, seen, waits).await?;
             if matches!(verdict, Verdict::Done(_)) {
                 failpoint!("resolve.before_commit");

@@ -22,8 +22,7 @@ impl Database {
         waits: Waits,
     ) -> Result<Vec<EndedOrder>, DbError> {
         self.call("reviewing an order", async |connection| {
-            use sqlx::Connection;
-            let mut transaction = connection.begin().await?;
+            let mut transaction = crate::db::begin(connection).await?;
             let ended = review(&mut transaction, fence, order, waits).await?;
             failpoint!("review.before_commit");
             transaction.commit().await?;

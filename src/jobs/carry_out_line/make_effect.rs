@@ -13,7 +13,7 @@ use crate::{
     db::{
         contacts,
         lines::LoadedLine,
-        records::{Intent, Recorded},
+        records::{Intent, Recorded, Truth},
     },
     order::{
         LineStatus,
@@ -69,8 +69,9 @@ impl CarryOutLine {
             }
         };
         failpoint!("effect.connected");
-        let attempt = Uuid::now_v7();
-        let confirmed = self.commit_intent(claim, loaded, effect, &prepared, attempt).await?;
+        let intent = to_intent(loaded, effect, &prepared, Uuid::now_v7());
+        let attempt = intent.attempt;
+        let confirmed = self.commit_intent(claim, loaded, effect, &intent).await?;
         failpoint!("effect.intended");
         let may_send = self.may_send(claim);
         let answer = if !confirmed {
@@ -95,7 +96,7 @@ impl CarryOutLine {
         }
         drop(permit);
         failpoint!("effect.learnt");
-        self.record_answer(claim, loaded, effect, attempt, &answer).await?;
+        self.record_answer(claim, loaded, effect, &intent, &answer).await?;
         failpoint!("effect.recorded");
         Ok(())
     }
@@ -137,15 +138,15 @@ impl CarryOutLine {
         claim: Claim,
         loaded: &LoadedLine,
         effect: &Effect,
-        prepared: &PreparedRequest,
-        attempt: Uuid,
+        intent: &Intent,
     ) -> Result<bool, Stop> {
+        let attempt = intent.attempt;
         let detail =
             serde_json::json!({ "tag": effect.tag, "price": effect.price, "attempt": attempt });
         let placing = effect.during.clone().telling(begun(effect.step), detail);
         let mut record = self.record_of(claim, loaded, placing);
         record.park = None;
-        record.intent = Some(to_intent(loaded, effect, prepared, attempt));
+        record.intent = Some(intent.clone());
         if let Some(change) = &mut record.change {
             change.sent = Some(true);
         }
@@ -180,7 +181,7 @@ impl CarryOutLine {
                     detail: "the intent's commit was uncertain".to_owned(),
                 });
                 // Conflict, if it was not committed: the line is still pending, and is tried again all the same.
-                let _ = self.record_answer(claim, loaded, effect, attempt, &answer).await;
+                let _ = self.record_answer(claim, loaded, effect, intent, &answer).await;
                 Err(Stop::Retry)
             }
         }
@@ -191,14 +192,17 @@ impl CarryOutLine {
         claim: Claim,
         loaded: &LoadedLine,
         effect: &Effect,
-        attempt: Uuid,
+        intent: &Intent,
         answer: &Result<Answered, UpstreamError>,
     ) -> Result<(), Stop> {
         let mut placing = loaded.clone();
         placing.facts.progress = effect.during.progress.clone();
         let change = change_by(&placing, effect.step, answer);
         let mut record = self.record_of(claim, &placing, change);
-        record.truth = Some(to_truth(attempt, answer));
+        record.truth = Some(Truth {
+            intent: Some(Box::new(intent.clone())),
+            ..to_truth(intent.attempt, answer)
+        });
         if let Some(change) = &mut record.change {
             // A request that provably was never written leaves the line as it was before: cancellable, if nothing was
             // sent earlier either.

@@ -230,5 +230,14 @@ pub(super) fn to_truth(attempt: uuid::Uuid, answer: &Result<Answered, UpstreamEr
         Ok(answered) => (Some(answered.status), answered.jti.clone()),
         Err(error) => (error.status(), error.jti().map(str::to_owned)),
     };
-    Truth { attempt, outcome, upstream_order_id, contact_handle, http_status, jti, detail }
+    Truth {
+        attempt,
+        intent: None,
+        outcome,
+        upstream_order_id,
+        contact_handle,
+        http_status,
+        jti,
+        detail,
+    }
 }

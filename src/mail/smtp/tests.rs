@@ -2,6 +2,8 @@ mod server;
 
 use std::sync::atomic::Ordering;
 
+use tokio::{net::TcpStream, time::timeout};
+
 use self::server::{Act, EHLO, Script, Server, crowded, hello, mail, quit, rset, say};
 use super::*;
 use crate::mail::{Address, Rendered, compose};
@@ -219,6 +221,24 @@ async fn nobody_there_is_temporary() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_too_busy_to_connect_is_temporary() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let _nobody_accepts = socket.listen(1).unwrap();
+    let mut waiting = Vec::new();
+    let connect = || timeout(Duration::from_millis(200), TcpStream::connect(address));
+    while let Ok(connected) = connect().await {
+        waiting.push(connected.unwrap());
+        assert!(waiting.len() < 16, "a queue of one has an end");
+    }
+    let deadlines = Deadlines { connect: Duration::from_millis(200), ..PATIENT };
+    let error = mailer(address.port(), deadlines).send(&letter()).await.unwrap_err();
+    assert_eq!((error.phase, error.kind), (Phase::Connect, Kind::Temporary), "{error}");
+    assert_eq!(error.detail, "no connection within the deadline");
+}
+
+#[tokio::test]
 async fn clear_text_for_this_machine_reaches_no_other() {
     let settings = SmtpSettings {
         host: "192.0.2.1".to_owned(),
@@ -386,6 +406,7 @@ async fn without_starttls_nothing_is_sent_where_it_is_required() {
         (offered, vec![("STARTTLS", say("454 not now"))], Some(454)),
         (offered, vec![("STARTTLS", say("554 never"))], Some(554)),
         (offered, vec![("STARTTLS", Act::Drop)], None),
+        (offered, vec![("STARTTLS", say("nonsense"))], None),
         (offered, vec![("STARTTLS", say("220 go")), ("", Act::Drop)], None),
     ] {
         let script = [vec![greeting.clone(), ("EHLO", say(ehlo))], after].concat();

@@ -22,7 +22,7 @@ async fn a_lane_is_served_in_the_order_of_its_due_times() {
     let mut seen = Vec::new();
     for _ in 0..5 {
         let mut claimed =
-            db.claim_wakes(&[demand(Lane::Poll, 10)], 10, LEASE, Uuid::nil()).await.unwrap();
+            db.claim_wakes(&[demand(Lane::Poll, 10)], 10, LEASE, Uuid::nil()).await.unwrap().0;
         // The claim returns its rows in the order of the table.
         claimed.sort_by_key(|wake| wake.due_at);
         seen.extend(subjects(&claimed));
@@ -38,13 +38,13 @@ async fn limits_hold_for_each_lane_and_for_all_together() {
         insert_wakes(&world, KIND, lane, (n * 100 + 1, n * 100 + 100), "clock_timestamp()").await;
     }
     let wanted = [demand(Lane::Email, 3), demand(Lane::Place, 7), demand(Lane::Audit, 100)];
-    let claimed = db.claim_wakes(&wanted, 1000, LEASE, Uuid::nil()).await.unwrap();
+    let claimed = db.claim_wakes(&wanted, 1000, LEASE, Uuid::nil()).await.unwrap().0;
     let of = |lane| claimed.iter().filter(|wake| wake.lane == lane).count();
     assert_eq!(Lane::ALL.map(of), [7, 0, 0, 3, 100]);
 
     // The total cuts off what was asked for last.
     let wanted = [demand(Lane::Poll, 20), demand(Lane::Retry, 20), demand(Lane::Email, 20)];
-    let claimed = db.claim_wakes(&wanted, 25, LEASE, Uuid::nil()).await.unwrap();
+    let claimed = db.claim_wakes(&wanted, 25, LEASE, Uuid::nil()).await.unwrap().0;
     let of = |lane| claimed.iter().filter(|wake| wake.lane == lane).count();
     assert_eq!(Lane::ALL.map(of), [0, 5, 20, 0, 0]);
 }
@@ -59,7 +59,7 @@ async fn what_is_not_due_or_lies_below_the_watermark_is_left() {
     insert_wakes(&world, KIND, Lane::Poll, (4, 4), "now() - interval '1 minute'").await;
     let mark = world.value("SELECT now() - interval '10 minutes'").await;
     let above = LaneDemand { lane: Lane::Poll, max: 10, watermark: Some(mark) };
-    let claimed = db.claim_wakes(&[above], 10, LEASE, Uuid::nil()).await.unwrap();
+    let claimed = db.claim_wakes(&[above], 10, LEASE, Uuid::nil()).await.unwrap().0;
     assert_eq!(subjects(&claimed), [4]);
     assert_eq!(subjects(&claim(&db, 10, Uuid::nil()).await), [3]);
     assert!(claim(&db, 10, Uuid::nil()).await.is_empty());
@@ -100,7 +100,7 @@ async fn two_claimers_never_get_the_same_wake() {
                 let (owner, mut got) = (Uuid::new_v4(), Vec::new());
                 loop {
                     let claimed =
-                        db.claim_wakes(&demands(7), 20, LEASE, owner).await.expect("a claim");
+                        db.claim_wakes(&demands(7), 20, LEASE, owner).await.expect("a claim").0;
                     if claimed.is_empty() {
                         return got;
                     }

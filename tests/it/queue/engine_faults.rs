@@ -1,9 +1,15 @@
 //! The engine while its connections fail, and what it finds again.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use provisor::db::wakes::{Lane, WakeId};
-use provisor::queue::{EngineSettings, listen::listen};
+use provisor::queue::{Alarm, EngineSettings, Gate, listen::listen};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -157,5 +163,39 @@ async fn what_lies_below_the_watermark_is_found_all_the_same() {
     let took = began.elapsed();
     assert!(took < Duration::from_secs(30), "{took:?}");
     assert_eq!(of_wake::<i64>(&world, WakeId::new(QUICK, 3), "run_token").await, 6);
+    works.end().await;
+}
+
+/// Admits what somebody waits for, once that is known: as a budget does, which reserves nothing ahead.
+#[derive(Default)]
+struct Thrifty {
+    in_hand: AtomicUsize,
+    alarm: Alarm,
+}
+
+impl Gate for Thrifty {
+    fn admit(&self, max: usize) -> usize {
+        let in_hand = self.in_hand.load(Ordering::Relaxed).min(max);
+        self.in_hand.fetch_sub(in_hand, Ordering::Relaxed);
+        in_hand
+    }
+    fn give_back(&self, _n: usize) {}
+    fn lack(&self) {
+        self.in_hand.store(1, Ordering::Relaxed);
+        self.alarm.ring();
+    }
+}
+
+/// A claim that was committed, and of which its process heard nothing: only a full scan finds it, and the gate admits
+/// nothing before it is told that something waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_expired_below_the_mark_is_found_though_the_gate_has_nothing_in_hand() {
+    let world = World::new().await;
+    insert_wakes(&world, QUICK, Lane::Place, (1, 1), "now()").await;
+    let gate = Arc::new(Thrifty::default());
+    let works = Works::with(&world, SETTINGS, gate.clone(), gate.alarm.clone()).await;
+    eventually("the first one has run", async || works.seen.wakes() == 1).await;
+    insert_wakes(&world, QUICK, Lane::Place, (2, 2), "now() - interval '1 hour'").await;
+    eventually("the second one has, too", async || works.seen.wakes() == 2).await;
     works.end().await;
 }

@@ -58,7 +58,7 @@ fn demands(max: usize) -> Vec<LaneDemand> {
 
 /// Claims from all lanes.
 async fn claim(db: &Database, max: usize, owner: Uuid) -> Vec<ClaimedWake> {
-    db.claim_wakes(&demands(max), max, LEASE, owner).await.expect("wakes can be claimed")
+    db.claim_wakes(&demands(max), max, LEASE, owner).await.expect("wakes can be claimed").0
 }
 
 /// Claims the one wake that is due.

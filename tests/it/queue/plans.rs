@@ -105,7 +105,7 @@ async fn fill(world: &World, lanes: &[Lane], due_at: &str) {
 fn claim_arguments(each: i64, total: i64, watermark: &str) -> String {
     format!(
         "'{{0,1,2,3,4}}', '{{{each},{each},{each},{each},{each}}}',
-         array_fill(({watermark})::timestamptz, ARRAY[5]), {total}, 60000000, '{}'",
+         array_fill(({watermark})::timestamptz, ARRAY[5]), {total}, 60000000, '{}', true",
         Uuid::nil()
     )
 }

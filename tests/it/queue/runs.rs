@@ -113,6 +113,7 @@ pub(super) fn accepted(line: &LoadedLine, intended: &Record, order: i64) -> Reco
     let order = UpstreamOrderId(order);
     let truth = Truth {
         attempt: intended.intent.as_ref().expect("an intent").attempt,
+        intent: None,
         outcome: Outcome::Accepted,
         upstream_order_id: Some(order),
         contact_handle: None,

@@ -128,6 +128,9 @@ mod tests {
         assert!(RECORDS.is_irreversible());
         assert!(!Endpoint::new("GET /sites").is_irreversible());
         assert!(Endpoint::new("DELETE /sites").is_irreversible());
+        let foreign = ["GET /sites/{id}", "GET /sites", "POST /sites/{id}", "POST /sites"]
+            .map(|name| Endpoint::new(name).may_be_foreign());
+        assert_eq!(foreign, [true, false, false, false]);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use provisor::order::ledger::Outcome;
 use serde_json::{Value, json};
 
 use crate::{
+    doubt::answer_late,
     house::{House, eventually, hosting},
     order_show::show,
 };
@@ -92,6 +94,12 @@ async fn an_order_whose_answer_was_lost_is_found_by_its_site() {
     let completed = emails.iter().filter(|(template, ..)| template == "order_completed").count();
     assert_eq!(completed, 1, "{emails:?}");
     daemon.stop().await;
+    // Should its answer come after all, the line has its number, and nobody is alarmed.
+    let id = house.upstream_orders("SHOP-1/0")[0].0;
+    answer_late(&house, "SHOP-1/0", (Outcome::Accepted, Some(id))).await;
+    let line = house.line("SHOP-1", 0).await;
+    assert_eq!((line.status.as_str(), line.upstream_order_id), ("completed", Some(id)));
+    assert!(!house.events("SHOP-1").await.contains(&"bought_twice".to_owned()));
 }
 
 #[tokio::test]
@@ -218,6 +226,24 @@ async fn an_order_that_is_in_none_of_the_numbers_is_placed_again_under_a_new_tag
     }
     let last = reads.keys().max().expect("ids were read");
     assert!(*last <= first + 24, "{last} is beyond the end: {reads:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_not_shown_his_own_orders_concludes_nothing_from_numbers() {
+    let house = House::new().await;
+    let daemon = house.daemon(PROBING);
+    known_order(&house).await;
+    house.fault(&json!({ "endpoint": "GET /api/v1/orders/{id}", "fault": "status", "status": 403,
+                         "message": "This key may not view orders", "times": 1000 }));
+    house.lose("SHOP-1", "drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    eventually("it is blind", async || {
+        house.seen("SHOP-1/0", "the order ids").await.ends_with("they prove nothing")
+    })
+    .await;
+    house.until_order("SHOP-1", "attention").await;
+    assert_eq!((house.bought("SHOP-1/0#2"), house.posts("SHOP-1").len()), (0, 1));
     daemon.stop().await;
 }
 

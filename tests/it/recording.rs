@@ -12,10 +12,10 @@ use provisor::{
     jobs,
     order::{
         LineId, LineStatus, Money, SiteId, UpstreamOrderId,
-        decide::{Change, Step, Then, decide},
+        decide::{Change, Evidence, Step, Then, decide},
         effect::{Acceptance, EffectStep},
         facts::{Known, Patience, Reading, SimpleStatus},
-        ledger::Outcome,
+        ledger::{EffectState, Outcome},
         outcome::{accepted, in_doubt, panicked, rejected},
     },
 };
@@ -24,7 +24,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    doubt::{WAITS, database},
+    doubt::{WAITS, database, declare_absent},
     house::{House, eventually, hosting},
 };
 
@@ -494,4 +494,45 @@ async fn an_answer_to_a_lost_intent_that_was_made_again_tells_that_it_was_bought
     db.commit_records(std::slice::from_ref(&answer), WAITS).await;
     assert_eq!(house.count_events("SHOP-1", "bought_twice").await, 1);
     assert_eq!(house.told_operator("SHOP-1", "bought_twice").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_upstream_enters_though_a_person_has_spoken_meanwhile() {
+    let house = House::new().await;
+    let (db, owner) = (database(&house), Uuid::new_v4());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let mut run = begin(&db, owner).await;
+    let (intent, attempt) = run.intend();
+    let doubt = in_doubt(&run.loaded.facts, "no answer".to_owned());
+    let answer = run.answer(attempt, Outcome::InDoubt, doubt);
+    for record in [intent, answer] {
+        let committed = db.commit_records(&[record], WAITS).await;
+        assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
+    }
+    // A run finds the order by its number.
+    let run = begin(&db, owner).await;
+    let id = UpstreamOrderId(110);
+    let mut found = accepted(&run.loaded.facts, STEP, &Acceptance::Order { id, cost: None });
+    found.evidence = Some(Evidence {
+        step: STEP,
+        n: 1,
+        state: EffectState::Accepted,
+        upstream_order_id: Some(id),
+    });
+    let found = run.record(found);
+    // Before that is recorded, somebody says that it does not exist.
+    declare_absent(&house, "SHOP-1").await;
+    house.world.run("UPDATE provisor.wakes SET run_token = run_token + 1, owner = NULL").await;
+    commit_twice(&house, &db, &found, Recorded::Stale).await;
+    let known = "SELECT concat_ws(' ', state, upstream_order_id) FROM provisor.effects";
+    assert_eq!(house.world.value::<String>(known).await, "accepted 110");
+    let events = house.events("SHOP-1").await;
+    assert_eq!(events.iter().filter(|event| *event == "late_answer").count(), 1, "{events:?}");
+    // So the line follows it, and nothing is placed again.
+    house.world.run("UPDATE provisor.wakes SET lease_until = now(), due_at = now()").await;
+    let run = begin(&db, owner).await;
+    let Step::Record(change) = decide(&run.loaded.facts, &Known::default(), &PATIENCE) else {
+        panic!("the acceptance is adopted before anything is read");
+    };
+    assert_eq!(change.progress.status, LineStatus::Provisioning);
 }

@@ -229,7 +229,7 @@ pub(super) async fn note_bought_twice(
     emails::owe(connection, &[Owed::to_operator(order, line, "bought_twice", episode)]).await
 }
 
-fn told(truth: &Truth) -> serde_json::Value {
+pub(super) fn told(truth: &Truth) -> serde_json::Value {
     json!({ "outcome": truth.outcome.as_str(), "upstream_order_id": truth.upstream_order_id })
 }
 

@@ -10,7 +10,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Intent, Record, Truth, effects::note_bought_twice, intents::Columns};
+use super::{
+    Intent, Record, Truth,
+    effects::{note_bought_twice, told},
+    intents::Columns,
+};
 use crate::order::ledger::Outcome;
 
 /// Writes anew the intents of these truths that are not known here, so that the truths can enter: what may have been bought
@@ -49,7 +53,8 @@ pub(super) async fn restore(
         let restored = insert(connection, &Columns::of(&intents), live).await?;
         for (record, intent, truth) in &lost {
             if restored.iter().any(|(attempt, met)| *attempt == intent.attempt && *met) {
-                note_bought_twice(connection, record, truth).await?;
+                let episode = truth.attempt.to_string();
+                note_bought_twice(connection, record, &told(truth), &episode).await?;
             }
         }
         lost.retain(|(_, intent, _)| !restored.iter().any(|(it, _)| *it == intent.attempt));

@@ -62,6 +62,32 @@ async fn so_many_failures_in_a_row_open_the_circuit_and_not_one_less() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn purchases_that_fail_alone_shut_their_endpoint_alone() {
+    let both = Neighbours::new().await;
+    for n in 0..OUTAGE_FAILURES {
+        assert!(both.circuits().await.is_empty(), "{n}");
+        let process: &Process = if n % 2 == 0 { &both.one } else { &both.two };
+        process.learns(POST, failure(1)).await;
+        // All else is answered.
+        process.learns(GET, Ok(())).await;
+    }
+    assert_eq!(both.circuits().await, [(POST.to_owned(), "outage".to_owned())]);
+    assert_eq!(both.told().await, 1, "these were purchases, and each is in doubt");
+    both.one.guest.look().await.expect("a look");
+    assert_eq!(both.one.may_ask(POST).await.expect_err("it is left alone").why, Why::Outage);
+    both.one.may_ask(GET).await.expect("all else goes on");
+    // One waiting purchase is its trial.
+    both.trial_is_due().await;
+    both.one.may_ask(POST).await.expect("a trial");
+    both.two.may_ask(POST).await.expect_err("one alone");
+    both.one.learns(POST, Ok(())).await;
+    assert!(both.circuits().await.is_empty());
+    both.two.guest.look().await.expect("a look");
+    both.two.learns(POST, failure(1)).await;
+    assert!(both.circuits().await.is_empty(), "the row begins anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_any_kind_to_anybody_ends_the_row() {
     let answers = [
         Ok(()),

@@ -113,8 +113,8 @@ impl Trial<'_> {
                 daemon = self.room.daemon("", self.cell.settings());
             }
             // A drain that has begun goes on to its end, and who is killed dies.
-            let ends_yet = self.cell.action != Action::Panic && ends == 0;
-            if !ends_yet && self.is_settled().await {
+            let is_to_end = self.cell.action != Action::Panic && ends == 0;
+            if !is_to_end && self.is_settled().await {
                 let took = began.elapsed();
                 daemon.signal("TERM").await;
                 daemon.until_ended().await;

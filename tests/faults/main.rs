@@ -3,7 +3,7 @@
 //!
 //! Each test breaks a PostgreSQL server of its own, so these need the server's programs, not `DATABASE_URL`:
 //!
-//!     cargo test --test faults
+//!     cargo test --features failpoints --test faults -- --test-threads=12
 //!
 //! - `server.rs`: a server that may be broken. `proxy.rs`: the way to it, which may be cut. `world.rs`: both, with a
 //!   database in them. `verdict.rs`: what must hold when all is over.

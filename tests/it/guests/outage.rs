@@ -78,6 +78,7 @@ async fn purchases_that_fail_alone_shut_their_endpoint_alone() {
     both.one.may_ask(GET).await.expect("all else goes on");
     // One waiting purchase is its trial.
     both.trial_is_due().await;
+    both.look().await;
     both.one.may_ask(POST).await.expect("a trial");
     both.two.may_ask(POST).await.expect_err("one alone");
     both.one.learns(POST, Ok(())).await;

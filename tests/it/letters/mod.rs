@@ -69,10 +69,15 @@ impl Office {
         office
     }
 
-    /// Lets go of what is owed.
+    /// Lets go of what is owed, and waits until nobody is at it any more, who would meet the next failure.
     async fn forget(&self) {
         let forget = "UPDATE provisor.email_outbox SET status = 'disabled' WHERE status = 'queued'";
         self.house.world.run(forget).await;
+        let at_it = "SELECT count(*) FROM provisor.wakes WHERE lane = 3 AND lease_until > clock_timestamp()";
+        eventually("all emails are let go", async || {
+            self.house.world.value::<i64>(at_it).await == 0
+        })
+        .await;
     }
 
     /// Owes the customer one more email, and answers its id and its Message-ID.

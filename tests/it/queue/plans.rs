@@ -1,5 +1,7 @@
 //! The plans of the queue's statements beside a million rows: the product's own text, as its own connection prepared it.
 
+use std::time::Duration;
+
 use provisor::db::Database;
 use provisor::db::wakes::{ClaimedWake, Due, Lane, LaneLook};
 use provisor::order::LineId;
@@ -240,6 +242,16 @@ async fn scans(world: &World) -> (i64, i64) {
     .expect("the server counts")
 }
 
+/// Has the world's connections tell what they have done so far: they do at the end of a transaction, once a second.
+async fn all_is_counted(world: &World) {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let connections = (0..world.pool.size()).map(async |_| world.pool.acquire().await);
+    for connection in futures_util::future::join_all(connections).await {
+        let mut connection = connection.expect("each is free");
+        sqlx::query("SELECT 1").execute(&mut *connection).await.expect("it answers");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_among_many_orders_scans_no_table() {
     let world = World::new().await;
@@ -250,6 +262,7 @@ async fn a_run_among_many_orders_scans_no_table() {
         runs.push(runs::submit_lines(&world, &format!("NEW-{n}"), 2).await);
     }
     world.run("ANALYZE").await;
+    all_is_counted(&world).await;
     let (scans_before, rows_before) = scans(&world).await;
 
     // A connection tells what it did at its end at the latest.

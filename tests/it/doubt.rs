@@ -290,7 +290,7 @@ async fn after_a_failover_nothing_is_sent_before_somebody_confirms_it() {
 
 /// What to do to a line's run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Harm {
+pub(crate) enum Harm {
     /// It panics at once.
     AtOnce,
     /// It panics while its request is under way.
@@ -368,7 +368,7 @@ pub(crate) fn guest(
 }
 
 /// An engine as the daemon's, but for the handler of lines.
-async fn clumsy_engine(
+pub(crate) async fn clumsy_engine(
     house: &Arc<House>,
     harm: HashMap<i64, Harm>,
 ) -> (CancellationToken, TaskTracker) {

@@ -43,6 +43,8 @@ mod order_show;
 #[cfg(test)]
 mod placement;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod polling;
 #[cfg(test)]
 mod queue;

@@ -296,13 +296,11 @@ fn who(which: &Which) -> anyhow::Result<String> {
         let name = std::env::var(key).ok()?;
         told(&name, BY_CHARS_MAX).ok()
     });
-    match named {
-        Some(name) => Ok(name),
-        None => {
-            let uid = std::fs::metadata("/proc/self").context("who says so? Give --by NAME")?.uid();
-            Ok(format!("uid {uid}"))
-        }
+    if let Some(name) = named {
+        return Ok(name);
     }
+    let uid = std::fs::metadata("/proc/self").context("who says so? Give --by NAME")?.uid();
+    Ok(format!("uid {uid}"))
 }
 
 /// What is told in the timeline: something, of one line and of bounded length.

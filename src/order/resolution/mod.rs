@@ -255,9 +255,8 @@ fn abandon(facts: &Facts, said: &Said, force: bool) -> Result<Consequence, Refus
         return Err(Refusal::Settled);
     }
     match status {
-        LineStatus::Held => {}
         LineStatus::InDoubt if is_bought(facts) && !force => return Err(Refusal::Bought),
-        LineStatus::InDoubt => {}
+        LineStatus::Held | LineStatus::InDoubt => {}
         LineStatus::Failed => {
             return Ok(Consequence::Already("it has failed already".to_owned()));
         }

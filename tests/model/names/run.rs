@@ -50,7 +50,7 @@ pub(crate) fn work(model: &Names, state: &mut State, index: usize, action: Actio
             let heard = state.hear(run.line, ask, run.heard, is_stale);
             run.heard = heard.unwrap_or(run.heard);
             if model.breaks(Mutation::AnyNameIsEvidence) && ask == Ask::Domain {
-                run.heard.name = Some(state.foreign(&run));
+                run.heard.name = Some(state.foreign(&run).into());
             }
             Some(step(model, state, run.line, &run.seen, run.heard))
         }

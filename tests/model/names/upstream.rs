@@ -49,9 +49,21 @@ pub(crate) enum Ask {
 pub(crate) struct Heard {
     pub(crate) is_free: Option<bool>,
     pub(crate) has_contact: Option<bool>,
-    /// Inside: none where LJPc says that it is not ours.
-    pub(crate) name: Option<Option<Name>>,
+    pub(crate) name: Option<Shown>,
     pub(crate) has_records: Option<bool>,
+}
+
+/// What LJPc says of a name.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Shown {
+    NotOurs,
+    Row(Name),
+}
+
+impl From<Option<Name>> for Shown {
+    fn from(name: Option<Name>) -> Self {
+        name.map_or(Self::NotOurs, Self::Row)
+    }
 }
 
 impl Upstream {
@@ -104,7 +116,7 @@ impl State {
         let true_one = match ask {
             Ask::Offer => Heard { is_free: Some(plan.is_transfer || name.is_none()), ..heard },
             Ask::Contact => Heard { has_contact: Some(self.upstream.contacts > 0), ..heard },
-            Ask::Domain => Heard { name: Some(name), ..heard },
+            Ask::Domain => Heard { name: Some(name.into()), ..heard },
             Ask::Zone => Heard { has_records: Some(name.is_some_and(|n| n.has_records)), ..heard },
         };
         if !is_stale {
@@ -113,7 +125,7 @@ impl State {
         let stale_one = match ask {
             Ask::Offer => return None,
             Ask::Contact => Heard { has_contact: Some(false), ..heard },
-            Ask::Domain => Heard { name: Some(self.stored(line)), ..heard },
+            Ask::Domain => Heard { name: Some(self.stored(line).into()), ..heard },
             Ask::Zone => Heard { has_records: Some(false), ..heard },
         };
         (stale_one != true_one).then_some(stale_one)
@@ -146,7 +158,7 @@ impl Heard {
                 price: None,
             }),
             contact: self.has_contact.map(|has_contact| has_contact.then(handle)),
-            domain: self.name.map(|name| name.map_or(DomainReading::NotOurs, as_seen)),
+            domain: self.name.map(as_seen),
             zone: self.has_records.map(|has_records| {
                 ZoneReading::Records(if has_records { vec![record()] } else { Vec::new() })
             }),
@@ -155,7 +167,8 @@ impl Heard {
     }
 }
 
-fn as_seen(name: Name) -> DomainReading {
+fn as_seen(shown: Shown) -> DomainReading {
+    let Shown::Row(name) = shown else { return DomainReading::NotOurs };
     let status = if name.is_active { "active" } else { "pending_transfer" };
     DomainReading::Seen(DomainSeen {
         status: Some(status.to_owned()),

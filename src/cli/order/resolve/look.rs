@@ -187,6 +187,11 @@ fn hidden(error: UpstreamError) -> Result<String, UpstreamError> {
         UpstreamError::Rejected { status: status @ (403 | 404), message, .. } => {
             Ok(format!("LJPc does not show it to this account (HTTP {status}): {message}"))
         }
-        other => Err(other),
+        other @ (UpstreamError::NotSent { .. }
+        | UpstreamError::Rejected { .. }
+        | UpstreamError::RateLimited { .. }
+        | UpstreamError::Unauthorized { .. }
+        | UpstreamError::InDoubt { .. }
+        | UpstreamError::Unavailable { .. }) => Err(other),
     }
 }

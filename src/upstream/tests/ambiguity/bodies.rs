@@ -258,33 +258,50 @@ pub(super) fn names() -> Vec<Row> {
 pub(super) fn contacts_and_zones() -> Vec<Row> {
     let handle = "\"sandbox-owned-0002\"";
     vec![
-        row("handle missing, empty, blank, null, a number, with control characters, of 256 characters", InDoubt, move |call| {
-            let long = format!("\"{}\"", "h".repeat(256));
-            let mut deeds = each(call, handle, &["\"\"", "\" \"", "null", "7", "\"a\\u0000b\"", "\"a\\nb\"", &long]);
-            deeds.extend(each(call, "\"handle\"", &["\"handles\""]));
-            deeds
-        })
+        row(
+            "handle missing, empty, blank, null, a number, control characters, of 256 characters",
+            InDoubt,
+            move |call| {
+                let long = format!("\"{}\"", "h".repeat(256));
+                let mut deeds = each(
+                    call,
+                    handle,
+                    &["\"\"", "\" \"", "null", "7", "\"a\\u0000b\"", "\"a\\nb\"", &long],
+                );
+                deeds.extend(each(call, "\"handle\"", &["\"handles\""]));
+                deeds
+            },
+        )
         .of(&[Call::CreateContact]),
         row("`data.success` false, missing, null, in quotes", InDoubt, |call| {
             ["{\"success\": false}", "{}", "{\"success\": null}", "{\"success\": \"true\"}"]
                 .into_iter()
-                .flat_map(|data| good_with(call, &format!("{{\"success\": true, \"data\": {data}}}")))
+                .flat_map(|data| {
+                    good_with(call, &format!("{{\"success\": true, \"data\": {data}}}"))
+                })
                 .collect()
         })
         .of(&[Call::UpdateContact]),
         row("another zone, none, an array in its place", InDoubt, |call| {
             let mut deeds = each(call, "\"example.nl\"", &["\"example.com\"", "null"]);
             deeds.extend(each(call, "\"zone\"", &["\"zones\""]));
-            deeds.extend(good_with(call, r#"{"success": true, "data": {"zone": ["example.nl"], "records": []}}"#));
+            deeds.extend(good_with(
+                call,
+                r#"{"success": true, "data": {"zone": ["example.nl"], "records": []}}"#,
+            ));
             deeds
         })
         .of(&[Call::ReplaceRecords]),
-        row("records that are missing or can't be read, `synced` missing or true: read back", Accepted, |call| {
-            let mut deeds = each(call, "\"records\"", &["\"x\""]);
-            deeds.extend(each(call, "3600", &["\"an hour\""]));
-            deeds.extend(each(call, "\"synced\": false", &["\"synced\": true", "\"x\": 1"]));
-            deeds
-        })
+        row(
+            "records that are missing or can't be read, `synced` missing or true: read back",
+            Accepted,
+            |call| {
+                let mut deeds = each(call, "\"records\"", &["\"x\""]);
+                deeds.extend(each(call, "3600", &["\"an hour\""]));
+                deeds.extend(each(call, "\"synced\": false", &["\"synced\": true", "\"x\": 1"]));
+                deeds
+            },
+        )
         .of(&[Call::ReplaceRecords]),
     ]
 }

@@ -98,8 +98,8 @@ async fn happens(call: Call, deed: Deed) -> Result<(), UpstreamError> {
             let url = format!("https://{}", listener.local_addr().unwrap());
             before(call, &url, IMPATIENCE).await
         }
-        Deed::Meanwhile { says, closes } => meanwhile(call, &says, closes).await,
-        Deed::Late => late(call).await,
+        Deed::Meanwhile { says, closes } => Box::pin(meanwhile(call, &says, closes)).await,
+        Deed::Late => Box::pin(late(call)).await,
         Deed::Wire(act) => served(call, act, PATIENCE).await,
         Deed::Silence(act) => served(call, act, SILENCE).await,
     }

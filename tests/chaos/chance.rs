@@ -29,10 +29,15 @@ impl Chance {
         self.below(1_000) < of_thousand
     }
 
+    /// The place of one of so many.
+    pub(crate) fn place(&mut self, count: usize) -> usize {
+        let place = self.below(u64::try_from(count).expect("a number"));
+        usize::try_from(place).expect("a number")
+    }
+
     /// One of them, each as likely.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        let count = u64::try_from(from.len()).expect("a number");
-        from[usize::try_from(self.below(count)).expect("a number")]
+        from[self.place(from.len())]
     }
 
     /// One of them, as likely as its weight has it.

@@ -60,12 +60,20 @@ impl Daemon {
     }
 
     /// Tells it to stop, and waits until it has drained.
-    pub(crate) async fn drain(mut self) {
+    pub(crate) async fn drain(self) {
+        if let Err(wrong) = self.end().await {
+            panic!("{wrong}");
+        }
+    }
+
+    /// Tells it to stop, and waits until it has drained; says what was wrong about that.
+    pub(crate) async fn end(mut self) -> Result<(), String> {
         self.until_started().await;
         self.signal("TERM").await;
         let ended = tokio::time::timeout(DRAIN_MAX, self.child.wait()).await;
-        let status = ended.expect("it drains in time").expect("it can be waited for");
-        assert!(status.success(), "a drained daemon ended with {status}");
+        let Ok(ended) = ended else { return Err(format!("it has not drained in {DRAIN_MAX:?}")) };
+        let status = ended.expect("it can be waited for");
+        if status.success() { Ok(()) } else { Err(format!("a drained daemon ended with {status}")) }
     }
 
     /// A signal that comes before the daemon listens to it would end it like any other program.

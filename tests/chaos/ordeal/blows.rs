@@ -19,7 +19,7 @@ const WORKERS: usize = 3;
 const BLOWS: u64 = 4;
 
 /// The mean time between two blows.
-const BLOW_MS: u64 = 1_500;
+const BLOW_MS: u64 = 1_200;
 
 /// How often is looked whether a worker must go on, or has ended by itself.
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,16 +42,22 @@ pub(crate) enum Blow {
     Crash,
     /// The connections to the database are cut, with whatever is under way on them.
     Cut,
+    /// They are cut, and none can be made for some seconds.
+    Away,
 }
 
-const LIKELIHOODS: [(u64, Blow); 6] = [
+const LIKELIHOODS: [(u64, Blow); 7] = [
     (5, Blow::Kill),
     (2, Blow::Drain),
     (3, Blow::Stop),
     (3, Blow::Terminate),
     (1, Blow::Crash),
     (3, Blow::Cut),
+    (1, Blow::Away),
 ];
+
+/// For how long the database may be out of reach: a process that can't tell of itself for 8 s is taken for dead.
+const AWAY_MS: [u64; 2] = [1_000, 12_000];
 
 impl Blow {
     pub(crate) const fn name(self) -> &'static str {
@@ -61,7 +67,8 @@ impl Blow {
             Self::Stop => "SIGSTOP",
             Self::Terminate => "backends terminated",
             Self::Crash => "database crashed",
-            Self::Cut => "database cut off",
+            Self::Cut => "connections cut",
+            Self::Away => "database out of reach",
         }
     }
 }
@@ -145,8 +152,10 @@ pub(crate) async fn fall(
         }
     }
     field.continue_stopped(true).await;
-    for worker in field.workers.drain(..) {
-        worker.daemon.drain().await;
+    for worker in std::mem::take(&mut field.workers) {
+        if let Err(wrong) = worker.daemon.end().await {
+            field.havoc.wrongs.push(format!("worker {}: {wrong}", worker.life));
+        }
     }
     field.havoc
 }
@@ -164,9 +173,10 @@ impl Field<'_> {
         if blow == Blow::Crash && self.crashed.elapsed() < CRASH_AFTER {
             blow = Blow::Cut;
         }
-        let victim = usize::try_from(self.chance.below(WORKERS as u64)).expect("small");
+        let victim = self.chance.place(WORKERS);
+        self.replace_ended();
         let from = clock::now();
-        let mut life = None;
+        let (mut life, mut lasts) = (None, Duration::ZERO);
         match blow {
             Blow::Kill => life = Some(self.replace(victim, true).await),
             Blow::Drain if self.workers[victim].stopped.is_none() => {
@@ -179,21 +189,30 @@ impl Field<'_> {
             Blow::Drain | Blow::Stop => return,
             Blow::Terminate => self.terminate().await,
             Blow::Crash => self.crash().await,
-            Blow::Cut => self.house.pipe.cut(),
+            Blow::Cut => self.house.pipe.cut(Duration::ZERO),
+            Blow::Away => {
+                lasts = Duration::from_millis(self.chance.between(AWAY_MS[0], AWAY_MS[1]));
+                self.house.pipe.cut(lasts);
+            }
         }
-        self.havoc.fallen.push(Fallen { blow, life, from, until: clock::now() });
+        self.havoc.fallen.push(Fallen { blow, life, from, until: clock::now() + lasts });
     }
 
     /// Ends a worker and starts another in its place; answers which life it was.
     async fn replace(&mut self, victim: usize, kill: bool) -> u32 {
         let another = self.start();
         let worker = std::mem::replace(&mut self.workers[victim], another);
+        let life = worker.life;
+        if let Some((from, _)) = worker.stopped {
+            let stopped = Fallen { blow: Blow::Stop, life: Some(life), from, until: clock::now() };
+            self.havoc.fallen.push(stopped);
+        }
         if kill {
             worker.daemon.kill().await;
-        } else {
-            worker.daemon.drain().await;
+        } else if let Err(wrong) = worker.daemon.end().await {
+            self.havoc.wrongs.push(format!("worker {life}: {wrong}"));
         }
-        worker.life
+        life
     }
 
     async fn stop(&mut self, victim: usize) {

@@ -10,15 +10,12 @@ use crate::{
 /// The stream of chance that orders are drawn from.
 const GOODS: u64 = 1;
 
-const PACKAGES: [&str; 6] = [
-    "hosting_1gb",
-    "hosting_5gb",
-    "hosting_10gb",
-    "hosting_25gb",
-    "hosting_50gb",
-    "hosting_100gb",
-];
+const PACKAGES: [&str; 6] =
+    ["hosting_1gb", "hosting_5gb", "hosting_10gb", "hosting_25gb", "hosting_50gb", "hosting_100gb"];
 const ENDINGS: [&str; 6] = ["nl", "com", "eu", "be", "de", "org"];
+/// Part of each auth code: whoever shows it shows a secret.
+pub(crate) const AUTH_CODE: &str = "s3cret";
+
 /// The handle of the account itself, in the sandbox.
 const ACCOUNT: &str = "sandbox-account";
 /// Every so many orders share a name that two of them may want.
@@ -103,7 +100,8 @@ impl Goods {
         let mut chance = Chance::stream(seed, GOODS, n);
         // Now and then the same customer comes again.
         let customer = if n > 0 && chance.happens(200) { chance.below(n) } else { n };
-        let mut basket = Basket { n, names: 0, chance, lines: vec![], held: vec![], wishes: vec![] };
+        let mut basket =
+            Basket { n, names: 0, chance, lines: vec![], held: vec![], wishes: vec![] };
         for _ in 0..basket.chance.weigh(&[(6, 1), (3, 2), (1, 3)]) {
             let bundle = basket.chance.weigh(&BUNDLES);
             basket.add(bundle);
@@ -159,15 +157,12 @@ impl Basket {
                 let name = self.name();
                 self.add_hosting(&name);
             }
-            Bundle::HostingForward => {
-                let line = json!({ "kind": "hosting", "package": "hosting_forward", "domain": self.name(),
-                                   "target_url": "https://example.com/", "billing_period": "yearly" });
-                self.lines.push(line);
-            }
+            Bundle::HostingForward => self.add_package(
+                "hosting_forward",
+                json!({ "target_url": "https://example.com/", "billing_period": "yearly" }),
+            ),
             Bundle::HostingDns => {
-                let line = json!({ "kind": "hosting", "package": "hosting_dns", "domain": self.name(),
-                                   "billing_period": "yearly" });
-                self.lines.push(line);
+                self.add_package("hosting_dns", json!({ "billing_period": "yearly" }));
             }
             Bundle::HostingOwn => {
                 let space = self.chance.between(1, 20);
@@ -206,9 +201,7 @@ impl Basket {
             }
             Bundle::TooDear => self.add_special("dear-", json!({ "max_cost": "0.01" })),
             Bundle::Unknown => {
-                let line = json!({ "kind": "hosting", "package": "hosting_7gb", "domain": self.name(),
-                                   "billing_period": "monthly" });
-                self.lines.push(line);
+                self.add_package("hosting_7gb", json!({ "billing_period": "monthly" }));
             }
             Bundle::Transfer => {
                 let name = self.name();
@@ -274,6 +267,11 @@ impl Basket {
         self.lines.push(line);
     }
 
+    fn add_package(&mut self, package: &str, with: Value) {
+        let line = json!({ "kind": "hosting", "package": package, "domain": self.name() });
+        self.lines.push(joined(line, with));
+    }
+
     fn add_register(&mut self, name: &str) {
         let mut line = json!({ "kind": "domain_register", "domain": name,
                                "years": self.chance.between(1, 4) });
@@ -294,7 +292,8 @@ impl Basket {
 
     fn add_special(&mut self, prefix: &str, with: Value) {
         let domain = format!("{prefix}{}", self.name());
-        let line = json!({ "kind": "domain_register", "domain": domain, "contact_handle": ACCOUNT });
+        let line =
+            json!({ "kind": "domain_register", "domain": domain, "contact_handle": ACCOUNT });
         self.lines.push(joined(line, with));
     }
 
@@ -302,7 +301,7 @@ impl Basket {
         let code = if self.chance.happens(120) {
             "wrong".to_owned()
         } else {
-            format!("s3cret'{}\"&", self.n)
+            format!("{AUTH_CODE}'{}\"&", self.n)
         };
         let line = json!({ "kind": "domain_transfer", "domain": name, "auth_code": code });
         self.lines.push(joined(line, with));
@@ -335,7 +334,8 @@ impl Basket {
     }
 }
 
-fn records() -> Value {
+/// The records that each line with records asks for.
+pub(crate) fn records() -> Value {
     json!([
         { "type": "A", "name": "@", "content": "192.0.2.10", "ttl": 3600 },
         { "type": "MX", "name": "@", "content": "mail.example.com", "ttl": 3600, "prio": 10 },
@@ -355,7 +355,7 @@ fn an_order_is_the_same_each_time_and_all_kinds_are_among_them() {
 
     let drawn = || (0..300).map(|n| Goods::draw(7, n).document).collect::<Vec<_>>();
     assert_eq!(drawn(), drawn());
-    let lines = drawn().into_iter().flat_map(|document| document["lines"].as_array().cloned());
+    let lines = drawn().into_iter().filter_map(|document| document["lines"].as_array().cloned());
     let kinds: BTreeSet<String> = lines.flatten().map(|line| line["kind"].to_string()).collect();
     assert_eq!(kinds.len(), 6, "{kinds:?}");
     let deeds: Vec<Deed> = (0..300).flat_map(|n| Goods::draw(7, n).deeds).collect();

@@ -62,8 +62,7 @@ impl House {
         migrating.migrate().await.expect("the migrations run");
         migrating.close().await;
         let pipe = Pipe::open(socket_of(&url)).await;
-        let house =
-            Self { pool, sandbox, pipe, order_id_probe: seed % 2 == 1, server, folder };
+        let house = Self { pool, sandbox, pipe, order_id_probe: seed % 2 == 1, server, folder };
         // What is tested is logic, not the disk: the machine itself does not crash.
         house.run("ALTER SYSTEM SET fsync = off").await;
         house.run("SELECT pg_reload_conf()").await;
@@ -164,6 +163,34 @@ impl House {
         }
     }
 
+    /// Writes down, for whoever looks for the cause, the timelines of these orders and the requests with an effect; answers
+    /// where.
+    pub(crate) async fn explain(&self, references: &[String]) -> String {
+        let orders = self.folder.join("orders");
+        std::fs::create_dir_all(&orders).expect("a folder");
+        for reference in references {
+            let shown = tokio::process::Command::new(env!("CARGO_BIN_EXE_provisor"))
+                .args(["order", "show", reference])
+                .env_clear()
+                .envs(self.environment())
+                .env("PROVISOR_DATABASE__URL", self.server.url())
+                .output();
+            let shown = shown.await.expect("the binary starts");
+            std::fs::write(orders.join(format!("{reference}.txt")), shown.stdout).expect("written");
+        }
+        let journal = self.sandbox.state().journal(0);
+        let asked: Vec<_> = journal.iter().filter(|entry| entry.method != "GET").collect();
+        let journal = serde_json::to_vec_pretty(&asked).expect("entries are JSON");
+        std::fs::write(self.folder.join("journal.json"), journal).expect("written");
+        let folder = self.folder.display();
+        format!(
+            "look at the orders' timelines:   less {folder}/orders/*.txt\n\
+             at what LJPc was asked:          less {folder}/journal.json\n\
+             at what the workers logged:      grep REFERENCE {folder}/logs/*.log\n\
+             at the database, as its owner:   pg_ctl -D {folder}/postgres/data start\n"
+        )
+    }
+
     /// Stops the server. Logs, mails and data are kept where somebody will want to look at them.
     pub(crate) async fn leave(self, keep: bool) {
         self.pool.close().await;
@@ -177,17 +204,14 @@ impl House {
 
 /// Whether the connection, or the server, is gone or going, and not the statement wrong.
 fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(refused) => {
-            // Class 57: the server is shutting down, crashing or starting; 40: a deadlock, or a rollback.
-            refused.code().is_some_and(|code| code.starts_with("57") || code.starts_with("40"))
-        }
-        sqlx::Error::Io(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
+    use sqlx::Error::{Database, Io, PoolTimedOut, Protocol, WorkerCrashed};
+
+    if let Database(refused) = error {
+        // Class 57: the server is shutting down, crashing or starting; 53: full; 40: a deadlock, or a rollback.
+        let code = refused.code().unwrap_or_default();
+        return ["40", "53", "57"].iter().any(|class| code.starts_with(class));
     }
+    matches!(error, Io(_) | Protocol(_) | PoolTimedOut | WorkerCrashed)
 }
 
 fn socket_of(url: &str) -> PathBuf {

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -15,37 +16,48 @@ use tokio_util::sync::CancellationToken;
 /// A listener whose connections all lead to one socket.
 pub(crate) struct Pipe {
     pub(crate) address: SocketAddr,
-    /// Cancelled, it ends the connections that there are.
-    whole: Arc<Mutex<CancellationToken>>,
+    way: Arc<Mutex<Way>>,
     listening: JoinHandle<()>,
+}
+
+struct Way {
+    /// Cancelled, it ends the connections that there are.
+    whole: CancellationToken,
+    /// Until then none can be made.
+    shut_until: Instant,
 }
 
 impl Pipe {
     pub(crate) async fn open(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        let whole = Arc::new(Mutex::new(CancellationToken::new()));
-        let current = Arc::clone(&whole);
+        let way = Way { whole: CancellationToken::new(), shut_until: Instant::now() };
+        let way = Arc::new(Mutex::new(way));
+        let current = Arc::clone(&way);
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let whole = current.lock().expect("no panic").clone();
-                tokio::spawn(carry(stream, socket.clone(), whole));
+                let way = current.lock().expect("no panic");
+                // Dropped, the stream is closed.
+                if Instant::now() >= way.shut_until {
+                    tokio::spawn(carry(stream, socket.clone(), way.whole.clone()));
+                }
             }
         });
-        Self { address, whole, listening }
+        Self { address, way, listening }
     }
 
-    /// Cuts all connections, whatever is under way on them. New ones can be made at once.
-    pub(crate) fn cut(&self) {
-        let mut whole = self.whole.lock().expect("no panic");
-        std::mem::take(&mut *whole).cancel();
+    /// Cuts all connections, whatever is under way on them, and lets none be made for so long.
+    pub(crate) fn cut(&self, away: Duration) {
+        let mut way = self.way.lock().expect("no panic");
+        way.shut_until = Instant::now() + away;
+        std::mem::take(&mut way.whole).cancel();
     }
 }
 
 impl Drop for Pipe {
     fn drop(&mut self) {
         self.listening.abort();
-        self.cut();
+        self.cut(Duration::ZERO);
     }
 }
 

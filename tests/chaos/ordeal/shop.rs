@@ -6,20 +6,28 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use provisor::order::name::DomainName;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::{
+    Plan,
     goods::{Deed, Goods, mailbox, new_mailbox},
     house::House,
     weather::Weather,
 };
+use crate::chance::Chance;
+
+/// The stream of chance.
+const PAUSES: u64 = 5;
 
 /// Shops that submit at the same time.
 const SHOPS: u64 = 6;
+
+/// How long a shop pauses between two orders: together they sell about ten in a second, while blows fall.
+const PAUSE_MS: [u64; 2] = [200, 1_000];
 
 /// So many orders may be open before a shop waits: each shall meet the weather, none a queue of an hour.
 const OPEN_MAX: i64 = 300;
@@ -32,40 +40,36 @@ pub(crate) struct Shop {
     /// Those that were withdrawn, as `cancel_order` answered.
     pub(crate) withdrawn: Mutex<BTreeSet<String>>,
     /// The last wish for each name's renewal.
-    pub(crate) wishes: Mutex<BTreeMap<String, bool>>,
+    wishes: Mutex<BTreeMap<String, bool>>,
     /// The last mailbox of each customer who has moved.
-    pub(crate) moved: Mutex<BTreeSet<u64>>,
+    moved: Mutex<BTreeSet<u64>>,
     pub(crate) deeds: AtomicU64,
     next: AtomicU64,
 }
 
 impl Shop {
     /// Submits so many orders, or as many as there is time for.
-    pub(crate) async fn sell(
-        &self,
-        house: &House,
-        weather: &Weather,
-        seed: u64,
-        orders: u64,
-        closed: &CancellationToken,
-    ) {
-        let shops = (0..SHOPS).map(async |_| {
+    pub(crate) async fn sell(&self, house: &House, weather: &Weather, plan: Plan, closes: Instant) {
+        let shops = (0..SHOPS).map(async |shop| {
+            let mut chance = Chance::stream(plan.seed, PAUSES, shop);
             loop {
-                self.until_there_is_room(house, closed).await;
+                let pause = chance.between(PAUSE_MS[0], PAUSE_MS[1]);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                self.until_there_is_room(house, closes).await;
                 let n = self.next.fetch_add(1, Ordering::Relaxed);
-                if n >= orders || closed.is_cancelled() {
+                if n >= plan.orders || Instant::now() >= closes {
                     return;
                 }
-                self.serve(house, weather, &Goods::draw(seed, n)).await;
+                self.serve(house, weather, &Goods::draw(plan.seed, n)).await;
             }
         });
         futures_util::future::join_all(shops).await;
     }
 
-    async fn until_there_is_room(&self, house: &House, closed: &CancellationToken) {
+    async fn until_there_is_room(&self, house: &House, closes: Instant) {
         let sql = "SELECT count(*) FROM provisor.orders
                    WHERE finished_at IS NULL AND status <> 'attention'";
-        while !closed.is_cancelled() && house.value::<i64>(sql).await >= OPEN_MAX {
+        while Instant::now() < closes && house.value::<i64>(sql).await >= OPEN_MAX {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -109,7 +113,8 @@ impl Shop {
                 let customer = goods.customer;
                 // Whoever orders again tells the old mailbox again.
                 self.moved.lock().expect("no panic").insert(customer);
-                let told = json!({ "reference": format!("C-{customer}"), "email": new_mailbox(customer) });
+                let told =
+                    json!({ "reference": format!("C-{customer}"), "email": new_mailbox(customer) });
                 house
                     .repeat("update_customer", async || {
                         sqlx::query("SELECT provisor.update_customer($1)")
@@ -132,6 +137,13 @@ impl Shop {
                 self.wishes.lock().expect("no panic").insert(domain.clone(), *wished);
             }
         }
+    }
+
+    /// The last wish for the renewal of each name, in the name's one spelling.
+    pub(crate) fn wishes(&self) -> BTreeMap<String, bool> {
+        let wishes = self.wishes.lock().expect("no panic");
+        let spelt = |name: &str| DomainName::parse(name).expect("a name").as_str().to_owned();
+        wishes.iter().map(|(name, wished)| (spelt(name), *wished)).collect()
     }
 
     /// Whether a customer gets mail there.

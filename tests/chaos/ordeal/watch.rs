@@ -1,6 +1,6 @@
 //! What LJPc was really asked, and which faults struck: the sandbox's journal, followed while it is kept.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use provisor::{
@@ -30,6 +30,13 @@ pub(crate) struct Sent {
     pub(crate) fault: Option<String>,
     /// The HTTP status of its answer.
     pub(crate) status: Option<u16>,
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = self.fault.as_deref().unwrap_or("no fault");
+        write!(f, "{} {} {} ({fault}, answered {:?})", self.at, self.method, self.path, self.status)
+    }
 }
 
 /// All of it.

@@ -23,6 +23,9 @@ const STRUCK_MAIL: u64 = 50;
 /// The mean time between two faults that pass by.
 const PASSING_MS: u64 = 300;
 
+/// More faults than these need not wait for somebody to strike: what is seldom asked for would never answer.
+const WAITING_MAX: usize = 200;
+
 /// The operator's mailbox, as the daemons are told.
 pub(super) const OPERATOR: &str = "ops@example.com";
 
@@ -63,7 +66,7 @@ impl Weather {
     pub(crate) fn befall(&self, goods: &Goods) {
         let mut chance = Chance::stream(self.seed, OWN, goods.n);
         if chance.happens(STRUCK) {
-            let at = usize::try_from(chance.below(goods.lines().len() as u64)).expect("small");
+            let at = chance.place(goods.lines().len());
             let (endpoint, matching) = target(goods, at);
             let mut spec = upstream_fault(&mut chance, endpoint);
             spec["endpoint"] = json!(endpoint);
@@ -106,8 +109,13 @@ impl Weather {
         loop {
             let pause = chance.between(PASSING_MS / 2, PASSING_MS * 3 / 2);
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                // First: after the end no fault may be set any more.
+                biased;
                 () = calm.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+            }
+            if self.sandbox.faults().len() >= WAITING_MAX {
+                continue;
             }
             if chance.happens(150) {
                 self.set_mail(&passing_mail_fault(&mut chance));

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use provisor::order::name::DomainName;
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{
@@ -17,13 +16,16 @@ use crate::ordeal::{
 };
 
 /// Faults that leave no doubt: the request was refused, or answered in full and in time.
-const HARMLESS: [&str; 7] = [
+const HARMLESS: [&str; 10] = [
     "rate_limit",
     "unauthorized",
     "foreign_403",
     "late_site_id",
     "no_site_id",
     "fail",
+    "status 400",
+    "status 403",
+    "status 409",
     "status 422",
 ];
 
@@ -66,18 +68,22 @@ impl Verdict {
             let customer = line.customer.trim_start_matches("C-");
             let email = format!("number-{customer}@{}", crate::house::CUSTOMER_DOMAIN);
             sent.extend(by_email.get(email.as_str()).into_iter().flatten());
-            let by_fault = sent.iter().filter_map(|sent| sent.fault.as_deref());
-            let by_fault = by_fault.filter(|fault| !HARMLESS.contains(fault)).last();
+            let mut by_fault = sent.iter().filter_map(|sent| sent.fault.as_deref());
+            // What is merely slow is a fault from the deadline on.
+            let in_time = !open.iter().any(|attempt| lasted(attempt));
+            let by_fault =
+                by_fault.rfind(|fault| !(HARMLESS.contains(fault) || in_time && *fault == "slow"));
             let found = by_fault.map(str::to_owned).or_else(|| {
                 open.iter().find_map(|attempt| by_blow(attempt, line, evidence, &owners))
             });
             match found {
                 Some(fault) => *self.doubted.entry(fault).or_default() += 1,
                 None => self.wrongs.push(format!(
-                    "{} ({}) is in doubt, and no fault explains it: {}; attempts {open:?}, requests {sent:?}",
+                    "{} ({}) is in doubt, and no fault explains it: {}; attempts {open:?}, requests {}",
                     line.tag(),
                     line.kind,
                     line.reason.as_deref().unwrap_or_default(),
+                    sent.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
                 )),
             }
         }
@@ -86,12 +92,10 @@ impl Verdict {
 
 /// The paths of the requests that bear no tag, of this line's name.
 fn paths(line: &Line) -> Vec<String> {
-    let Some(name) = line.domain.as_deref().and_then(|name| DomainName::parse(name).ok()) else {
-        return Vec::new();
-    };
+    let Some(name) = line.name() else { return Vec::new() };
     vec![
-        format!("/api/hosting/v1/domain-names/{}", name.as_str()),
-        format!("/api/hosting/v1/dns/zones/{}/records", name.as_str()),
+        format!("/api/hosting/v1/domain-names/{name}"),
+        format!("/api/hosting/v1/dns/zones/{name}/records"),
     ]
 }
 
@@ -105,13 +109,13 @@ fn by_blow(
     let from = attempt.started_at - SLACK;
     let lease = TimeDelta::from_std(LEASE).expect("short");
     let until = attempt.ended_at.or(line.in_doubt_at).unwrap_or(attempt.started_at + lease) + SLACK;
-    let life = owners.get(&attempt.owner).copied();
+    let struck = owners.get(&attempt.owner).copied();
     let strikes = |fallen: &&Fallen| {
         let meets = fallen.from <= until && fallen.until >= from;
         meets
             && match fallen.blow {
-                Blow::Kill | Blow::Drain | Blow::Stop => fallen.life == life,
-                Blow::Terminate | Blow::Crash | Blow::Cut => true,
+                Blow::Kill | Blow::Drain | Blow::Stop => fallen.life == struck,
+                Blow::Terminate | Blow::Crash | Blow::Cut | Blow::Away => true,
             }
     };
     let mut fallen: Vec<&Fallen> = evidence.havoc.fallen.iter().filter(strikes).collect();
@@ -120,9 +124,13 @@ fn by_blow(
     if let Some(fallen) = fallen.first() {
         return Some(fallen.blow.name().to_owned());
     }
+    lasted(attempt).then(|| "a machine that can't keep up".to_owned())
+}
+
+/// Whether the attempt came to its deadline.
+fn lasted(attempt: &Attempt) -> bool {
     let timeout = TimeDelta::from_std(UPSTREAM_TIMEOUT).expect("short");
-    let lasted = |ended: DateTime<Utc>| ended - attempt.started_at + SLACK >= timeout;
-    attempt.ended_at.is_some_and(lasted).then(|| "a machine that can't keep up".to_owned())
+    attempt.ended_at.is_some_and(|ended| ended - attempt.started_at + SLACK >= timeout)
 }
 
 /// Which life each owner of attempts was, as the workers' logs tell.

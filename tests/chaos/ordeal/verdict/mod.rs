@@ -5,21 +5,26 @@
 //! - `statuses.rs`: lines end, wait with a reason, or are in doubt; orders follow from their lines.
 //! - `doubts.rs`: each doubt has a fault that explains it.
 //! - `mails.rs`: each email that is owed, once.
-//! - `remains.rs`: nothing is held, kept or believed that should not be.
+//! - `mirrors.rs`: what is believed of sites and names is so, and what is wished has come to be.
+//! - `remains.rs`: nothing is held, kept or told that should not be.
 
 mod doubts;
 mod mails;
+mod mirrors;
 mod purchases;
 mod remains;
 mod rows;
 mod statuses;
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 pub(super) use self::rows::Rows;
-use super::{
-    blows::Havoc, house::House, shop::Shop, watch::Watched, weather::MailDamage,
-};
+use super::{blows::Havoc, house::House, shop::Shop, watch::Watched, weather::MailDamage};
 
 /// How many references are shown of each kind of wrong.
 const SHOWN_MAX: usize = 20;
@@ -56,17 +61,30 @@ impl Verdict {
         verdict.judge_statuses(evidence);
         verdict.judge_doubts(evidence);
         verdict.judge_mails(evidence);
+        verdict.judge_mirrors(evidence).await;
         verdict.judge_remains(evidence).await;
         verdict
     }
 
-    /// One that has been reached before anything could be judged.
-    pub(super) fn add_wrongs(&mut self, wrongs: Vec<String>) {
+    /// What was wrong before anything could be judged.
+    pub(super) fn add_wrongs(&mut self, wrongs: impl IntoIterator<Item = String>) {
         self.wrongs.extend(wrongs);
     }
 
     pub(crate) fn is_good(&self) -> bool {
         self.doubled.is_empty() && self.lost.is_empty() && self.wrongs.is_empty()
+    }
+
+    /// The orders that something is wrong with, some of them.
+    pub(super) fn references(&self) -> Vec<String> {
+        let wrongs = [&self.doubled, &self.lost, &self.wrongs].into_iter().flatten();
+        let named = wrongs.filter_map(|wrong| {
+            let from = wrong.find("CHAOS-")?;
+            let reference = wrong[from..].split(|c: char| c != '-' && !c.is_ascii_alphanumeric());
+            reference.into_iter().next().map(str::to_owned)
+        });
+        let named: BTreeSet<String> = named.collect();
+        named.into_iter().take(SHOWN_MAX).collect()
     }
 
     /// All that is wrong, some of each kind.
@@ -87,55 +105,57 @@ impl Verdict {
 
     /// What struck, what it left, and what it must not have done.
     pub(super) fn table(&self, evidence: &Evidence<'_>, took: Duration) -> String {
-        let mut injected: BTreeMap<String, u64> = evidence.watched.struck.clone();
+        let mut injected = evidence.watched.struck.clone();
         injected.extend(evidence.mails.struck.clone());
         let blows = evidence.havoc.counts();
         injected.extend(blows.into_iter().map(|(name, count)| (name.to_owned(), count)));
-        for name in self.doubted.keys() {
-            injected.entry(name.clone()).or_default();
+        for (name, doubted) in &self.doubted {
+            injected.entry(name.clone()).or_insert(*doubted);
         }
-        let mut text = format!("{:<32}{:>9}{:>9}\n", "injected", "times", "doubted");
+        let mut text = String::new();
+        let mut row = |name: &str, times: u64, doubted: u64| {
+            let survived = times.saturating_sub(doubted);
+            let _ = writeln!(text, "  {name:<30}{times:>9}{survived:>10}{doubted:>9}");
+        };
         for (name, times) in &injected {
-            let doubted = self.doubted.get(name).copied().unwrap_or(0);
-            let _ = writeln!(text, "  {name:<30}{times:>9}{doubted:>9}");
+            row(name, *times, self.doubted.get(name).copied().unwrap_or(0));
         }
+        row("all", injected.values().sum(), self.doubted.values().sum());
+        let head =
+            format!("  {:<30}{:>9}{:>10}{:>9}\n", "injected", "times", "survived", "doubted");
+        format!("{head}{text}{}{}", Self::told_of_run(evidence, took), self.told_of_wrongs())
+    }
+
+    fn told_of_run(evidence: &Evidence<'_>, took: Duration) -> String {
         let rows = evidence.rows;
-        let in_doubt: u64 = self.doubted.values().sum();
-        let _ = writeln!(
-            text,
-            "orders {}, lines {}, requests {}, workers' lives {}, deeds {}, {:.0} s",
-            rows.orders.len(),
-            rows.lines.len(),
-            evidence.watched.requests,
-            evidence.havoc.lives,
-            evidence.shop.deeds.load(std::sync::atomic::Ordering::Relaxed),
-            took.as_secs_f64(),
-        );
         let mut by_status: BTreeMap<&str, u64> = BTreeMap::new();
         for line in &rows.lines {
             *by_status.entry(&line.status).or_default() += 1;
         }
         let statuses: Vec<String> =
-            by_status.iter().map(|(status, count)| format!("{status} {count}")).collect();
-        let _ = writeln!(text, "lines: {}", statuses.join(", "));
-        let survived: u64 = injected.values().sum::<u64>().saturating_sub(in_doubt);
-        let _ = writeln!(
-            text,
-            "faults {}, survived {survived}; ever in doubt {}, of them settled by evidence {}, in doubt {in_doubt}; \
-             mails {}, explained copies {}",
-            injected.values().sum::<u64>(),
+            by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        format!(
+            "{} orders, {} lines: {}\n{} lines were ever in doubt, {} of them settled by evidence\n\
+             {} requests, {} lives of workers, {} deeds of customers, {:.0} s\n",
+            rows.orders.len(),
+            rows.lines.len(),
+            statuses.join(", "),
             rows.ever_in_doubt.len(),
             rows.settled_doubts(),
-            rows.outbox.iter().filter(|row| row.status == "sent").count(),
+            evidence.watched.requests,
+            evidence.havoc.lives,
+            evidence.shop.deeds.load(Ordering::Relaxed),
+            took.as_secs_f64(),
+        )
+    }
+
+    fn told_of_wrongs(&self) -> String {
+        format!(
+            "mails that came again, explained: {}\ndoubled: {}\nlost: {}\notherwise wrong: {}",
             self.copies,
-        );
-        let _ = write!(
-            text,
-            "doubled {}, lost {}, otherwise wrong {}",
             self.doubled.len(),
             self.lost.len(),
             self.wrongs.len()
-        );
-        text
+        )
     }
 }

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provisor::{
-    order::name::DomainName,
-    sandbox::{DomainSeen, OrderSeen, Stage},
-};
+use provisor::sandbox::{DomainSeen, OrderSeen, Stage};
 
 use super::{Evidence, Verdict, rows::Line};
 
@@ -30,8 +27,7 @@ impl Bought {
 
     /// The name, if this line has brought it.
     fn name_of(&self, line: &Line) -> Option<&DomainSeen> {
-        let name = DomainName::parse(line.domain.as_deref()?).ok()?;
-        let seen = self.names.get(name.as_str())?;
+        let seen = self.names.get(&line.name()?)?;
         let reference = seen.reference.as_deref()?;
         (line_of(reference) == line.tag()).then_some(seen)
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use provisor::order::name::DomainName;
 use uuid::Uuid;
 
 use crate::ordeal::house::House;
@@ -22,7 +23,8 @@ pub(crate) struct Order {
 pub(crate) struct Line {
     pub(crate) id: i64,
     pub(crate) reference: String,
-    pub(crate) line: i32,
+    /// Its place in the order's lines.
+    pub(crate) at: i32,
     pub(crate) kind: String,
     pub(crate) route: Option<String>,
     pub(crate) domain: Option<String>,
@@ -39,7 +41,13 @@ pub(crate) struct Line {
 impl Line {
     /// By which it is recognised upstream.
     pub(crate) fn tag(&self) -> String {
-        format!("{}/{}", self.reference, self.line)
+        format!("{}/{}", self.reference, self.at)
+    }
+
+    /// Its name, in the one spelling.
+    pub(crate) fn name(&self) -> Option<String> {
+        let name = DomainName::parse(self.domain.as_deref()?).ok()?;
+        Some(name.as_str().to_owned())
     }
 
     /// Whether it buys an LJPc order.
@@ -65,8 +73,6 @@ pub(crate) struct Attempt {
     pub(crate) tag: String,
     pub(crate) state: String,
     pub(crate) owner: Uuid,
-    pub(crate) outcome: Option<String>,
-    pub(crate) detail: Option<String>,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
 }
@@ -101,7 +107,7 @@ impl Rows {
             .await;
         let lines = house
             .rows(
-                "SELECT l.id, o.reference, l.line, l.kind, l.wish ->> 'route' AS route, l.domain, l.status,
+                "SELECT l.id, o.reference, l.line AS at, l.kind, l.wish ->> 'route' AS route, l.domain, l.status,
                         l.reason, l.upstream_order_id, l.site_id, l.in_doubt_at, c.reference AS customer,
                         'ops_in_doubt:' || l.id || ':' || (extract(epoch FROM l.in_doubt_at) * 1000000)::bigint
                             AS doubt_key
@@ -111,7 +117,7 @@ impl Rows {
             .await;
         let attempts = house
             .rows(
-                "SELECT e.line_id, e.tag, e.state, a.owner, a.outcome, a.detail, a.started_at, a.ended_at
+                "SELECT e.line_id, e.tag, e.state, a.owner, a.started_at, a.ended_at
                  FROM provisor.attempts a JOIN provisor.effects e ON e.id = a.effect_id ORDER BY a.started_at",
             )
             .await;

@@ -22,17 +22,17 @@ impl Verdict {
             }
         }
         // Another order's line may be what one waits for.
-        let unsettled: BTreeSet<&str> = evidence
+        let unsettled: BTreeSet<String> = evidence
             .rows
             .lines
             .iter()
             .filter(|line| matches!(line.status.as_str(), "in_doubt" | "held"))
-            .filter_map(|line| line.domain.as_deref())
+            .filter_map(Line::name)
             .collect();
         for (reference, lines) in &by_order {
             let Some(order) = orders.get(reference) else { continue };
             for line in lines {
-                self.judge_status(line, lines, &unsettled);
+                self.judge_status(line, &unsettled);
             }
             self.judge_order(order, lines);
         }
@@ -44,25 +44,14 @@ impl Verdict {
         }
     }
 
-    fn judge_status(&mut self, line: &Line, siblings: &[&Line], unsettled: &BTreeSet<&str>) {
+    fn judge_status(&mut self, line: &Line, unsettled: &BTreeSet<String>) {
         let reason = line.reason.as_deref().unwrap_or_default();
         let is_right = match line.status.as_str() {
             "completed" | "cancelled" => true,
             "failed" | "in_doubt" => !reason.is_empty(),
             "held" => REASONS_TO_HOLD.iter().any(|words| reason.contains(words)),
-            // A prerequisite that is held or in doubt keeps it so, and so does another order's line for the same name.
-            "pending" => {
-                let is_unsettled =
-                    |other: &&Line| matches!(other.status.as_str(), "in_doubt" | "held");
-                siblings.iter().any(is_unsettled)
-                    || line.domain.as_deref().is_some_and(|domain| unsettled.contains(domain))
-            }
-            // Its own records wait for the hosting of its name.
-            "provisioning" => siblings.iter().any(|other| {
-                other.domain == line.domain
-                    && other.line != line.line
-                    && matches!(other.status.as_str(), "in_doubt" | "held")
-            }),
+            // It waits for another line of its name: for a step before it, its hosting, or another order's purchase.
+            "pending" | "provisioning" => line.name().is_some_and(|name| unsettled.contains(&name)),
             _ => false,
         };
         if !is_right {

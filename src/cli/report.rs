@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::{
-    db::reports::{AttemptReport, EmailReport, EventReport, LineReport, OrderReport},
+    db::reports::{AttemptReport, EmailReport, EventReport, LineReport, LookReport, OrderReport},
     order::{Reference, UpstreamOrderId, decide::PANICS_MAX, resolution::Stuck},
 };
 
@@ -80,6 +80,9 @@ fn push_line(text: &mut String, line: &LineReport, order: &OrderReport) {
         for attempt in &placement.attempts {
             push(text, &format!("            {}", render_attempt(attempt, line)));
         }
+        for (what, look) in &placement.looks {
+            push(text, &format!("            {}", render_look(what, look)));
+        }
     }
     push(text, &format!("  next      {}", next(line, order)));
 }
@@ -98,6 +101,12 @@ fn render_attempt(attempt: &AttemptReport, line: &LineReport) -> String {
     };
     words.extend(attempt.detail.as_ref().filter(news).cloned());
     words.join("  ")
+}
+
+/// What was looked at after a doubt.
+fn render_look(what: &str, look: &LookReport) -> String {
+    let often = if look.times == 1 { "once".to_owned() } else { format!("{} times", look.times) };
+    format!("looked {}  at {what}, {often}: {}", time(look.at), look.seen)
 }
 
 /// A name of the database's as people read it.

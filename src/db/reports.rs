@@ -1,8 +1,11 @@
 //! What a person asks about orders.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Database, DbError};
@@ -110,6 +113,19 @@ pub struct PlacementReport {
     pub state: String,
     /// Each time that it may have been sent.
     pub attempts: Vec<AttemptReport>,
+    /// What was looked at after a doubt, by its name: `the sites`, `the order ids`, `the name`, ….
+    pub looks: BTreeMap<String, LookReport>,
+}
+
+/// What was looked at to find out what became of a placement in doubt.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct LookReport {
+    /// When it was looked at last.
+    pub at: DateTime<Utc>,
+    /// How often it was.
+    pub times: i64,
+    /// What was seen there the last time.
+    pub seen: String,
 }
 
 /// An attempt of a placement.
@@ -267,8 +283,8 @@ async fn lines(
     order: i64,
 ) -> Result<Vec<LineReport>, sqlx::Error> {
     let attempts = sqlx::query!(
-        r#"SELECT l.line, e.step, e.tag, e.state, a.id AS "attempt?", a.started_at AS "started_at?",
-                  a.outcome, a.http_status, a.jti, a.detail
+        r#"SELECT l.line, e.step, e.tag, e.state, e.looks AS "looks: Json<BTreeMap<String, LookReport>>",
+                  a.id AS "attempt?", a.started_at AS "started_at?", a.outcome, a.http_status, a.jti, a.detail
            FROM provisor.order_lines l
            JOIN provisor.effects e ON e.line_id = l.id
            LEFT JOIN provisor.attempts a ON a.effect_id = e.id
@@ -298,6 +314,7 @@ async fn lines(
                     tag: attempt.tag.clone(),
                     state: attempt.state.clone(),
                     attempts: Vec::new(),
+                    looks: attempt.looks.0.clone(),
                 });
             }
             if let (Some(id), Some(started_at), Some(placement)) =

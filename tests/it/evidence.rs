@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::house::{House, eventually, hosting};
+use crate::{
+    house::{House, eventually, hosting},
+    order_show::show,
+};
 
 const POST: &str = "POST /api/v1/orders";
 
@@ -35,7 +38,7 @@ impl House {
     }
 
     /// Waits until the placement's looks at one place have been noted so often.
-    async fn until_looked(&self, tag: &str, at: &str, times: i64) {
+    pub(crate) async fn until_looked(&self, tag: &str, at: &str, times: i64) {
         let seen = format!(
             "SELECT coalesce(max((looks -> '{at}' ->> 'times')::bigint), 0) FROM provisor.effects WHERE tag = '{tag}'"
         );
@@ -99,10 +102,15 @@ async fn a_site_that_was_there_before_is_no_evidence() {
     house.until_listed().await;
     house.lose("SHOP-1", "drop");
     house.submit("SHOP-1", json!([hosting("old.nl")])).await;
-    house.until_looked("SHOP-1/0", "sites", 4).await;
+    house.until_looked("SHOP-1/0", "the sites", 4).await;
     assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
-    assert_eq!(house.seen("SHOP-1/0", "sites").await, "new for old.nl among 1 sites: none");
+    assert_eq!(house.seen("SHOP-1/0", "the sites").await, "new for old.nl among 1 sites: none");
     assert_eq!((house.bought("SHOP-1/0"), house.posts("SHOP-1").len()), (0, 1), "nor sent again");
+    let shown = show(&house, "SHOP-1").await;
+    let look =
+        shown.lines().find(|line| line.contains("looked [the time, in UTC]  at the sites, "));
+    let look = look.unwrap_or_else(|| panic!("no look at the sites is shown:\n{shown}"));
+    assert!(look.ends_with(" times: new for old.nl among 1 sites: none"), "{look}");
     daemon.stop().await;
 }
 
@@ -120,7 +128,7 @@ async fn of_two_new_sites_neither_is_believed() {
     house.put_site("example.nl");
     house.no_more_faults();
     eventually("both are seen", async || {
-        house.seen("SHOP-1/0", "sites").await.contains("among 2 sites: 2")
+        house.seen("SHOP-1/0", "the sites").await.contains("among 2 sites: 2")
     })
     .await;
     assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
@@ -137,9 +145,9 @@ async fn without_a_listing_from_before_no_site_is_new() {
     house.until_line("SHOP-1", 0, "in_doubt").await;
     house.no_more_faults();
     house.until_listed().await;
-    house.until_looked("SHOP-1/0", "sites", 4).await;
+    house.until_looked("SHOP-1/0", "the sites", 4).await;
     assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
-    let seen = house.seen("SHOP-1/0", "sites").await;
+    let seen = house.seen("SHOP-1/0", "the sites").await;
     assert_eq!(seen, "no listing from before the order was sent");
     daemon.stop().await;
 }
@@ -175,7 +183,7 @@ async fn an_order_whose_answer_was_lost_is_found_by_its_number() {
     let line = house.line("SHOP-1", 0).await;
     let there = house.upstream_orders("SHOP-1/0");
     assert_eq!((there.len(), line.upstream_order_id), (1, Some(there[0].0)));
-    let bundle = house.seen("SHOP-1/0", "order ids").await;
+    let bundle = house.seen("SHOP-1/0", "the order ids").await;
     assert_eq!(bundle, format!("LJPc order {} is this one", there[0].0));
     daemon.stop().await;
 }
@@ -221,7 +229,7 @@ async fn the_reading_of_numbers_goes_on_where_another_worker_left_it() {
     known_order(&house).await;
     house.lose("SHOP-1", "drop");
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
-    house.until_looked("SHOP-1/0", "order ids", 1).await;
+    house.until_looked("SHOP-1/0", "the order ids", 1).await;
     daemon.stop().await;
     let again = house.daemon(&changes);
     eventually("all are read", async || {
@@ -232,7 +240,7 @@ async fn the_reading_of_numbers_goes_on_where_another_worker_left_it() {
         probe.is_some_and(|it| it["unknown"].as_array().is_some_and(|ids| ids.len() >= 20))
     })
     .await;
-    house.until_looked("SHOP-1/0", "order ids", 4).await;
+    house.until_looked("SHOP-1/0", "the order ids", 4).await;
     let asked = house.requests("GET", "/api/v1/orders/").len();
     // Each once, and the polls of the first order.
     assert!(asked <= 20 + 10, "{asked}");

@@ -52,6 +52,9 @@ pub(crate) fn redact(text: &str) -> String {
                 _ => byte == wanted,
             })
     };
+    let is_seconds = |behind: &str| {
+        behind.strip_prefix(" s").is_some_and(|more| !more.starts_with(char::is_alphabetic))
+    };
     let mut redacted = String::new();
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
@@ -59,7 +62,7 @@ pub(crate) fn redact(text: &str) -> String {
         if let Some((pattern, stand_in)) = VOLATILE.iter().find(|(it, _)| fits(rest, it)) {
             redacted.push_str(stand_in);
             rest = &rest[pattern.len()..];
-        } else if digits > 0 && rest[digits..].starts_with(" s") && redacted.ends_with([' ', '(']) {
+        } else if digits > 0 && is_seconds(&rest[digits..]) && redacted.ends_with([' ', '(']) {
             redacted.push_str("[n]");
             rest = &rest[digits..];
         } else {
@@ -120,9 +123,11 @@ async fn an_order_in_doubt_is_shown_with_what_their_support_asks_for() {
     let house = House::new().await;
     house.fault(&json!({ "endpoint": "POST /api/v1/orders", "fault": "status", "status": 500 }));
     let daemon = house.daemon(&[]);
+    house.until_listed().await;
     house.submit("SHOP-1001", json!([hosting("example.nl")])).await;
     house.until_order("SHOP-1001", "attention").await;
     house.until_emailed().await;
+    house.until_looked("SHOP-1001/0", "the sites", 1).await;
     insta::assert_snapshot!("order_show_in_doubt", show(&house, "SHOP-1001").await);
     let report = show_json(&house, "SHOP-1001").await;
     assert_eq!(report["lines"][0]["placements"][0]["attempts"][0]["http_status"], 500);

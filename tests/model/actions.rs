@@ -4,6 +4,7 @@ use provisor::order::{facts::SimpleStatus, ledger::Outcome};
 
 use crate::{
     Provisor,
+    mutations::Mutation,
     state::{At, Run, State, slot},
     worker::work,
 };
@@ -25,6 +26,16 @@ pub(crate) enum Action {
     ReadOrder {
         worker: usize,
         says: SimpleStatus,
+    },
+    /// What the next order ids show: the truth. That there is none costs what a person's word costs.
+    ReadIds {
+        worker: usize,
+        says: Ids,
+    },
+    /// Whether there is a site that was not there before: the truth, too.
+    ReadSites {
+        worker: usize,
+        has_one: bool,
     },
     Connect {
         worker: usize,
@@ -96,6 +107,18 @@ pub(crate) enum Action {
     Resume {
         line: usize,
     },
+    /// A line in doubt looks again, once there is something to be seen.
+    LookAgain {
+        line: usize,
+    },
+}
+
+/// What the order ids above those that were known show of an order in doubt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ids {
+    Found,
+    Absent,
+    Waits,
 }
 
 impl Action {
@@ -110,12 +133,16 @@ impl Action {
             | Self::AdoptUpstreamOrder { .. }
             | Self::AdoptSite { .. }
             | Self::Retry { .. }
+            | Self::ReadIds { says: Ids::Absent, .. }
             | Self::Resume { .. } => false,
             Self::LeaseEnds { line } => state.lines[*line].wake.holder.is_none(),
             Self::Claim { .. }
             | Self::Load { .. }
             | Self::ReadCatalogue { .. }
             | Self::ReadOrder { .. }
+            | Self::ReadIds { .. }
+            | Self::ReadSites { .. }
+            | Self::LookAgain { .. }
             | Self::Connect { .. }
             | Self::Commit { .. }
             | Self::Look { .. }
@@ -134,6 +161,7 @@ pub(crate) fn possible(model: &Provisor, state: &State, actions: &mut Vec<Action
     for worker in 0..state.workers.len() {
         if let Some(run) = &state.workers[worker] {
             steps(worker, run, actions);
+            evidence(model, state, worker, run, actions);
             if state.left.crashes > 0 {
                 actions.push(Action::Crash { worker });
             }
@@ -166,6 +194,7 @@ fn steps(worker: usize, run: &Run, actions: &mut Vec<Action>) {
             [SimpleStatus::Pending, SimpleStatus::Completed, SimpleStatus::Failed]
                 .map(|says| Action::ReadOrder { worker, says }),
         ),
+        At::ReadingIds | At::ReadingSites => {}
         At::Connecting(_) => {
             actions.extend([true, false].map(|works| Action::Connect { worker, works }));
         }
@@ -186,6 +215,29 @@ fn steps(worker: usize, run: &Run, actions: &mut Vec<Action>) {
     }
 }
 
+/// What a run may read of an order in doubt: never more than is true.
+fn evidence(model: &Provisor, state: &State, worker: usize, run: &Run, actions: &mut Vec<Action>) {
+    let Some(placed) = run.seen.and_then(|seen| seen.placement) else { return };
+    let is_bought = state.lines[run.line].bought[slot(placed.n)] > 0;
+    match run.at {
+        At::ReadingIds => {
+            if is_bought || model.mutation == Some(Mutation::AnyOrderIsEvidence) {
+                actions.push(Action::ReadIds { worker, says: Ids::Found });
+            } else if !state.is_in_flight(run.line, placed.n) && state.left.resolutions > 0 {
+                actions.push(Action::ReadIds { worker, says: Ids::Absent });
+            }
+            actions.push(Action::ReadIds { worker, says: Ids::Waits });
+        }
+        At::ReadingSites => {
+            actions.push(Action::ReadSites { worker, has_one: false });
+            if is_bought {
+                actions.push(Action::ReadSites { worker, has_one: true });
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What happens to a line from outside the workers.
 fn outside(model: &Provisor, state: &State, line: usize, actions: &mut Vec<Action>) {
     let target = &state.lines[line];
@@ -198,6 +250,9 @@ fn outside(model: &Provisor, state: &State, line: usize, actions: &mut Vec<Actio
     }
     if state.may_cancel(line, model.mutation) && state.left.cancels > 0 {
         actions.push(Action::Cancel { line });
+    }
+    if model.limits.evidence && state.may_look_again(line) {
+        actions.push(Action::LookAgain { line });
     }
     if state.left.resolutions == 0 {
         return;
@@ -265,7 +320,10 @@ pub(crate) fn perform(model: &Provisor, state: &mut State, action: Action) {
             state.left.resolutions -= 1;
             state.resume(line);
         }
+        Action::LookAgain { line } => state.lines[line].wake.due = true,
         Action::Load { worker }
+        | Action::ReadIds { worker, .. }
+        | Action::ReadSites { worker, .. }
         | Action::ReadCatalogue { worker, .. }
         | Action::ReadOrder { worker, .. }
         | Action::Connect { worker, .. }

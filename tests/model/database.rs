@@ -8,7 +8,7 @@ use provisor::order::{
 
 use crate::{
     mutations::Mutation,
-    state::{At, Placed, Record, Request, Run, State, order_id, slot},
+    state::{At, Line, Placed, Record, Request, Run, State, order_id, slot},
 };
 
 /// What came of the transaction that commits an intent.
@@ -148,6 +148,11 @@ impl State {
         line.row.status = record.to.status;
         line.row.borne = record.to.borne;
         line.row.panics = record.to.panics;
+        line.row.has_site |= record.to.has_site;
+        let evidence = record.evidence.filter(|_| mutation != Some(Mutation::EvidenceIsIgnored));
+        if let Some((n, state, id)) = evidence {
+            line.note_evidence(n, state, id);
+        }
         for placed in &mut line.placements {
             // A line in doubt has a placement in doubt, or nobody could resolve it.
             if line.row.status == LineStatus::InDoubt && placed.state == EffectState::Sending {
@@ -237,6 +242,15 @@ impl State {
         self.rouse(line);
     }
 
+    /// Whether there is something to be seen of a line that waits in doubt.
+    pub(crate) fn may_look_again(&self, line: usize) -> bool {
+        let target = &self.lines[line];
+        self.may_be_absent(line)
+            && !target.wake.due
+            && target.row.panics < PANICS_MAX
+            && target.counting().is_some_and(|placed| target.bought[slot(placed.n)] > 0)
+    }
+
     /// `order resolve --absent`: compares and swaps on `in_doubt`, and bumps the token.
     pub(crate) fn resolve_absent(&mut self, line: usize) {
         let Some(placed) = self.lines[line].counting() else { return };
@@ -298,6 +312,24 @@ impl State {
             row.status = LineStatus::Pending;
         }
         self.rouse(line);
+    }
+}
+
+impl Line {
+    /// What evidence says of a placement: it counts only where the outcome is still open, but for an acceptance.
+    fn note_evidence(&mut self, n: i32, state: EffectState, id: Option<i64>) {
+        let Some(placed) = self.placed_mut(n) else { return };
+        if placed.state.is_open() || state == EffectState::Accepted {
+            placed.state = state;
+            placed.live &= state == EffectState::Accepted;
+            placed.id = placed.id.or(id);
+            if state == EffectState::Accepted {
+                self.history.found_by_id |= id.is_some();
+                self.history.found_by_site |= id.is_none();
+            }
+            // Whoever finds the order hears of it.
+            self.history.unheard[slot(n)] = false;
+        }
     }
 }
 

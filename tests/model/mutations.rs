@@ -32,6 +32,10 @@ pub(crate) enum Mutation {
     OnlyTheLatestCounts,
     /// The acceptance of a placement that was given up is not followed.
     GivenUpStaysGivenUp,
+    /// What was found upstream is not told to the ledger.
+    EvidenceIsIgnored,
+    /// An order is believed to be the one in doubt though its tag is another's.
+    AnyOrderIsEvidence,
     /// The intent doesn't ask whether an earlier placement was accepted after all.
     IntentIgnoresAcceptance,
     /// A line may be ended although an answer has come late that it was bought.
@@ -40,7 +44,11 @@ pub(crate) enum Mutation {
 
 /// Searches for a violation of `property`, and fails if there is none.
 fn assert_caught(mutation: Mutation, property: &'static str) {
-    let model = Provisor::new(Limits::SMALL).broken_by(mutation);
+    assert_caught_within(Limits::SMALL, mutation, property);
+}
+
+fn assert_caught_within(limits: Limits, mutation: Mutation, property: &'static str) {
+    let model = Provisor::new(limits).broken_by(mutation);
     let checker = model
         .checker()
         .threads(2)
@@ -100,6 +108,18 @@ fn a_blind_retry_buys_twice() {
 #[test]
 fn an_attempt_settled_twice_buys_twice() {
     assert_caught(Mutation::AttemptSettlesTwice, properties::ONE_FOR_A_LINE);
+}
+
+#[test]
+fn evidence_that_is_ignored_leaves_the_ledger_behind() {
+    let ignored = Mutation::EvidenceIsIgnored;
+    assert_caught_within(Limits::EVIDENCE, ignored, properties::KNOWN);
+}
+
+#[test]
+fn evidence_of_anybodys_order_completes_what_was_never_bought() {
+    let anybodys = Mutation::AnyOrderIsEvidence;
+    assert_caught_within(Limits::EVIDENCE, anybodys, properties::COMPLETED);
 }
 
 #[test]

@@ -18,6 +18,9 @@ pub(crate) const INTENDED: &str = "no byte is written before its intent is in th
 pub(crate) const BY_THE_LEDGER: &str = "nothing is sent that the ledger forbids";
 pub(crate) const CANCELLED: &str = "a cancelled line has bought nothing and never will";
 pub(crate) const COMPLETED: &str = "a completed line bears an order that was bought for it";
+pub(crate) const KNOWN: &str = "of a completed line the ledger knows its purchase";
+pub(crate) const FOUND_BY_SITE: &str = "an order in doubt is found by its site";
+pub(crate) const FOUND_BY_ID: &str = "an order in doubt is found by its number";
 pub(crate) const REFUSED: &str = "a refused line has bought nothing unless a person was wrong";
 pub(crate) const IDLE: &str = "a pending or held line has nothing under way";
 pub(crate) const ABSORBS: &str = "what was accepted stays accepted";
@@ -61,6 +64,12 @@ fn invariants() -> Vec<Property<Provisor>> {
         Property::always(COMPLETED, |_, state: &State| {
             (0..state.lines.len()).all(|line| {
                 state.lines[line].row.status != LineStatus::Completed || bears_its_own(state, line)
+            })
+        }),
+        Property::always(KNOWN, |_, state: &State| {
+            each(state, |line| {
+                line.row.status != LineStatus::Completed
+                    || line.counting().is_some_and(|placed| placed.state == EffectState::Accepted)
             })
         }),
         Property::always(REFUSED, |_, state: &State| {
@@ -128,6 +137,14 @@ fn reachable() -> Vec<Property<Provisor>> {
         }),
         Property::sometimes("a line is completed by its site alone", |_, state: &State| {
             some(state, |line| line.row.has_site && line.row.borne.is_none())
+        }),
+        Property::sometimes(FOUND_BY_ID, |_, state: &State| {
+            some(state, |line| line.row.status == LineStatus::Completed && line.history.found_by_id)
+        }),
+        Property::sometimes(FOUND_BY_SITE, |_, state: &State| {
+            some(state, |line| {
+                line.row.status == LineStatus::Completed && line.history.found_by_site
+            })
         }),
         Property::sometimes("a line that was given up is delivered", |_, state: &State| {
             some(state, |line| {

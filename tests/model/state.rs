@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use provisor::order::{
-    LineKind, LineStatus, Reference, Tag, UpstreamOrderId,
+    LineKind, LineStatus, Reference, SiteId, Tag, UpstreamOrderId,
     decide::PANICS_MAX,
     effect::EffectStep,
     facts::{Facts, NameFacts, Placement, Progress},
@@ -47,7 +47,7 @@ pub(crate) struct Row {
     pub(crate) sent: bool,
     /// `upstream_order_id`
     pub(crate) borne: Option<i64>,
-    /// `site_id`, where a person has named it.
+    /// `site_id`, where it was found, or named by a person, before its order was.
     pub(crate) has_site: bool,
     pub(crate) panics: i32,
 }
@@ -80,6 +80,10 @@ pub(crate) struct History {
     pub(crate) wrongly_absent: u8,
     /// Purchases whose answer was lost, by the number of their tag.
     pub(crate) unheard: [bool; PLACEMENTS_MAX],
+    /// Evidence has named the order.
+    pub(crate) found_by_id: bool,
+    /// Evidence has named the site alone.
+    pub(crate) found_by_site: bool,
     /// The event `bought_twice` was written.
     pub(crate) told_twice: bool,
     /// A byte was written without its intent in the ledger.
@@ -115,6 +119,9 @@ pub(crate) enum At {
     Claimed,
     ReadingCatalogue,
     ReadingOrder,
+    /// Evidence: the next order ids, and the account's sites.
+    ReadingIds,
+    ReadingSites,
     /// The order is made up; TCP and TLS come first.
     Connecting(Request),
     Connected(Request),
@@ -148,6 +155,8 @@ pub(crate) struct Record {
     pub(crate) to: Row,
     /// The line is looked at again, sooner or later.
     pub(crate) again: bool,
+    /// What evidence says of which placement, and by which order.
+    pub(crate) evidence: Option<(i32, EffectState, Option<i64>)>,
     /// Only a mutation: the doubtful placement is called not sent.
     pub(crate) blindly: bool,
 }
@@ -238,7 +247,7 @@ impl Placed {
             contact_handle: None,
             detail: None,
             intended_at: DateTime::<Utc>::UNIX_EPOCH,
-            order_id_floor: None,
+            order_id_floor: Some(UpstreamOrderId(0)),
             probe: None,
         }
     }
@@ -266,6 +275,7 @@ impl Seen {
             allow_premium: false,
             progress: Progress {
                 upstream_order_id: self.row.borne.map(UpstreamOrderId),
+                site_id: self.row.has_site.then_some(SiteId(1)),
                 panics: self.row.panics,
                 ..Progress::new(self.row.status, Some("example.nl".to_owned()))
             },

@@ -6,14 +6,14 @@ use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Query, Step, Then, decide},
     effect::{Acceptance, EffectStep},
-    facts::{Known, Patience, Reading},
+    facts::{Known, Patience, ProbeReading, Reading, SitesReading},
     ledger::Outcome,
     outcome::{accepted, in_doubt, panicked, rejected},
 };
 
 use crate::{
     Provisor,
-    actions::Action,
+    actions::{Action, Ids},
     database::Intent,
     mutations::Mutation,
     state::{At, Line, Record, Request, Row, Run, Seen, State, number, order_id, slot},
@@ -37,6 +37,16 @@ pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: A
         (Action::ReadOrder { says, .. }, _) => {
             let reading = Reading::Order { simple_status: says, site_id: Some(SiteId(1)) };
             step(model, &run, &Known { reading: Some(reading), ..Known::default() })
+        }
+        (Action::ReadIds { says, .. }, _) => {
+            state.left.resolutions -= u8::from(says == Ids::Absent);
+            step(model, &run, &Known { probe: Some(probed(&run, says)), ..Known::default() })
+        }
+        (Action::ReadSites { has_one, .. }, _) => {
+            let sites = if has_one { vec![SiteId(1)] } else { Vec::new() };
+            let sites = SitesReading::New { sites, others_wait: false };
+            let probe = Some(ProbeReading::Waits);
+            step(model, &run, &Known { sites: Some(sites), probe, ..Known::default() })
         }
         (Action::Connect { works: true, .. }, At::Connecting(request)) => At::Connected(request),
         (Action::Connect { works: false, .. }, _) => later(&run),
@@ -115,7 +125,7 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
         overdue_after: Duration::MAX,
         in_doubt_grace: Duration::ZERO,
         evidence_interval: Duration::ZERO,
-        order_id_probe: false,
+        order_id_probe: model.limits.evidence,
         offers_alternatives: false,
     };
     let seen = run.seen.unwrap();
@@ -125,7 +135,9 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
             assert_eq!(seen.row.borne, Some(id));
             At::ReadingOrder
         }
-        // That nothing is found yet, and looked for again, is left out of the search.
+        Step::Read(Query::OrderIds { .. }) => At::ReadingIds,
+        Step::Read(Query::Sites) if model.limits.evidence => At::ReadingSites,
+        // That nothing is found is left out of most searches.
         Step::Read(Query::Sites) => {
             recording(&seen, &Change::unchanged(&seen.facts(run.line), Then::Rest))
         }
@@ -142,25 +154,48 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
     }
 }
 
+/// What the ids show, as `decide` wants it.
+fn probed(run: &Run, says: Ids) -> ProbeReading {
+    let placed = run.seen.and_then(|seen| seen.placement);
+    match (says, placed) {
+        (Ids::Found, Some(placed)) => {
+            let id = UpstreamOrderId(order_id(run.line, placed.n));
+            ProbeReading::Found { id, cost: None }
+        }
+        (Ids::Absent, _) => ProbeReading::Absent,
+        (Ids::Waits | Ids::Found, _) => ProbeReading::Waits,
+    }
+}
+
 fn recording(seen: &Seen, change: &Change) -> At {
     let mut to = seen.row;
     to.status = change.progress.status;
     to.borne = change.progress.upstream_order_id.map(|UpstreamOrderId(id)| id);
     to.panics = change.progress.panics;
-    let again = change.then != Then::Rest;
-    At::Recording(Record { expected: seen.row.status, to, again, blindly: false })
+    to.has_site = change.progress.site_id.is_some() && to.borne.is_none();
+    // A line in doubt looks again once there is something to be seen: that it looks for nothing is left out.
+    let looks_on = (seen.row.status, to.status) == (LineStatus::InDoubt, LineStatus::InDoubt)
+        && to.panics == seen.row.panics;
+    let again = change.then != Then::Rest && !looks_on;
+    let evidence = change
+        .evidence
+        .as_ref()
+        .map(|found| (found.n, found.state, found.upstream_order_id.map(|UpstreamOrderId(id)| id)));
+    At::Recording(Record { expected: seen.row.status, to, again, evidence, blindly: false })
 }
 
 /// What a queue does that promises "at least once" and leaves the rest to the handler.
 fn retry_blindly(seen: &Seen) -> At {
     let to = Row { status: LineStatus::Pending, ..seen.row };
-    At::Recording(Record { expected: seen.row.status, to, again: true, blindly: true })
+    let expected = seen.row.status;
+    At::Recording(Record { expected, to, again: true, evidence: None, blindly: true })
 }
 
 /// Nothing has changed; the line is tried again later.
 fn later(run: &Run) -> At {
     let row = run.seen.unwrap().row;
-    At::Recording(Record { expected: row.status, to: row, again: true, blindly: false })
+    let expected = row.status;
+    At::Recording(Record { expected, to: row, again: true, evidence: None, blindly: false })
 }
 
 fn not_sent(request: Request) -> At {

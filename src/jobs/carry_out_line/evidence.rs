@@ -47,7 +47,7 @@ impl CarryOutLine {
                         "no listing from before the order was sent".to_owned()
                     }
                 };
-                self.note(loaded, placement, "sites", &told).await;
+                self.note(loaded, placement, "the sites", &told).await;
                 seen.reading
             }
             Err(error) => {
@@ -78,7 +78,7 @@ impl CarryOutLine {
             Ok(ProbeReading::Found { id, .. }) => format!("LJPc order {id} is this one"),
             Ok(_) | Err(_) => probe.told(),
         };
-        self.note(loaded, placement, "order ids", &told).await;
+        self.note(loaded, placement, "the order ids", &told).await;
         reading
     }
 

@@ -2,7 +2,7 @@
 //! whether the key is good.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{Ljpc, endpoints, envelope::payload, wire::lenient};
 use crate::{
@@ -34,9 +34,7 @@ impl Ljpc {
 
     /// Whether LJPc answers and knows the key. What it answers is not kept.
     pub async fn ping(&self) -> Result<(), UpstreamError> {
-        let endpoint = &endpoints::LIST_TLDS;
-        let read = |answer: &_| payload(endpoint, answer)?.parse::<Value>().map(drop);
-        self.get(endpoint, endpoint.template(), LISTING_BYTES_MAX, read).await
+        self.tlds().await.map(drop)
     }
 }
 

@@ -146,6 +146,7 @@ async fn a_registration_in_doubt_is_shown_with_where_to_look() {
     house.order_names("SHOP-1001", json!([register("example.nl", json!({}))])).await;
     house.until_order("SHOP-1001", "attention").await;
     house.until_emailed().await;
+    house.until_looked("SHOP-1001/0", "the name", 1).await;
     insta::assert_snapshot!("order_show_registration_in_doubt", show(&house, "SHOP-1001").await);
     daemon.stop().await;
 }

@@ -46,7 +46,8 @@ fn customer() -> Value {
 /// Whether a character steers a terminal or turns the direction of writing.
 fn steers(c: char) -> bool {
     c.is_control() && c != '\n'
-        || matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 /// Nothing in a text that people or terminals read steers anything.

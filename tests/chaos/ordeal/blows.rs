@@ -19,13 +19,13 @@ const WORKERS: usize = 3;
 const BLOWS: u64 = 4;
 
 /// The mean time between two blows.
-const BLOW_MS: u64 = 1_200;
+const BLOW_MS: u64 = 2_000;
 
 /// How often is looked whether a worker must go on, or has ended by itself.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Crashes of the server are no closer, so that it gets up between them.
-const CRASH_AFTER: Duration = Duration::from_secs(15);
+/// Nothing gets on while the database is away: crashes and long cuts are no closer.
+const GONE_AFTER: Duration = Duration::from_secs(25);
 
 /// What can befall.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -114,7 +114,8 @@ struct Field<'a> {
     env: Vec<(String, String)>,
     workers: Vec<Worker>,
     chance: Chance,
-    crashed: Instant,
+    /// When the database was last away.
+    gone: Instant,
     havoc: Havoc,
 }
 
@@ -130,7 +131,7 @@ pub(crate) async fn fall(
         env: house.environment(),
         workers: Vec::new(),
         chance: Chance::stream(seed, BLOWS, 0),
-        crashed: Instant::now(),
+        gone: Instant::now(),
         havoc: Havoc::default(),
     };
     for _ in 0..WORKERS {
@@ -170,8 +171,12 @@ impl Field<'_> {
 
     async fn strike(&mut self) {
         let mut blow = self.chance.weigh(&LIKELIHOODS);
-        if blow == Blow::Crash && self.crashed.elapsed() < CRASH_AFTER {
-            blow = Blow::Cut;
+        if matches!(blow, Blow::Crash | Blow::Away) {
+            if self.gone.elapsed() < GONE_AFTER {
+                blow = Blow::Cut;
+            } else {
+                self.gone = Instant::now();
+            }
         }
         let victim = self.chance.place(WORKERS);
         self.replace_ended();
@@ -258,7 +263,6 @@ impl Field<'_> {
     }
 
     async fn crash(&mut self) {
-        self.crashed = Instant::now();
         let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
                    AND pid <> pg_backend_pid() AND backend_type = 'client backend' LIMIT 1";
         if let Some((pid,)) = self.house.rows::<(i32,)>(sql).await.first() {

@@ -45,6 +45,9 @@ const EVIDENCE_S: u32 = 15;
 /// How long it may take until it is quiet, once the faults have ended: a circuit's ramp takes a minute.
 const PATIENCE: Duration = Duration::from_mins(4);
 
+/// For how long orders are submitted where somebody waits for the tests.
+const SELLING_IN_CI: Duration = Duration::from_secs(40);
+
 /// How a run shall be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -55,17 +58,20 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// As `script/chaos` has it, or else so many orders.
+    /// As `script/chaos` has it; else so many orders, or as many as there is time for in CI.
     pub(crate) fn chosen(usual: u32) -> Self {
         let number = |name: &str| {
             let chosen = std::env::var(name).ok()?;
             Some(chosen.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number")))
         };
+        let orders = number("PROVISOR_ORDEAL_ORDERS");
+        let is_long = orders.is_some() || std::env::var_os("PROVISOR_LONG").is_some();
         let minutes = number("PROVISOR_ORDEAL_MINUTES").unwrap_or(600);
+        let long = Duration::from_secs(minutes.saturating_mul(60));
         Self {
-            orders: number("PROVISOR_ORDEAL_ORDERS").unwrap_or_else(|| trial::orders(usual).into()),
+            orders: orders.unwrap_or_else(|| trial::orders(usual).into()),
             seed: trial::seed(),
-            selling_max: Duration::from_secs(minutes.saturating_mul(60)),
+            selling_max: if is_long { long } else { SELLING_IN_CI },
         }
     }
 }

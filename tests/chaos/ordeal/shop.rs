@@ -29,8 +29,8 @@ const SHOPS: u64 = 6;
 /// How long a shop pauses between two orders: together they sell about ten in a second, while blows fall.
 const PAUSE_MS: [u64; 2] = [200, 1_000];
 
-/// So many orders may be open before a shop waits: each shall meet the weather, none a queue of an hour.
-const OPEN_MAX: i64 = 300;
+/// So many orders may be open before a shop waits: each shall meet the weather.
+const OPEN_MAX: i64 = 120;
 
 /// What the shops know afterwards.
 #[derive(Default)]

@@ -17,11 +17,11 @@ const OWN: u64 = 2;
 const PASSING: u64 = 3;
 
 /// Of a thousand orders so many have a fault of their own upstream, and so many one of their emails.
-const STRUCK: u64 = 150;
+const STRUCK: u64 = 250;
 const STRUCK_MAIL: u64 = 50;
 
 /// The mean time between two faults that pass by.
-const PASSING_MS: u64 = 300;
+const PASSING_MS: u64 = 800;
 
 /// More faults than these need not wait for somebody to strike: what is seldom asked for would never answer.
 const WAITING_MAX: usize = 200;
@@ -198,7 +198,7 @@ fn upstream_fault(chance: &mut Chance, endpoint: &str) -> Value {
         (1, json!({ "fault": "redirect", "process": done })),
         (2, json!({ "fault": "rate_limit", "retry_after": "1", "times": 2 })),
         (1, json!({ "fault": "rate_limit" })),
-        (2, json!({ "fault": "unauthorized", "times": 2 })),
+        (1, json!({ "fault": "unauthorized", "times": 2 })),
         (1, json!({ "fault": "foreign_403" })),
         (1, json!({ "fault": "status", "status": 403, "message": "Missing permission" })),
         (2, json!({ "fault": "status", "status": refusal, "message": "Refused by chaos" })),
@@ -230,23 +230,27 @@ fn passing_fault(chance: &mut Chance) -> Value {
         "GET /api/hosting/v1/tlds",
         "POST /api/hosting/v1/contacts",
     ]);
-    let times = chance.between(1, 6);
+    // Five in a row, and the circuit opens.
+    let times = chance.weigh(&[(20, 1), (6, 2), (2, 4), (1, 8)]);
     let status = chance.pick(&[500, 502, 503, 504]);
     let slow = chance.between(100, 1_500);
     let faults = [
-        json!({ "fault": "status", "status": status, "times": times }),
-        json!({ "fault": "rate_limit", "retry_after": "1", "times": times }),
-        json!({ "fault": "rate_limit" }),
-        json!({ "fault": "garbage" }),
-        json!({ "fault": "truncate" }),
-        json!({ "fault": "html", "times": times }),
-        json!({ "fault": "drop", "times": times }),
-        json!({ "fault": "slow", "delay_ms": slow, "times": times }),
-        json!({ "fault": "big_body" }),
-        json!({ "fault": "unauthorized", "times": times + 4 }),
+        (8, json!({ "fault": "status", "status": status, "times": times })),
+        (6, json!({ "fault": "drop", "times": times })),
+        (6, json!({ "fault": "slow", "delay_ms": slow, "times": times })),
+        (4, json!({ "fault": "html", "times": times })),
+        (4, json!({ "fault": "garbage" })),
+        (4, json!({ "fault": "truncate" })),
+        (2, json!({ "fault": "big_body" })),
+        (2, json!({ "fault": "redirect" })),
+        (2, json!({ "fault": "rate_limit", "retry_after": "1", "times": times })),
+        // These two make everybody wait for some seconds.
+        (1, json!({ "fault": "rate_limit" })),
+        (1, json!({ "fault": "unauthorized", "times": times + 1 })),
     ];
-    let by_reference: Vec<&Value> = faults.iter().collect();
-    let mut spec = chance.pick(&by_reference).clone();
+    let by_reference: Vec<(u64, &Value)> =
+        faults.iter().map(|(weight, fault)| (*weight, fault)).collect();
+    let mut spec = chance.weigh(&by_reference).clone();
     spec["endpoint"] = json!(endpoint);
     if endpoint == "GET /api/v1/orders/{id}" && chance.happens(200) {
         // Just after the creation an order may not be known yet.

@@ -82,7 +82,7 @@ impl House {
             ("LJPC__REQUESTS_PER_SECOND", "2000".to_owned()),
             ("LJPC__MAX_IN_FLIGHT", "24".to_owned()),
             ("LJPC__IN_DOUBT_GRACE", "5s".to_owned()),
-            ("LJPC__EVIDENCE_INTERVAL", "1s".to_owned()),
+            ("LJPC__EVIDENCE_INTERVAL", "500ms".to_owned()),
             ("LJPC__ORDER_ID_PROBE", self.order_id_probe.to_string()),
             ("LJPC__CIRCUIT_PROBE_INTERVAL", "500ms".to_owned()),
             ("POLL__INITIAL_INTERVAL", "200ms".to_owned()),

@@ -42,8 +42,9 @@ const QUIET_S: u32 = 10;
 /// How long a doubt is given, after its grace, to be settled by evidence.
 const EVIDENCE_S: u32 = 15;
 
-/// How long it may take until it is quiet, once the faults have ended: a circuit's ramp takes a minute.
-const PATIENCE: Duration = Duration::from_mins(4);
+/// How long it may take until it is quiet, once the faults have ended. A circuit's ramp takes a minute; what takes longest
+/// is to look for an order by its number, twenty of them a second, four thousand at most.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// For how long orders are submitted where somebody waits for the tests.
 const SELLING_IN_CI: Duration = Duration::from_secs(40);
@@ -134,7 +135,8 @@ async fn until_quiet(house: &House) -> Option<String> {
                 OR l.status = 'in_doubt' AND l.in_doubt_at > now() - interval '{EVIDENCE_S} s'
                 OR l.status IN ('pending', 'provisioning') AND NOT EXISTS (
                        SELECT FROM provisor.order_lines p
-                       WHERE p.domain = l.domain AND p.id <> l.id AND p.status IN ('in_doubt', 'held'))
+                       WHERE (p.domain = l.domain OR p.order_id = l.order_id) AND p.id <> l.id
+                         AND p.status IN ('in_doubt', 'held'))
              UNION ALL SELECT dedupe_key || ' is queued' FROM provisor.email_outbox WHERE status = 'queued'
              UNION ALL SELECT 'the wish for ' || d.domain || ' is open'
              FROM provisor.domains d JOIN provisor.order_lines l ON l.id = d.line_id

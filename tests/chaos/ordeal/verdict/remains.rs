@@ -24,7 +24,9 @@ const NONE_OF: [(&str, &str); 6] = [
         "a wake of what has not ended would never be looked at again",
         "SELECT o.reference || '/' || l.line || ' ' || l.status FROM provisor.order_lines l
          JOIN provisor.orders o ON o.id = l.order_id LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
-         WHERE l.status IN ('placing', 'provisioning') AND coalesce(w.due_at, 'infinity') = 'infinity'",
+         WHERE l.status IN ('placing', 'provisioning') AND coalesce(w.due_at, 'infinity') = 'infinity'
+           AND NOT EXISTS (SELECT FROM provisor.order_lines p WHERE p.domain = l.domain AND p.id <> l.id
+                                   AND p.status IN ('in_doubt', 'held'))",
     ),
     (
         "the auth code of a line that has ended is kept",

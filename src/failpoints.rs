@@ -115,6 +115,15 @@ mod armed {
         "customers.connected",
         "customers.added",
         "customers.noted",
+        // What became of a line in doubt, and the list of the account's sites.
+        "evidence.seen",
+        "evidence.noted",
+        "sites.listed",
+        "sites.kept",
+        // A person's word.
+        "resolve.locked",
+        "resolve.before_commit",
+        "resolve.committed",
         // The house.
         "house.before_keeping",
         "house.kept",

@@ -68,7 +68,9 @@ impl ListSites {
             Err(other) => return Err(other),
         };
         let listed: Vec<ListedSite> = sites.into_iter().map(to_listed).collect();
+        failpoint!("sites.listed");
         self.db.keep_listing(begun_at, &listed).await?;
+        failpoint!("sites.kept");
         Ok(listed.len())
     }
 }

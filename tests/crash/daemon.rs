@@ -81,6 +81,8 @@ impl Daemon {
 
     /// Tells it to stop, and waits until it has drained.
     pub(crate) async fn drain(mut self) {
+        // Before that a signal simply ends it.
+        self.until_ready().await;
         self.signal("TERM").await;
         let status = self.until_ended().await;
         assert!(status.success(), "a drained daemon ended with {status}");

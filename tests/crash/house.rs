@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     path::PathBuf,
+    process::{Output, Stdio},
     str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -127,6 +128,20 @@ impl Room<'_> {
         let mut env = self.environment();
         env.extend(changes.iter().map(|(key, value)| (variable(key), (*value).to_owned())));
         Daemon::start(&env, failpoints, self.folder.join(format!("{life}.log")))
+    }
+
+    /// Runs one of an operator's commands with these failpoints.
+    pub(crate) async fn command(&self, failpoints: &str, arguments: &[&str]) -> Output {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_provisor"))
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment())
+            .env(provisor::failpoints::VARIABLE, failpoints)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("the binary starts")
     }
 
     /// Everything that a crash may hold up is looked at again soon.

@@ -39,6 +39,13 @@ async fn fall_asleep(room: &Room<'_>, failpoint: &str) -> (Daemon, Daemon) {
     (sleeper, heir)
 }
 
+/// What a person says of the line.
+async fn say(room: &Room<'_>, word: &str) {
+    let said = ["order", "resolve", LABEL, "--line", "0", word, "--yes"];
+    let ended = room.command("", &said).await;
+    assert!(ended.status.success(), "{ended:?}");
+}
+
 /// The orders that bear this tag.
 fn ids(house: &House, tag: &str) -> Vec<i64> {
     let orders = house.sandbox.state().orders();
@@ -95,12 +102,8 @@ async fn what_a_sleeper_was_told_of_an_order_that_was_placed_again_is_told_as_bo
     let house = house().await;
     let room = house.room("twice").await;
     let (sleeper, heir) = fall_asleep(&room, "effect.answer_read").await;
-    room.run(
-        "UPDATE provisor.effects SET state = 'absent', live = false;
-         UPDATE provisor.order_lines SET status = 'pending', reason = NULL, in_doubt_at = NULL;
-         UPDATE provisor.wakes SET due_at = clock_timestamp(), kicks = kicks + 1 WHERE id % 16 = 1",
-    )
-    .await;
+    // The person is wrong: LJPc has the order, which is not delivered yet.
+    say(&room, "--absent").await;
     room.until_line("provisioning").await;
     assert_eq!((ids(&house, "example/0").len(), ids(&house, "example/0#2").len()), (1, 1));
     sleeper.signal("CONT").await;
@@ -121,12 +124,8 @@ async fn what_a_sleeper_was_told_of_a_line_that_was_given_up_revives_it() {
     let house = house().await;
     let room = house.room("revived").await;
     let (sleeper, heir) = fall_asleep(&room, "effect.answer_read").await;
-    room.run(
-        "UPDATE provisor.effects SET state = 'abandoned', live = false;
-         UPDATE provisor.order_lines SET status = 'failed', reason = 'given up', in_doubt_at = NULL;
-         UPDATE provisor.orders SET status = 'failed', episode = 1, finished_at = now()",
-    )
-    .await;
+    say(&room, "--abandon").await;
+    room.until_order("failed").await;
     sleeper.signal("CONT").await;
     room.until_line("provisioning").await;
     deliver(&house, "example/0");

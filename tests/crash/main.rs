@@ -13,6 +13,7 @@
 //! - `points.rs`: which line comes to which failpoint. `kinds.rs`: an order for each kind of line.
 //! - `matrix.rs`: which cells are played. `trial.rs`: one of them, and its verdict.
 //! - `leases.rs`: processes that sleep past their lease, die, or drain, beside another one.
+//! - `resolving.rs`: a person's commands that are killed, and typed again.
 //! - `house.rs`: sandbox and databases. `daemon.rs`: one daemon's process.
 
 // Under cfg(test) each, as clippy then knows that helpers may unwrap too.
@@ -29,13 +30,13 @@ mod matrix;
 #[cfg(test)]
 mod points;
 #[cfg(test)]
+mod resolving;
+#[cfg(test)]
 mod trial;
 
 use std::collections::BTreeSet;
 
-use provisor::failpoints::NAMES;
-
-use crate::{house::House, matrix::Matrix};
+use crate::{house::House, matrix::Matrix, points::of_daemons};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_dies_anywhere_buys_nothing_twice_and_loses_nothing() {
@@ -59,7 +60,7 @@ async fn whoever_dies_anywhere_buys_nothing_twice_and_loses_nothing() {
     assert!(wrongs.is_empty(), "{} wrongs:\n{}", wrongs.len(), shown.join("\n"));
     if chosen.is_empty() || chosen == "all" {
         let reached: BTreeSet<&str> = played.outcomes.iter().map(|o| o.cell.point).collect();
-        let missed: Vec<_> = NAMES.iter().filter(|name| !reached.contains(**name)).collect();
+        let missed: Vec<_> = of_daemons().filter(|name| !reached.contains(name)).collect();
         assert!(missed.is_empty(), "no cell came to {missed:?}");
     }
 }
@@ -71,7 +72,8 @@ fn a_sample_has_every_failpoint_and_every_action_on_every_kind_of_line() {
         let sample = matrix::sample(&all, seed);
         let points: BTreeSet<&str> = sample.iter().map(|cell| cell.point).collect();
         let kinds: BTreeSet<_> = sample.iter().map(|cell| (cell.kind, cell.action)).collect();
-        assert_eq!((points.len(), kinds.len()), (NAMES.len(), 36));
-        assert!(sample.len() <= NAMES.len() + 36, "{}", sample.len());
+        let all_points = of_daemons().count();
+        assert_eq!((points.len(), kinds.len()), (all_points, 36));
+        assert!(sample.len() <= all_points + 36, "{}", sample.len());
     }
 }

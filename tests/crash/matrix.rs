@@ -6,12 +6,11 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use provisor::failpoints::NAMES;
 
 use crate::{
     house::House,
     kinds::Kind,
-    points::{Action, Cell, times},
+    points::{Action, Cell, of_daemons, times},
     trial::{Outcome, play},
 };
 
@@ -28,7 +27,7 @@ pub(crate) struct Matrix {
 /// All cells that there are.
 pub(crate) fn all() -> Vec<Cell> {
     let mut cells = Vec::new();
-    for &point in NAMES {
+    for point in of_daemons() {
         for &time in times(point) {
             for action in Action::ALL {
                 let kinds = Kind::ALL.into_iter();
@@ -104,7 +103,7 @@ impl Matrix {
         println!(
             "failpoint                  cells  completed  failed  in doubt  mails twice  wrong  slowest"
         );
-        for point in NAMES {
+        for point in of_daemons() {
             let row = rows.remove(point).unwrap_or_default();
             println!("{point:<26}{}", tell(&row));
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use provisor::failpoints::NAMES;
+
 use crate::kinds::{Evidence, Kind};
 
 /// What happens at a failpoint.
@@ -42,6 +44,11 @@ impl fmt::Display for Cell {
     }
 }
 
+/// The failpoints that a daemon comes to. Those of a command have tests of their own (`resolving.rs`).
+pub(crate) fn of_daemons() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().copied().filter(|point| !is_of(point, &["resolve"]))
+}
+
 /// The first and, where a line comes there again with another purpose, the second time.
 pub(crate) fn times(point: &str) -> &'static [u32] {
     if is_of(point, &["commit", "batch"]) { &[1, 2] } else { &[1] }
@@ -67,7 +74,7 @@ impl Cell {
             "read.zone" => kind == Dns,
             "read.alternatives" => kind == RegisterTaken,
             // The doubt that is reviewed must last.
-            _ if is_of(self.point, &["review"]) => matches!(kind, Hosting | HostingOwn),
+            _ if is_of(self.point, &["review", "evidence"]) => matches!(kind, Hosting | HostingOwn),
             _ if is_of(self.point, &["effect"]) => has_effect,
             _ if is_of(self.point, &["commit"]) => has_effect || self.time == 1,
             _ if is_of(self.point, &["wish"]) => kind.brings_name(),
@@ -81,7 +88,7 @@ impl Cell {
         let before = match self.point {
             "line.panicked" => "line.loaded=panic,",
             "presence.before_leaving" | "presence.left" => "line.recorded=term,",
-            point if is_of(point, &["review"]) => "effect.answer_read=panic,",
+            point if is_of(point, &["review", "evidence"]) => "effect.answer_read=panic,",
             _ => "",
         };
         format!("{before}{}={}@{}", self.point, self.action.word(), self.time)
@@ -113,9 +120,9 @@ impl Cell {
             !matches!(place, "prepared" | "permitted" | "connected" | "recorded")
         });
         // What runs beside the line meets it anywhere.
-        let is_beside = is_of(self.point, &["queue", "presence", "house", "customers"]);
+        let is_beside = is_of(self.point, &["queue", "presence", "house", "customers", "sites"]);
         match self.action {
-            _ if is_of(self.point, &["review"]) => true,
+            _ if is_of(self.point, &["review", "evidence"]) => true,
             // A daemon that drains waits for its answers.
             Action::Term => false,
             Action::Kill => under_way || is_beside || is_of(self.point, &["commit", "batch"]),

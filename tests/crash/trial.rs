@@ -112,10 +112,17 @@ impl Trial<'_> {
                 self.judge_end(status, ends);
                 daemon = self.room.daemon("", self.cell.settings());
             }
-            // A drain that has begun goes on to its end.
-            let drains = self.cell.action == Action::Term && ends == 0;
-            if !drains && self.is_settled().await {
-                return began.elapsed();
+            // A drain that has begun goes on to its end, and who is killed dies.
+            let is_to_end = self.cell.action != Action::Panic && ends == 0;
+            if !is_to_end && self.is_settled().await {
+                let took = began.elapsed();
+                daemon.signal("TERM").await;
+                daemon.until_ended().await;
+                // Evidence may have settled the doubt just now, and what follows from that is yet to be done.
+                if self.is_settled().await {
+                    return took;
+                }
+                daemon = self.room.daemon("", self.cell.settings());
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -116,6 +116,26 @@ impl House {
         self.emails(reference).await.iter().filter(|(name, ..)| name == template).count()
     }
 
+    /// Waits until the sites were listed once: what is ordered from now on is ordered after that.
+    pub(crate) async fn until_listed(&self) {
+        eventually("the sites are listed", async || {
+            self.world.value("SELECT count(*) > 0 FROM provisor.site_listings").await
+        })
+        .await;
+    }
+
+    /// Waits until the placement's looks at one place have been noted so often.
+    pub(crate) async fn until_looked(&self, tag: &str, at: &str, times: i64) {
+        let seen = format!(
+            "SELECT coalesce(max((looks -> '{at}' ->> 'times')::bigint), 0) FROM provisor.effects WHERE tag = '{tag}'"
+        );
+        eventually(&format!("{tag}: {at} are looked at {times} times"), async || {
+            let so_far: i64 = self.world.value(&seen).await;
+            so_far >= times
+        })
+        .await;
+    }
+
     /// The requests that placed an order of this reference, whatever came of them.
     pub(crate) fn posts(&self, reference: &str) -> Vec<Entry> {
         let tag = format!("{reference}/");

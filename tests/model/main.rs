@@ -16,7 +16,7 @@
 //! - `mutations.rs`: the rules broken one by one, each of which the search must notice.
 //! - `names/`: the same for lines that bring a name, with their several steps.
 //!
-//! `PROVISOR_MODEL=long cargo test --test model` searches many times as many states, for several minutes.
+//! `PROVISOR_MODEL=long cargo test --test model` searches further, for several minutes.
 
 #![expect(
     clippy::indexing_slicing,

@@ -119,7 +119,9 @@ impl Database {
             let mut transaction = connection.begin().await?;
             let verdict = carry_out(&mut transaction, found, said, seen, waits).await?;
             if matches!(verdict, Verdict::Done(_)) {
+                failpoint!("resolve.before_commit");
                 transaction.commit().await?;
+                failpoint!("resolve.committed");
             } else {
                 transaction.rollback().await?;
             }
@@ -140,6 +142,7 @@ async fn carry_out(
     sqlx::query!("SELECT id FROM provisor.orders WHERE id = $1 FOR NO KEY UPDATE", found.order.0)
         .fetch_one(&mut *connection)
         .await?;
+    failpoint!("resolve.locked");
     let rows = lines::select(&mut *connection, &[found.line], waits.grace).await?;
     let mut loaded = rows.assemble().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     let facts = loaded.remove(&found.line).ok_or(sqlx::Error::RowNotFound)?.facts;

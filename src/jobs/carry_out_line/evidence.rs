@@ -150,9 +150,11 @@ impl CarryOutLine {
     /// What is noted is for people: without it nothing is decided otherwise.
     async fn note(&self, loaded: &LoadedLine, placement: &Placement, at: &str, seen: &str) {
         let which = (placement.step, placement.n);
+        failpoint!("evidence.seen");
         if let Err(error) = self.ledger.db().note_look(loaded.line_id, which, at, seen).await {
             tracing::warn!(error = %crate::causes::causes(&error), at, seen, "a look was not noted");
         }
+        failpoint!("evidence.noted");
     }
 }
 

@@ -208,6 +208,12 @@ impl Handle {
         self.0.faults.add(spec.to_string().as_bytes())
     }
 
+    /// The faults that wait for requests to strike.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Listed> {
+        self.0.faults.list()
+    }
+
     /// Removes all faults, and says how many there were.
     #[must_use = "a test may want to know whether a fault was left over"]
     pub fn clear_faults(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -45,20 +45,39 @@ impl Daemon {
         self.child.kill().await.expect("a process of ours can be killed");
     }
 
-    /// Tells it to stop, and waits until it has drained.
-    pub(crate) async fn drain(mut self) {
-        self.until_started().await;
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it can be asked")
+    }
+
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, signal: &str) {
         let pid = self.child.id().expect("it has not been waited for").to_string();
         // The shell's own kill: it needs no crate and no unsafe code.
-        let told = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &pid]).status().await;
-        assert!(told.expect("sh runs").success(), "SIGTERM was not sent");
+        let script = format!("kill -s {signal} \"$0\"");
+        let sent = Command::new("sh").args(["-c", &script, &pid]).status().await;
+        assert!(sent.expect("sh runs").success(), "SIG{signal} was not sent");
+    }
+
+    /// Tells it to stop, and waits until it has drained.
+    pub(crate) async fn drain(self) {
+        if let Err(wrong) = self.end().await {
+            panic!("{wrong}");
+        }
+    }
+
+    /// Tells it to stop, and waits until it has drained; says what was wrong about that.
+    pub(crate) async fn end(mut self) -> Result<(), String> {
+        self.until_started().await;
+        self.signal("TERM").await;
         let ended = tokio::time::timeout(DRAIN_MAX, self.child.wait()).await;
-        let status = ended.expect("it drains in time").expect("it can be waited for");
-        assert!(status.success(), "a drained daemon ended with {status}");
+        let Ok(ended) = ended else { return Err(format!("it has not drained in {DRAIN_MAX:?}")) };
+        let status = ended.expect("it can be waited for");
+        if status.success() { Ok(()) } else { Err(format!("a drained daemon ended with {status}")) }
     }
 
     /// A signal that comes before the daemon listens to it would end it like any other program.
-    async fn until_started(&mut self) {
+    pub(crate) async fn until_started(&mut self) {
         let began = Instant::now();
         while !std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains("\"started\"")) {
             self.ensure_alive();
@@ -68,7 +87,7 @@ impl Daemon {
     }
 
     fn ensure_alive(&mut self) {
-        let ended = self.child.try_wait().expect("it can be asked");
+        let ended = self.ended();
         assert!(ended.is_none(), "the daemon has ended by itself: {ended:?}");
     }
 }

@@ -5,15 +5,21 @@
 //! really bought. `PROVISOR_CHAOS_ORDERS` sets how many orders there are, `PROVISOR_LONG` makes them many, and
 //! `PROVISOR_CHAOS_SEED` repeats the moments and the victims of an earlier run, as far as time can be repeated.
 //!
+//! [`ordeal`] is another matter: everything that can go wrong, at once, to orders of all kinds (`script/chaos`).
+//!
 //! - `trial.rs`: the whole of a run. `house.rs`: database, sandbox and orders. `daemon.rs`: one daemon's process.
 //! - `storm.rs`: who is stopped when.
 //! - `verdict.rs`: what must hold when all is over.
 
 // Under cfg(test) each, as clippy then knows that helpers may unwrap too.
 #[cfg(test)]
+mod chance;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod ordeal;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
@@ -22,13 +28,20 @@ mod trial;
 mod verdict;
 
 use crate::{
+    ordeal::Plan,
     storm::Manner,
-    trial::{orders, weather},
+    trial::{TURN, orders, weather},
 };
 
 #[tokio::test(flavor = "multi_thread")]
+async fn everything_at_once() {
+    let _turn = TURN.lock().await;
+    ordeal::undergo(Plan::chosen(250)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_daemons_buy_nothing_twice_and_lose_nothing() {
-    let verdict = weather("killed", Manner::Kill, orders(2_000)).await;
+    let verdict = weather("killed", Manner::Kill, orders(600)).await;
     verdict.assert_exactly_once();
     assert!(verdict.stops > 0, "nothing was killed: the orders were too few");
     assert!(verdict.completed > verdict.orders / 2, "so many doubts prove nothing: {verdict}");
@@ -36,7 +49,7 @@ async fn killed_daemons_buy_nothing_twice_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drained_daemons_leave_no_doubt() {
-    let verdict = weather("drained", Manner::Drain, orders(1_000)).await;
+    let verdict = weather("drained", Manner::Drain, orders(300)).await;
     verdict.assert_exactly_once();
     assert!(verdict.stops > 0, "nothing was stopped: the orders were too few");
     assert_eq!(verdict.in_doubt, 0, "a daemon that drains waits for its answers");

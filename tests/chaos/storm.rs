@@ -7,7 +7,7 @@ use provisor::clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{daemon::Daemon, house::House};
+use crate::{chance::Chance, daemon::Daemon, house::House};
 
 /// Daemons beside each other.
 const DAEMONS: usize = 2;
@@ -37,7 +37,7 @@ impl Storm {
         let lives =
             (1..).map(move |life: u32| Daemon::start(&env, logs.join(format!("{life}.log"))));
         let calm = CancellationToken::new();
-        let blowing = tokio::spawn(blow(lives, manner, Chance(seed), calm.clone()));
+        let blowing = tokio::spawn(blow(lives, manner, Chance::new(seed), calm.clone()));
         Self { calm, blowing: Some(blowing) }
     }
 
@@ -86,18 +86,4 @@ async fn blow(
         daemon.drain().await;
     }
     stops
-}
-
-/// Numbers that the seed decides (`SplitMix64`).
-struct Chance(u64);
-
-impl Chance {
-    /// From 0 to below `n`; that some are a little more likely does not matter here.
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tests take turns: two of them at once would only make each other slow.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Lets the orders through a storm, and judges what is left after it.
 pub(crate) async fn weather(name: &str, manner: Manner, orders: u32) -> Verdict {
@@ -38,7 +38,7 @@ pub(crate) fn orders(usual: u32) -> u32 {
     }
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     match std::env::var("PROVISOR_CHAOS_SEED") {
         Ok(chosen) => chosen.parse().expect("PROVISOR_CHAOS_SEED is a number"),
         Err(_) => u64::from(uuid::Uuid::new_v4().as_fields().0),

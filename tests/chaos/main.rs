@@ -36,7 +36,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_at_once() {
     let _turn = TURN.lock().await;
-    ordeal::undergo(Plan::chosen(250)).await;
+    ordeal::undergo(Plan::chosen(600)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,7 @@ const EVIDENCE_S: u32 = 15;
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// For how long orders are submitted where somebody waits for the tests.
-const SELLING_IN_CI: Duration = Duration::from_secs(40);
+const SELLING_IN_CI: Duration = Duration::from_secs(80);
 
 /// How a run shall be.
 #[derive(Clone, Copy, Debug)]

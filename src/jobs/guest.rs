@@ -27,7 +27,8 @@ use crate::{
 };
 
 /// After so many requests in a row, of all processes, that brought no usable answer, the upstream is left alone but for
-/// trials; so is an endpoint whose requests have an effect, whatever the others answer. Few enough that an outage puts few purchases in doubt, and more than bad luck brings about.
+/// trials; so is an endpoint whose requests have an effect, whatever the others answer. Few enough that an outage puts few
+/// purchases in doubt, and more than bad luck brings about.
 pub const OUTAGE_FAILURES: i32 = 5;
 
 /// The longest wait for a place in the budget, in the midst of a run: longer than an upstream's pause, shorter than a

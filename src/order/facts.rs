@@ -50,8 +50,8 @@ pub struct Progress {
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was first read as failed, since it last was anything else.
     pub failed_seen_at: Option<DateTime<Utc>>,
-    /// When it was first read as completed without a site; of a name whose purchase is in doubt, or that is to be transferred:
-    /// when it was first seen in the account.
+    /// When it was first read as completed without a site; of a name whose purchase is in doubt, or that is to be
+    /// transferred: when it was first seen in the account.
     pub completed_seen_at: Option<DateTime<Utc>>,
     /// When its outcome became unknown.
     pub in_doubt_at: Option<DateTime<Utc>>,

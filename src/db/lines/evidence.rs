@@ -94,7 +94,8 @@ impl Database {
                               coalesce(last.sites, 0) AS "listed!",
                               EXISTS (SELECT FROM provisor.effects e
                                       WHERE e.domain = $2 AND e.claims_site AND e.site_id IS NULL
-                                        AND (e.line_id <> $1 OR e.n <> $5) AND e.state NOT IN ('rejected', 'not_sent')) AS "others_wait!",
+                                        AND (e.line_id <> $1 OR e.n <> $5)
+                                        AND e.state NOT IN ('rejected', 'not_sent')) AS "others_wait!",
                               ARRAY (SELECT s.site_id FROM provisor.listed_sites s
                                      WHERE s.domain = $2 AND s.first_at > $3 AND s.last_at = last.at
                                        AND NOT EXISTS (SELECT FROM provisor.effects e WHERE e.site_id = s.site_id)

@@ -161,8 +161,8 @@ pub struct OrderSeen {
     pub cost: Option<Money>,
 }
 
-/// Whether an order is the one that the placement asked for (`None`: it is): by its tag; then it must be what was ordered, and
-/// younger than the intent.
+/// Whether an order is the one that the placement asked for (`None`: it is): by its tag; then it must be what was ordered,
+/// and younger than the intent.
 #[must_use]
 pub fn compare(facts: &Facts, placement: &Placement, seen: &OrderSeen) -> Option<IdSeen> {
     let is_of = |n: i32| {

@@ -183,6 +183,25 @@ async fn a_request_is_not_sent_if_its_lease_would_end_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_questions_use_up_its_lease_says_so_and_is_overdue_like_any_other() {
+    let house = house().await;
+    let room = house.room("slow").await;
+    Kind::Hosting.submit(&room, LABEL).await;
+    // Each run takes so long, up to the permit, that less than ljpc.timeout is left of the lease of 8 s.
+    let daemon = room.daemon("effect.permitted=pause:6500", &[("POLL__OVERDUE_AFTER", "1ms")]);
+    eventually("the line says so", async || {
+        let reason = "SELECT coalesce(reason, '') FROM provisor.order_lines";
+        room.value::<String>(reason).await.contains("the lease could end first")
+    })
+    .await;
+    let told = "SELECT count(*) FROM provisor.email_outbox WHERE template = 'order_delayed'";
+    assert_eq!((room.value::<i64>(told).await, posts(&house)), (1, 0));
+    room.until_line("provisioning").await;
+    assert_eq!(posts(&house), 1);
+    daemon.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_killed_is_replaced_long_before_its_lease_is_over() {
     let house = house().await;
     let room = house.room("killed").await;

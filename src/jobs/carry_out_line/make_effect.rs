@@ -55,7 +55,10 @@ impl CarryOutLine {
         };
         failpoint!("effect.permitted");
         if !self.may_send(claim) {
-            return Err(Stop::Later(self.waiting.timeout));
+            drop(permit);
+            let reason = "what was asked before it took so long that the lease could end first; it is tried again";
+            let then = Then::After(self.waiting.timeout);
+            return self.wait(claim, loaded, Delay { reason: reason.to_owned(), then }).await;
         }
         let deadline = Deadline::after(self.waiting.timeout);
         // Connecting comes first: what fails here was provably never sent, and needs neither intent nor doubt.

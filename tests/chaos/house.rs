@@ -1,7 +1,7 @@
 //! A database of its own, a sandbox, and orders.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -41,6 +41,28 @@ pub(crate) struct House {
     folder: PathBuf,
 }
 
+/// An LJPc of which two orders in a hundred fail, and which delivers the others after the delay.
+pub(crate) async fn open_sandbox(folder: &Path, delay: Duration, seed: u64) -> Sandbox {
+    let started = sandbox::start(SandboxOptions {
+        listen: ([127, 0, 0, 1], 0).into(),
+        leanstack_listen: ([127, 0, 0, 1], 0).into(),
+        smtp_listen: ([127, 0, 0, 1], 0).into(),
+        mail_dir: folder.join("mails"),
+        delay,
+        failure_rate: "0.02".parse().expect("a probability"),
+        seed,
+        ..SandboxOptions::default()
+    });
+    started.await.expect("the sandbox starts")
+}
+
+/// Brings a database's schema up to date.
+pub(crate) async fn migrate(url: &str) {
+    let migrating = Database::new(url, 1, Durability::Full).expect("it is a URL");
+    migrating.migrate().await.expect("the migrations run");
+    migrating.close().await;
+}
+
 impl House {
     pub(crate) async fn new(seed: u64) -> Self {
         let id = uuid::Uuid::new_v4().simple();
@@ -49,18 +71,7 @@ impl House {
             std::env::temp_dir().join(format!("provisor-chaos-{id}")),
         );
         std::fs::create_dir_all(folder.join("logs")).expect("a folder for logs and mails");
-        let sandbox = sandbox::start(SandboxOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
-            leanstack_listen: ([127, 0, 0, 1], 0).into(),
-            smtp_listen: ([127, 0, 0, 1], 0).into(),
-            mail_dir: folder.join("mails"),
-            delay: Duration::from_millis(300),
-            failure_rate: "0.02".parse().expect("a probability"),
-            seed,
-            ..SandboxOptions::default()
-        })
-        .await
-        .expect("the sandbox starts");
+        let sandbox = open_sandbox(&folder, Duration::from_millis(300), seed).await;
         administer(&format!("CREATE DATABASE {name}")).await;
         let options = server().database(&name);
         let pool = PgPoolOptions::new()
@@ -69,10 +80,7 @@ impl House {
             .await
             .expect("the new database can be connected to");
         let house = Self { pool, sandbox, name, folder };
-        let migrating =
-            Database::new(&house.url(), 1, Durability::Full).expect("DATABASE_URL is a URL");
-        migrating.migrate().await.expect("the migrations run");
-        migrating.close().await;
+        migrate(&house.url()).await;
         house
     }
 

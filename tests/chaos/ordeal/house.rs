@@ -5,13 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use provisor::{
-    db::{Database, Durability},
-    sandbox::{self, Sandbox, SandboxOptions, postgres::PrivatePostgres},
-};
+use provisor::sandbox::{Sandbox, SandboxOptions, postgres::PrivatePostgres};
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 
 use super::{pipe::Pipe, weather::OPERATOR};
+use crate::house::{migrate, open_sandbox};
 
 const CONNECTIONS_MAX: u32 = 12;
 
@@ -39,18 +37,7 @@ impl House {
         let id = uuid::Uuid::new_v4().simple();
         let folder = std::env::temp_dir().join(format!("provisor-ordeal-{id}"));
         std::fs::create_dir_all(folder.join("logs")).expect("a folder for logs and mails");
-        let sandbox = sandbox::start(SandboxOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
-            leanstack_listen: ([127, 0, 0, 1], 0).into(),
-            smtp_listen: ([127, 0, 0, 1], 0).into(),
-            mail_dir: folder.join("mails"),
-            delay: Duration::from_millis(500),
-            failure_rate: "0.02".parse().expect("a probability"),
-            seed,
-            ..SandboxOptions::default()
-        })
-        .await
-        .expect("the sandbox starts");
+        let sandbox = open_sandbox(&folder, Duration::from_millis(500), seed).await;
         let server = PrivatePostgres::start(&folder.join("postgres")).await.expect("a server");
         let url = server.url();
         let pool = PgPoolOptions::new()
@@ -58,9 +45,7 @@ impl House {
             .connect(&url)
             .await
             .expect("the server answers");
-        let migrating = Database::new(&url, 1, Durability::Full).expect("it is a URL");
-        migrating.migrate().await.expect("the migrations run");
-        migrating.close().await;
+        migrate(&url).await;
         let pipe = Pipe::open(socket_of(&url)).await;
         let house = Self { pool, sandbox, pipe, order_id_probe: seed % 2 == 1, server, folder };
         // What is tested is logic, not the disk: the machine itself does not crash.

@@ -1,6 +1,6 @@
 //! Everything that can go wrong at once, to orders of all kinds, and a verdict.
 //!
-//! `script/chaos` plays it at length, `cargo test` for a minute. All that is drawn is drawn from one seed, in streams
+//! `script/chaos` plays it at length, `cargo test` for two minutes. All that is drawn is drawn from one seed, in streams
 //! (`chance.rs`), so that an order and what befalls it is the same each time; the moments at which they meet are the
 //! machine's.
 //!

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::ordeal::{
     blows::{Blow, Fallen},
+    goods::mailbox,
     house::{LEASE, UPSTREAM_TIMEOUT},
     watch::Sent,
 };
@@ -32,71 +33,100 @@ const HARMLESS: [&str; 10] = [
 /// What a machine that can't keep up adds to a request's deadline, or to the times of two clocks.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
 
+/// The requests with an effect, by what they are known by.
+#[derive(Default)]
+struct Requests<'a> {
+    tags: HashMap<&'a str, Vec<&'a Sent>>,
+    /// Changes of a name or of its zone bear no tag.
+    paths: HashMap<&'a str, Vec<&'a Sent>>,
+    /// Nor do WHOIS contacts.
+    emails: HashMap<&'a str, Vec<&'a Sent>>,
+}
+
+impl<'a> Requests<'a> {
+    fn of(evidence: &Evidence<'a>) -> Self {
+        let mut requests = Self::default();
+        for sent in &evidence.watched.sent {
+            requests.paths.entry(&sent.path).or_default().push(sent);
+            if let Some(tag) = &sent.tag {
+                requests.tags.entry(tag).or_default().push(sent);
+            }
+            if let Some(email) = &sent.email {
+                requests.emails.entry(email).or_default().push(sent);
+            }
+        }
+        requests
+    }
+
+    /// What was sent by an attempt, while it was under way.
+    fn by(&self, attempt: &Attempt, line: &Line) -> Vec<&'a Sent> {
+        let name = line.name().unwrap_or_default();
+        let sent = match attempt.step.as_str() {
+            "create_contact" => {
+                let customer = line.customer.trim_start_matches("C-");
+                let customer = customer.parse().expect("customers are numbered");
+                self.emails.get(mailbox(customer).as_str())
+            }
+            "update_domain" => {
+                self.paths.get(format!("/api/hosting/v1/domain-names/{name}").as_str())
+            }
+            "replace_records" => {
+                self.paths.get(format!("/api/hosting/v1/dns/zones/{name}/records").as_str())
+            }
+            _ => self.tags.get(attempt.tag.as_str()),
+        };
+        let (from, until) = under_way(attempt, line);
+        let sent = sent.into_iter().flatten().copied();
+        sent.filter(|sent| (from..=until).contains(&sent.at)).collect()
+    }
+}
+
 impl Verdict {
     pub(super) fn judge_doubts(&mut self, evidence: &Evidence<'_>) {
         let owners = owners(evidence);
-        let mut by_tag: HashMap<&str, Vec<&Sent>> = HashMap::new();
-        let mut by_path: HashMap<&str, Vec<&Sent>> = HashMap::new();
-        let mut by_email: HashMap<&str, Vec<&Sent>> = HashMap::new();
-        for sent in &evidence.watched.sent {
-            by_path.entry(&sent.path).or_default().push(sent);
-            if let Some(tag) = &sent.tag {
-                by_tag.entry(tag).or_default().push(sent);
-            }
-            if let Some(email) = &sent.email {
-                by_email.entry(email).or_default().push(sent);
-            }
-        }
+        let requests = Requests::of(evidence);
         let mut attempts: HashMap<i64, Vec<&Attempt>> = HashMap::new();
         for attempt in &evidence.rows.attempts {
-            attempts.entry(attempt.line_id).or_default().push(attempt);
+            if matches!(attempt.state.as_str(), "sending" | "in_doubt") {
+                attempts.entry(attempt.line_id).or_default().push(attempt);
+            }
         }
         let none = Vec::new();
         for line in evidence.rows.lines.iter().filter(|line| line.status == "in_doubt") {
-            let open: Vec<&Attempt> = attempts
-                .get(&line.id)
-                .unwrap_or(&none)
-                .iter()
-                .copied()
-                .filter(|attempt| matches!(attempt.state.as_str(), "sending" | "in_doubt"))
-                .collect();
-            let sent = open.iter().flat_map(|attempt| by_tag.get(attempt.tag.as_str()).into_iter());
-            let mut sent: Vec<&Sent> = sent.flatten().copied().collect();
-            for path in paths(line) {
-                sent.extend(by_path.get(path.as_str()).into_iter().flatten());
-            }
-            let customer = line.customer.trim_start_matches("C-");
-            let email = format!("number-{customer}@{}", crate::house::CUSTOMER_DOMAIN);
-            sent.extend(by_email.get(email.as_str()).into_iter().flatten());
-            let mut by_fault = sent.iter().filter_map(|sent| sent.fault.as_deref());
-            // What is merely slow is a fault from the deadline on.
-            let in_time = !open.iter().any(|attempt| lasted(attempt));
-            let by_fault =
-                by_fault.rfind(|fault| !(HARMLESS.contains(fault) || in_time && *fault == "slow"));
-            let found = by_fault.map(str::to_owned).or_else(|| {
-                open.iter().find_map(|attempt| by_blow(attempt, line, evidence, &owners))
+            let open = attempts.get(&line.id).unwrap_or(&none);
+            let by_fault = open.iter().rev().find_map(|attempt| {
+                let sent = requests.by(attempt, line);
+                let mut faults = sent.iter().filter_map(|sent| sent.fault.clone());
+                // What is merely slow is a fault from the deadline on.
+                faults.rfind(|fault| {
+                    !HARMLESS.contains(&fault.as_str()) && (fault != "slow" || lasted(attempt))
+                })
             });
-            match found {
+            let by_blow =
+                || open.iter().find_map(|attempt| by_blow(attempt, line, evidence, &owners));
+            match by_fault.or_else(by_blow) {
                 Some(fault) => *self.doubted.entry(fault).or_default() += 1,
                 None => self.wrongs.push(format!(
                     "{} ({}) is in doubt, and no fault explains it: {}; attempts {open:?}, requests {}",
                     line.tag(),
                     line.kind,
                     line.reason.as_deref().unwrap_or_default(),
-                    sent.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                    open.iter()
+                        .flat_map(|attempt| requests.by(attempt, line))
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 )),
             }
         }
     }
 }
 
-/// The paths of the requests that bear no tag, of this line's name.
-fn paths(line: &Line) -> Vec<String> {
-    let Some(name) = line.name() else { return Vec::new() };
-    vec![
-        format!("/api/hosting/v1/domain-names/{name}"),
-        format!("/api/hosting/v1/dns/zones/{name}/records"),
-    ]
+/// From when until when an attempt was under way, as far as is known.
+fn under_way(attempt: &Attempt, line: &Line) -> (DateTime<Utc>, DateTime<Utc>) {
+    let lease = TimeDelta::from_std(LEASE).expect("short");
+    let until = attempt.ended_at.or(line.in_doubt_at).unwrap_or(attempt.started_at + lease);
+    (attempt.started_at - SLACK, until + SLACK)
 }
 
 /// What befell the worker that made an attempt, or the database while it was made.
@@ -106,9 +136,7 @@ fn by_blow(
     evidence: &Evidence<'_>,
     owners: &BTreeMap<Uuid, u32>,
 ) -> Option<String> {
-    let from = attempt.started_at - SLACK;
-    let lease = TimeDelta::from_std(LEASE).expect("short");
-    let until = attempt.ended_at.or(line.in_doubt_at).unwrap_or(attempt.started_at + lease) + SLACK;
+    let (from, until) = under_way(attempt, line);
     let struck = owners.get(&attempt.owner).copied();
     let strikes = |fallen: &&Fallen| {
         let meets = fallen.from <= until && fallen.until >= from;

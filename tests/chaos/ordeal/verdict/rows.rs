@@ -70,6 +70,7 @@ impl Line {
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Attempt {
     pub(crate) line_id: i64,
+    pub(crate) step: String,
     pub(crate) tag: String,
     pub(crate) state: String,
     pub(crate) owner: Uuid,
@@ -117,7 +118,7 @@ impl Rows {
             .await;
         let attempts = house
             .rows(
-                "SELECT e.line_id, e.tag, e.state, a.owner, a.started_at, a.ended_at
+                "SELECT e.line_id, e.step, e.tag, e.state, a.owner, a.started_at, a.ended_at
                  FROM provisor.attempts a JOIN provisor.effects e ON e.id = a.effect_id ORDER BY a.started_at",
             )
             .await;

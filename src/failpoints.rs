@@ -124,6 +124,16 @@ mod armed {
         "resolve.locked",
         "resolve.before_commit",
         "resolve.committed",
+        // An audit: its begin, its stages, and its end.
+        "audit.begun",
+        "audit.read",
+        "audit.looked",
+        "audit.judged",
+        "audit.priced",
+        "audit.owing",
+        "audit.reminded",
+        "audit.ending",
+        "audit.ended",
         // The house.
         "house.before_keeping",
         "house.kept",

@@ -7,6 +7,7 @@
 pub mod failpoints;
 
 pub mod app;
+pub mod audit;
 pub mod causes;
 pub mod cli;
 pub mod clock;

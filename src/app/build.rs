@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio_util::task::TaskTracker;
 
-use super::told::Told;
+use super::{auditing, told::Told};
 use crate::{
+    audit::FindingKind,
     config::{EMAIL_TEMPLATES, LeanstackContract, Mailbox, Settings},
     db::{Database, Durability, Sessions, records::Waits, wakes::Lane},
     jobs::{
@@ -24,7 +25,7 @@ use crate::{
     lifecycle::Lifecycle,
     mail::{Address, Deadlines, Mailer, SmtpPool, SmtpSettings, Templates},
     order::facts::Patience,
-    queue::{Alarm, Budget, Crowd, Engine, EngineSettings, Handler, Parts, Presence, Schedule},
+    queue::{self, Alarm, Budget, Crowd, Engine, EngineSettings, Handler, Parts, Presence},
     telemetry::{KnownLabels, Metrics},
     upstream::{
         Observer, Secret,
@@ -42,30 +43,6 @@ const CLAIM_CONNECTIONS_MAX: u32 = 1;
 
 /// The whole of one request to Leanstack: its advice is not waited for as LJPc's answers are.
 const LEANSTACK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The kinds of findings (contract, "Commands"): their series are there from the start, before there is an audit.
-const FINDING_KINDS: &[&str] = &[
-    "domain_expiring",
-    "domain_expired",
-    "domain_status",
-    "expiry_moved",
-    "auto_renew_mismatch",
-    "transfer_lock_mismatch",
-    "nameserver_mismatch",
-    "contact_mismatch",
-    "domain_unknown",
-    "domain_missing",
-    "site_unknown",
-    "site_missing",
-    "site_inactive",
-    "quota_near",
-    "price_above_max_cost",
-    "price_changed",
-    "line_stuck",
-    "line_in_doubt",
-    "email_stuck",
-    "reminder_missing",
-];
 
 /// The parts that the daemon drives.
 pub(super) struct Daemon {
@@ -169,13 +146,14 @@ fn to_address(mailbox: &Mailbox) -> anyhow::Result<Address> {
 pub(super) fn metrics() -> anyhow::Result<Metrics> {
     let lanes: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
     let endpoints: Vec<&str> = ljpc::ENDPOINTS.iter().map(|endpoint| endpoint.name).collect();
+    let findings: Vec<&str> = FindingKind::ALL.iter().map(|kind| kind.as_str()).collect();
     let advice: Vec<&str> = leanstack::ENDPOINTS.iter().map(|endpoint| endpoint.name).collect();
     let known = KnownLabels {
         job_kinds: jobs::NAMES,
         lanes: &lanes,
         endpoints: &[(ljpc::PROVIDER, &endpoints), (leanstack::PROVIDER, &advice)],
         templates: EMAIL_TEMPLATES,
-        finding_kinds: FINDING_KINDS,
+        finding_kinds: &findings,
     };
     Ok(Metrics::new(&known, env!("CARGO_PKG_VERSION"))?)
 }
@@ -233,6 +211,8 @@ pub(super) fn parts(
     handlers.insert(jobs::CUSTOMERS, Arc::new(customers));
     let sites = ListSites::new(db.clone(), Arc::clone(&guest), retries, settings.ljpc.timeout);
     handlers.insert(jobs::SITES, Arc::new(sites));
+    let audits = auditing::handler(settings, lifecycle, db, Arc::clone(&guest))?;
+    handlers.insert(jobs::AUDIT, Arc::new(audits));
     let claims =
         Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?
             .with_sessions(sessions(settings));
@@ -256,7 +236,7 @@ pub(super) fn parts(
     Ok(Daemon { engine, guest, advisor, mailer })
 }
 
-fn guest(
+pub(super) fn guest(
     settings: &Settings,
     lifecycle: &Lifecycle,
     db: &Database,
@@ -335,9 +315,9 @@ fn leanstack_guest(
     Ok(Some(Arc::new(guest)))
 }
 
-fn waiting(settings: &Settings) -> Waiting {
+pub(super) fn waiting(settings: &Settings) -> Waiting {
     let poll = &settings.poll;
-    let polls = Schedule {
+    let polls = queue::Schedule {
         initial: poll.initial_interval,
         multiplier: poll.multiplier,
         max: poll.max_interval,
@@ -345,7 +325,7 @@ fn waiting(settings: &Settings) -> Waiting {
     Waiting {
         patience: patience(settings),
         polls,
-        transfers: Schedule { max: poll.transfer_max_interval, ..polls },
+        transfers: queue::Schedule { max: poll.transfer_max_interval, ..polls },
         // The same pace: both ask an upstream again.
         retries: polls,
         timeout: settings.ljpc.timeout,
@@ -363,8 +343,13 @@ fn email_settings(settings: &Settings, from: Address) -> anyhow::Result<EmailSet
             .collect::<anyhow::Result<_>>()
             .context("email.ops_to")?,
         disabled: email.disabled.clone(),
-        retries: Schedule { initial: email.retry_initial, multiplier: 2.0, max: email.retry_max },
+        retries: queue::Schedule {
+            initial: email.retry_initial,
+            multiplier: 2.0,
+            max: email.retry_max,
+        },
         give_up_after: email.give_up_after,
+        zone: auditing::schedule(settings)?.zone(),
         send_max: deadlines(settings.queue.lease).send_max(),
     })
 }

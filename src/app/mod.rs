@@ -1,5 +1,6 @@
 //! The only wiring: builds each part and hands it what it needs.
 
+mod auditing;
 mod build;
 mod told;
 
@@ -9,6 +10,7 @@ use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use auditing::connect_auditor;
 pub use build::{
     budgets, connect, connect_leanstack, connect_ljpc, connect_now, email_sender, patience,
 };
@@ -129,7 +131,8 @@ async fn work(
 ) -> anyhow::Result<()> {
     let presence = Presence::default();
     presence.tell(db).await.context("telling the other processes that this one lives")?;
-    let schedules = [jobs::HOUSE_WAKE.0, jobs::CUSTOMERS_WAKE.0, jobs::SITES_WAKE.0];
+    let schedules =
+        [jobs::HOUSE_WAKE.0, jobs::CUSTOMERS_WAKE.0, jobs::SITES_WAKE.0, jobs::AUDIT_WAKE.0];
     db.ensure_schedules(&schedules).await.context("setting up the schedules")?;
     if settings.leanstack.enabled {
         // It may have been left alone for an hour by a process that does not use Leanstack.

@@ -74,6 +74,13 @@ impl GaugeSource for Gauges {
         self.metrics
             .replace_lines(work.lines.iter().map(|(status, count)| (status.as_str(), *count)));
         self.metrics.set_outbox_oldest(work.oldest_email);
+        let findings = self.db.count_findings().await?;
+        self.metrics.replace_audit_findings(
+            findings.iter().map(|(kind, severity, n)| (kind.as_str(), severity.as_str(), *n)),
+        );
+        if let Some(at) = self.db.last_audit_end().await? {
+            self.metrics.set_audit_last_success(at);
+        }
         self.metrics.replace_queue_depth(depths.iter().flat_map(|depth| {
             [
                 (depth.lane.as_str(), "due", depth.due),

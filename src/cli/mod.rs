@@ -1,5 +1,6 @@
 //! The commands, one file per group.
 
+mod audit;
 mod change;
 mod check;
 mod cure;
@@ -59,6 +60,8 @@ enum Command {
     /// Shows the queue, and lets it go on after a failover or a mended key.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Compares what the account has with what is wished: expiry, renewal, sites, prices; reminds customers.
+    Audit(audit::AuditArgs),
     /// Asks LJPc what it sells and what this account has there, and buys or changes it: through the ledger, asking first.
     Ljpc(ljpc::LjpcArgs),
     /// Asks Leanstack about names, and makes customers known to it. Its answers are advice: LJPc's decide.
@@ -129,6 +132,10 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
             order::order(command, &settings).await
         }
         Command::Queue(command) => queue::queue(command, &load(&[Need::Database])?).await,
+        Command::Audit(args) => {
+            let settings = load(args.needs())?;
+            audit::audit(args, &settings).await
+        }
         Command::Ljpc(args) => {
             let settings = load(args.needs())?;
             ljpc::ljpc(args, &settings).await

@@ -12,6 +12,7 @@ use super::settings::{
 };
 use super::urls::{check_database_url, check_smtp_url, parse_base_url};
 use super::{EMAIL_TEMPLATES, Origin, Secret, checks};
+use crate::audit::Schedule;
 
 /// Reads *every* field before it gives up on the first that is wrong, so that all mistakes are recorded.
 macro_rules! read_all {
@@ -199,7 +200,11 @@ fn cron(text: &str) -> Result<String, &'static str> {
     if !fields.iter().all(|field| field.chars().all(allowed)) {
         return Err("holds a character that no such field can have");
     }
-    Ok(fields.join(" "))
+    let text = fields.join(" ");
+    match Schedule::parse(&text, "UTC") {
+        Ok(_) => Ok(text),
+        Err(_) => Err("is no schedule"),
+    }
 }
 
 fn timezone(text: &str) -> Result<String, &'static str> {
@@ -208,7 +213,10 @@ fn timezone(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
         return Err("is not a name of a time zone");
     }
-    Ok(text.to_owned())
+    match Schedule::parse("0 6 * * *", text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is not a name of the time zone database"),
+    }
 }
 
 fn reminder_days(r: &mut Reader, key: &str) -> Option<Vec<i32>> {

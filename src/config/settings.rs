@@ -157,7 +157,7 @@ pub struct Queue {
 pub struct Audit {
     /// Five fields.
     pub cron: String,
-    /// A name of the time zone database, as far as its letters tell: only the database knows them all.
+    /// A name of the time zone database.
     pub timezone: String,
     /// 1 to 20 different numbers of days before expiry; negative: after.
     pub reminder_days: Vec<i32>,

@@ -1,12 +1,16 @@
 //! Reading what an email is made of.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Database, DbError};
+use super::{
+    Database, DbError,
+    audit::{Digest, select_digest},
+};
 use crate::order::{EmailId, OrderId};
 
 /// An email that is owed.
@@ -20,6 +24,10 @@ pub struct OwedEmail {
     pub about: Option<String>,
     /// What the operator is told, where it is about no order.
     pub reason: Option<String>,
+    /// The name that it is about, where it is about one: of reminders.
+    pub notice: Option<EmailNotice>,
+    /// The audit that it is about, and what that has found.
+    pub digest: Option<Digest>,
     /// Which of several recipients have it already, by their places in the settings.
     pub delivered: Vec<i32>,
     /// Unchanged over all attempts: the left part of its Message-ID.
@@ -58,6 +66,17 @@ impl std::fmt::Debug for Recipient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recipient").field("locale", &self.locale).finish_non_exhaustive()
     }
+}
+
+/// A name that expires.
+#[derive(Clone, Debug, Deserialize)]
+pub struct EmailNotice {
+    /// The name.
+    pub domain: String,
+    /// The day of its expiry, in `audit.timezone`.
+    pub expires_on: NaiveDate,
+    /// Whether it renews by itself.
+    pub auto_renew: bool,
 }
 
 /// The order that an email tells of.
@@ -182,7 +201,7 @@ async fn select_emails(
     let rows = sqlx::query!(
         r#"SELECT m.id AS "id!", m.template AS "template!", m.message_id AS "message_id!",
                   m.created_at AS "created_at!", m.context ->> 'about' AS about,
-                  m.context ->> 'reason' AS reason,
+                  m.context ->> 'reason' AS reason, m.context AS "context!", (m.context ->> 'audit')::bigint AS audit,
                   ARRAY (SELECT place::integer
                          FROM jsonb_array_elements_text(m.context -> 'delivered') AS d (place)) AS "delivered!",
                   m.status AS "status!", m.line, m.order_id,
@@ -196,8 +215,12 @@ async fn select_emails(
            WHERE m.id = ANY ($1)"#,
         ids,
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
+    let mut digests = HashMap::new();
+    for audit in rows.iter().filter_map(|row| row.audit) {
+        digests.insert(audit, select_digest(&mut *connection, audit).await?);
+    }
     let of_order = |id: i64| {
         lines.iter().filter(|(order, _)| *order == id).map(|(_, line)| line.clone()).collect()
     };
@@ -208,6 +231,8 @@ async fn select_emails(
             template: row.template,
             about: row.about,
             reason: row.reason,
+            notice: serde_json::from_value(row.context).ok(),
+            digest: digests.remove(&row.audit.unwrap_or_default()),
             delivered: row.delivered,
             message_id: row.message_id,
             created_at: row.created_at,

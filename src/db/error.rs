@@ -56,6 +56,18 @@ impl DbError {
         }
     }
 
+    /// What the server said of it beside that, where it did.
+    #[must_use]
+    pub fn server_detail(&self) -> Option<&str> {
+        match self {
+            Self::Sql { source, .. } => source
+                .as_database_error()
+                .and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+                .and_then(sqlx::postgres::PgDatabaseError::detail),
+            Self::Deadline { .. } | Self::Stored(_) => None,
+        }
+    }
+
     /// Whether the values are to blame, and not the database or the way to it: another try would fail alike.
     #[must_use]
     pub fn is_data_error(&self) -> bool {

@@ -10,6 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub mod audit;
 pub mod contacts;
 pub mod customers;
 pub mod domains;

@@ -38,8 +38,8 @@ use crate::{
     upstream::{UpstreamError, leanstack::Leanstack},
 };
 
-pub(super) use self::read::to_seen;
 use self::read::{Shelf, Unread};
+pub(super) use self::read::{to_product, to_seen};
 
 /// How often one run may read upstream before it decides. A purchase of a name reads the most: endings, offer, contacts,
 /// alternatives, the name itself.

@@ -311,6 +311,11 @@ impl<U: Host> Guest<U> {
         self.tell_operator("circuit_open", &opened.episode, &format!("{told}; {}", U::SHUT)).await;
     }
 
+    /// Something has come due that nobody has heard of.
+    pub(super) fn ring(&self) {
+        self.alarm.ring();
+    }
+
     /// Owes the operator an email that is about no order. If even that fails, the log has it.
     pub(super) async fn tell_operator(&self, about: &'static str, episode: &str, reason: &str) {
         if let Err(error) = self.db.tell_operator(about, episode, reason).await {

@@ -155,7 +155,8 @@ impl KeepWish {
                 let detail = json!({ "auto_renew": wished, "status": status, "reason": message });
                 self.db.note_of_name(id, "auto_renew_refused", detail).await?;
                 let told = format!("LJPc refused to change the renewal of {domain}: {message}");
-                let episode = uuid::Uuid::now_v7().to_string();
+                // Once for each name and wish: each audit may try again.
+                let episode = format!("{id}:{wished}");
                 self.guest.tell_operator("auto_renew_refused", &episode, &told).await;
                 Ok(End::Rest)
             }

@@ -11,7 +11,9 @@
 //! | 5, a schedule | [`keep_house`] |
 //! | 6, a schedule | [`sync_customers`] |
 //! | 7, a schedule | [`list_sites`] |
+//! | 8, a schedule | [`run_audit`], by the steps of [`audit`] |
 
+pub mod audit;
 pub mod carry_out_line;
 pub mod guest;
 pub mod keep_house;
@@ -19,6 +21,7 @@ pub mod keep_wish;
 pub mod ledger;
 pub mod list_sites;
 pub mod review_order;
+pub mod run_audit;
 pub mod send_email;
 pub mod sync_customers;
 
@@ -38,6 +41,8 @@ pub const HOUSE: u8 = 5;
 pub const CUSTOMERS: u8 = 6;
 /// The kind of the wake that lists the sites.
 pub const SITES: u8 = 7;
+/// The kind of the wake that runs the audit.
+pub const AUDIT: u8 = 8;
 
 /// The wake of [`keep_house`].
 pub const HOUSE_WAKE: WakeId = WakeId::new(HOUSE, 1);
@@ -45,7 +50,17 @@ pub const HOUSE_WAKE: WakeId = WakeId::new(HOUSE, 1);
 pub const CUSTOMERS_WAKE: WakeId = WakeId::new(CUSTOMERS, 1);
 /// The wake of [`list_sites`].
 pub const SITES_WAKE: WakeId = WakeId::new(SITES, 1);
+/// The wake of [`run_audit`].
+pub const AUDIT_WAKE: WakeId = WakeId::new(AUDIT, 1);
 
 /// The names of all handlers, as the metrics have them.
-pub const NAMES: &[&str] =
-    &["line", "email", "order", "keep_wish", "keep_house", "sync_customers", "list_sites"];
+pub const NAMES: &[&str] = &[
+    "line",
+    "email",
+    "order",
+    "keep_wish",
+    "keep_house",
+    "sync_customers",
+    "list_sites",
+    "run_audit",
+];

@@ -1,22 +1,23 @@
 //! Sends an email that is owed: loads what it tells, renders it, hands it to the mail server, records what came of it.
 
+mod told;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono_tz::Tz;
 use tokio_util::task::TaskTracker;
 
+use self::told::context;
 use crate::{
     db::{
         Database, DbError,
-        emails::{EmailLine, OwedEmail},
+        emails::OwedEmail,
         records::{EmailRecord, EmailResult},
         wakes::Lane,
     },
-    mail::{
-        Address, Alternative, Composed, Context, Customer, CustomerReason, Kind, Line, Locale,
-        Mailer, Ops, Order, Rendered, TemplateName, Templates, compose,
-    },
-    order::{Cause, EmailId, Reference, UpstreamOrderId, decide::PANICS_MAX, resolution::Stuck},
+    mail::{Address, Composed, Kind, Locale, Mailer, Rendered, TemplateName, Templates, compose},
+    order::EmailId,
     queue::{Batcher, Claim, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
@@ -50,6 +51,8 @@ pub struct EmailSettings {
     pub give_up_after: Duration,
     /// The longest that one sending takes.
     pub send_max: Duration,
+    /// `audit.timezone`, in which days are counted.
+    pub zone: Tz,
 }
 
 /// The handler.
@@ -258,7 +261,7 @@ impl SendEmail {
             None if !name.is_for_operator() => return Err("it has no customer".to_owned()),
             _ => (self.settings.ops_to.clone(), Locale::En),
         };
-        let context = self.context(name, email);
+        let context = context(name, email, &self.settings.from, self.settings.zone);
         let rendered: Rendered =
             self.templates.render(name, locale, &context).map_err(|error| error.to_string())?;
         recipients
@@ -276,115 +279,4 @@ impl SendEmail {
             })
             .collect()
     }
-
-    fn context(&self, name: TemplateName, email: &OwedEmail) -> Context {
-        let from = &self.settings.from;
-        let mut context = Context {
-            sender_name: from.name().unwrap_or(from.domain()).to_owned(),
-            ..Context::default()
-        };
-        if name.is_for_operator() {
-            context.ops = Some(to_ops(email));
-            return context;
-        }
-        let Some(order) = &email.order else { return context };
-        context.customer = email.customer.as_ref().map(|customer| Customer {
-            first_name: customer.first_name.clone(),
-            last_name: customer.last_name.clone(),
-            organization: customer.organization.clone(),
-        });
-        context.order = Some(Order {
-            reference: order.reference.clone(),
-            submitted_on: order.submitted_at.date_naive(),
-        });
-        context.lines = order.lines.iter().map(to_line).collect();
-        context.alternatives = order
-            .lines
-            .iter()
-            .flat_map(|line| &line.alternatives)
-            .map(|domain| Alternative { domain: domain.clone() })
-            .collect();
-        context
-    }
-}
-
-/// A line as its customer may see it: never the reason itself, which may name suppliers and prices.
-fn to_line(line: &EmailLine) -> Line {
-    let wish = |key: &str| line.wish.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-    Line {
-        number: u32::try_from(line.line).unwrap_or(0).saturating_add(1),
-        kind: line.kind.clone(),
-        domain: line.domain.clone(),
-        package: wish("package"),
-        billing_period: wish("billing_period"),
-        status: line.status.clone(),
-        customer_reason: customer_reason(line),
-        expires_on: line.expires_at.map(|at| at.date_naive()),
-    }
-}
-
-/// Why, in words for a customer: of a line that failed always, of one that is delivered where something was refused.
-fn customer_reason(line: &EmailLine) -> Option<CustomerReason> {
-    let cause = line.cause.as_deref().and_then(|cause| cause.parse::<Cause>().ok());
-    match cause {
-        Some(Cause::NameTaken) => Some(CustomerReason::NameTaken),
-        Some(Cause::NameUnavailable) => Some(CustomerReason::NameUnavailable),
-        Some(Cause::TransferRefused) => Some(CustomerReason::TransferRefused),
-        Some(Cause::PrerequisiteFailed) => Some(CustomerReason::PrerequisiteFailed),
-        Some(Cause::WishRefused) => Some(CustomerReason::WishRefused),
-        None => (line.status == "failed").then_some(CustomerReason::Refused),
-    }
-}
-
-fn to_ops(email: &OwedEmail) -> Ops {
-    let Some(order) = &email.order else {
-        return Ops {
-            status: email.about.clone().unwrap_or_default(),
-            reason: email.reason.clone().unwrap_or_default(),
-            commands: vec!["provisor check".to_owned(), "provisor queue resume".to_owned()],
-            ..Ops::default()
-        };
-    };
-    let line = order.lines.iter().find(|line| Some(line.line) == email.line);
-    let status = line.map_or_else(String::new, |line| line.status.clone());
-    Ops {
-        reference: Some(order.reference.clone()),
-        line: line.and_then(|line| u32::try_from(line.line).ok()),
-        domain: line.and_then(|line| line.domain.clone()),
-        status: email.about.clone().unwrap_or(status),
-        reason: line.and_then(|line| line.reason.clone()).unwrap_or_else(|| {
-            "LJPc has accepted the order, and has not delivered it yet".to_owned()
-        }),
-        tag: line.and_then(|line| line.tag.clone()),
-        attempts: line.map(|line| line.attempts.clone()).unwrap_or_default(),
-        commands: commands(&order.reference, line),
-    }
-}
-
-/// What the operator may type: look, and say how it goes on.
-fn commands(reference: &str, line: Option<&EmailLine>) -> Vec<String> {
-    let operand = Reference(reference.to_owned()).operand();
-    let mut commands = vec![format!("provisor order show {operand}")];
-    let stuck = line.and_then(|line| to_stuck(reference, line));
-    let exits = stuck.map(|stuck| stuck.exits()).unwrap_or_default();
-    commands.extend(exits.into_iter().map(|exit| exit.command));
-    commands
-}
-
-/// The line as its ways out depend on it. A newer version's words are left to that version.
-fn to_stuck<'a>(reference: &'a str, line: &'a EmailLine) -> Option<Stuck<'a>> {
-    let placement = |text: &String| {
-        let (step, state) = text.split_once(' ')?;
-        Some((step.parse().ok()?, state.parse().ok()?))
-    };
-    Some(Stuck {
-        reference,
-        line: line.line,
-        kind: line.kind.parse().ok()?,
-        status: line.status.parse().ok()?,
-        reason: line.reason.as_deref().unwrap_or_default(),
-        upstream_order_id: line.upstream_order_id.map(UpstreamOrderId),
-        is_given_up: line.panics >= PANICS_MAX,
-        placements: line.placements.iter().filter_map(placement).collect(),
-    })
 }

@@ -26,8 +26,8 @@ pub struct Context {
     pub domain: Option<DomainNotice>,
     /// Of `ops_attention`.
     pub ops: Option<Ops>,
-    /// Of `ops_audit`: what is open, the gravest first. The template shows the first hundred.
-    pub audit: Option<Vec<Finding>>,
+    /// Of `ops_audit`.
+    pub audit: Option<Audit>,
 }
 
 /// The addressee of a customer's mail.
@@ -133,6 +133,25 @@ pub struct Ops {
     pub commands: Vec<String>,
 }
 
+/// What an audit has found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Audit {
+    /// What is open: first what is new or graver than it was, then the rest, the gravest first; the first hundred of it.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub more: u64,
+    /// How many of all are critical.
+    pub critical: u64,
+    /// How many are warnings.
+    pub warning: u64,
+    /// How many are to be known.
+    pub info: u64,
+    /// How many were closed since the last audit.
+    pub closed: u64,
+    /// What could not be done, a sentence each.
+    pub problems: Vec<String>,
+}
+
 /// A finding of the audit (contract, "Commands").
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
@@ -144,6 +163,8 @@ pub struct Finding {
     pub subject: String,
     /// One sentence.
     pub detail: String,
+    /// It is new, or graver than it was.
+    pub is_new: bool,
 }
 
 impl fmt::Debug for Context {

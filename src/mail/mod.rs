@@ -14,7 +14,7 @@ pub mod template;
 
 pub use clean::clean_header;
 pub use context::{
-    Alternative, Context, Customer, CustomerReason, DomainNotice, Finding, Line, Ops, Order,
+    Alternative, Audit, Context, Customer, CustomerReason, DomainNotice, Finding, Line, Ops, Order,
 };
 pub use message::{Address, Composed, MessageError, compose};
 pub use smtp::{

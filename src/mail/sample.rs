@@ -4,7 +4,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::{
-    Alternative, Context, Customer, CustomerReason, DomainNotice, Finding, Line, Ops, Order,
+    Alternative, Audit, Context, Customer, CustomerReason, DomainNotice, Finding, Line, Ops, Order,
     TemplateName,
 };
 
@@ -29,7 +29,7 @@ pub fn samples(name: TemplateName) -> Vec<Context> {
         }
         TemplateName::DomainExpired => vec![domain(-3, false), domain(-1, true)],
         TemplateName::OpsAttention => ops_cases().map(ops).into(),
-        TemplateName::OpsAudit => vec![audit(findings()), audit(Vec::new()), audit(many())],
+        TemplateName::OpsAudit => audits().map(audit).into(),
     }
 }
 
@@ -174,7 +174,7 @@ fn domain(days: i64, auto_renew: bool) -> Context {
 }
 
 /// What the operator may be told: status and reason.
-fn ops_cases() -> [(&'static str, &'static str); 7] {
+fn ops_cases() -> [(&'static str, &'static str); 8] {
     [
         ("in_doubt", "The answer to POST /api/v1/orders did not come within 30 s."),
         ("held", "hosting_5gb costs 6.50 a month, and max_cost is 5.50."),
@@ -182,12 +182,13 @@ fn ops_cases() -> [(&'static str, &'static str); 7] {
         ("bought_twice", "LJPc order 4711 was answered late, after 4712 had replaced it."),
         ("circuit_open", "LJPc answers 401 to every request: the API key is not accepted."),
         ("failover", "The database's timeline was 00000001 and is 00000002."),
+        ("audit_braked", "Of 100 assets 12 would be changed and 3 declared missing at once."),
         ("something_new", "Something that this version has no words for."),
     ]
 }
 
 fn ops((status, reason): (&str, &str)) -> Context {
-    let of_a_line = !matches!(status, "circuit_open" | "failover");
+    let of_a_line = !matches!(status, "circuit_open" | "failover" | "audit_braked");
     let was_sent = of_a_line && status != "held";
     let commands: &[&str] = match status {
         "in_doubt" => &[
@@ -200,6 +201,7 @@ fn ops((status, reason): (&str, &str)) -> Context {
             "provisor order resolve SHOP-1001 --line 1 --abandon",
         ],
         "circuit_open" | "failover" => &["provisor check"],
+        "audit_braked" => &["provisor audit run --dry-run", "provisor audit run --past-brake"],
         "something_new" => &[],
         _ => &["provisor order show SHOP-1001"],
     };
@@ -223,6 +225,7 @@ fn finding(severity: &str, kind: &str, subject: &str, detail: &str) -> Finding {
         severity: severity.to_owned(),
         subject: subject.to_owned(),
         detail: detail.to_owned(),
+        is_new: severity == "critical",
     }
 }
 
@@ -235,9 +238,24 @@ fn findings() -> Vec<Finding> {
 }
 
 fn many() -> Vec<Finding> {
-    (0..250).map(|n| finding("info", "site_unknown", &n.to_string(), "Not ordered here.")).collect()
+    (0..100).map(|n| finding("info", "site_unknown", &n.to_string(), "Not ordered here.")).collect()
 }
 
-fn audit(findings: Vec<Finding>) -> Context {
-    Context { audit: Some(findings), ..base() }
+fn audits() -> [Audit; 4] {
+    let some = Audit {
+        findings: findings(),
+        critical: 1,
+        warning: 1,
+        info: 1,
+        closed: 1,
+        ..Audit::default()
+    };
+    let problem = "the list of sites could not be read to its end: no usable answer".to_owned();
+    let incomplete = Audit { problems: vec![problem], ..Audit::default() };
+    let full = Audit { findings: many(), more: 150, info: 250, closed: 12, ..Audit::default() };
+    [some, Audit::default(), full, incomplete]
+}
+
+fn audit(audit: Audit) -> Context {
+    Context { audit: Some(audit), ..base() }
 }

@@ -13,10 +13,13 @@
 //! - `points.rs`: which line comes to which failpoint. `kinds.rs`: an order for each kind of line.
 //! - `matrix.rs`: which cells are played. `trial.rs`: one of them, and its verdict.
 //! - `leases.rs`: processes that sleep past their lease, die, or drain, beside another one.
+//! - `auditing.rs`: audits that are cut off, and gone on with.
 //! - `resolving.rs`: a person's commands that are killed, and typed again.
 //! - `house.rs`: sandbox and databases. `daemon.rs`: one daemon's process.
 
 // Under cfg(test) each, as clippy then knows that helpers may unwrap too.
+#[cfg(test)]
+mod auditing;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]

@@ -44,9 +44,10 @@ impl fmt::Display for Cell {
     }
 }
 
-/// The failpoints that a daemon comes to. Those of a command have tests of their own (`resolving.rs`).
+/// The failpoints that a daemon comes to with a line. Those of a command and of audits have tests of their own
+/// (`resolving.rs`, `auditing.rs`).
 pub(crate) fn of_daemons() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().copied().filter(|point| !is_of(point, &["resolve"]))
+    NAMES.iter().copied().filter(|point| !is_of(point, &["resolve", "audit"]))
 }
 
 /// The first and, where a line comes there again with another purpose, the second time.

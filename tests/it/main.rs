@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod after_intake;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod commands;

@@ -132,6 +132,8 @@ async fn the_worker_may_write_and_the_reader_sees_no_personal_data() {
         "TABLE provisor.order_status",
         "TABLE provisor.wakes",
         "SELECT state FROM provisor.effects",
+        "SELECT kind, severity, subject FROM provisor.findings",
+        "SELECT ended_at FROM provisor.audit_runs",
     ] {
         tries(&mut reader, allowed.to_owned())
             .await
@@ -143,6 +145,9 @@ async fn the_worker_may_write_and_the_reader_sees_no_personal_data() {
         "SELECT wish FROM provisor.order_lines",
         "SELECT FROM provisor.transfer_secrets",
         "SELECT detail FROM provisor.attempts",
+        "SELECT detail FROM provisor.findings",
+        "SELECT figures FROM provisor.audit_runs",
+        "SELECT customer_id FROM provisor.reminders",
         "SELECT provisor.submit_order('{}')",
         "UPDATE provisor.wakes SET lane = 0",
     ] {

@@ -16,11 +16,13 @@ const FLOORS: &[(&str, May)] = &[
     // A macro that is nothing in what is shipped: whoever has a failpoint imports nothing for it.
     ("failpoints", Import(&[])),
     ("order", Import(&[])),
+    ("audit", Import(&["order"])),
     ("clock", Import(&[])),
     ("causes", Import(&[])),
-    ("config", Import(&[])),
+    // The schedule of the audit is read where it is configured.
+    ("config", Import(&["audit"])),
     ("telemetry", Import(&[])),
-    ("db", Import(&["order", "clock", "causes"])),
+    ("db", Import(&["order", "audit", "clock", "causes"])),
     ("upstream", Import(&["order", "clock", "causes"])),
     ("mail", Import(&["order", "clock", "causes"])),
     // The engine knows no order words, so that it can be judged, and measured, alone.
@@ -28,7 +30,7 @@ const FLOORS: &[(&str, May)] = &[
     ("http", Import(&["telemetry", "clock", "causes"])),
     ("sandbox", Import(&["order", "clock", "causes"])),
     // Not config: a job gets the few settings that it needs, in a struct of its own.
-    ("jobs", Import(&["queue", "db", "upstream", "mail", "order", "clock", "causes"])),
+    ("jobs", Import(&["queue", "db", "upstream", "mail", "audit", "order", "clock", "causes"])),
     ("lifecycle", ImportAllBelow),
     ("app", ImportAllBelow),
     ("cli", ImportAllBelow),
@@ -221,10 +223,11 @@ pub(crate) fn sql_stays_in_db(tree: &Tree) -> Vec<Violation> {
     violations
 }
 
-/// The pure floor does nothing and knows no time but what it is told.
+/// The pure floors do nothing and know no time but what they are told.
 pub(crate) fn order_is_pure(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (file, source) in tree.sources().filter(|(file, _)| file.path.starts_with("src/order/")) {
+    let is_pure = |path: &str| ["src/order/", "src/audit/"].iter().any(|it| path.starts_with(it));
+    for (file, source) in tree.sources().filter(|(file, _)| is_pure(&file.path)) {
         let named = IMPURE.iter().flat_map(|(root, parts)| {
             let named = source.named_below(root).into_iter();
             named
@@ -236,7 +239,7 @@ pub(crate) fn order_is_pure(tree: &Tree) -> Vec<Violation> {
             violations.push(file.violation(
                 source.line(offset),
                 format!(
-                    "order/ is pure and may not use {what}: do it on a floor above, and pass in \
+                    "order/ and audit/ are pure and may not use {what}: do it on a floor above, and pass in \
                      what came of it"
                 ),
             ));
@@ -335,9 +338,9 @@ mod tests {
         assert_found(
             &order_is_pure(&tree),
             &[
-                "src/order/a.rs:2: order/ is pure and may not use tokio::spawn",
-                "src/order/a.rs:1: order/ is pure and may not use std::fs",
-                "order/ is pure and may not use Instant",
+                "src/order/a.rs:2: order/ and audit/ are pure and may not use tokio::spawn",
+                "src/order/a.rs:1: order/ and audit/ are pure and may not use std::fs",
+                "order/ and audit/ are pure and may not use Instant",
             ],
         );
     }

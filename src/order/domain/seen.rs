@@ -1,12 +1,13 @@
 //! How a name stands upstream, and what a line wishes of it that is not so yet.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::order::ContactHandle;
 
 /// A name as LJPc shows it (GET /api/hosting/v1/domain-names/{domain}). It may be a stored row, while their own system is
 /// down: one reading is no proof of a change.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DomainSeen {
     /// As upstream says it, opaque; it may be several words, joined by commas.
     pub status: Option<String>,

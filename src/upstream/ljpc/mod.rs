@@ -37,6 +37,7 @@ pub use domains::{
 };
 pub use endpoints::ENDPOINTS;
 pub use orders::{OrderDetail, OrderLine, ProvisionedLine, SimpleStatus};
+pub use pages::{PER_PAGE, Page};
 pub use place::{BillingPeriod, CartItem, DomainAction, PlaceOrder, PlacedOrder, tag_of};
 pub use price::{DomainPrice, Price, Prices};
 pub use products::{BillingPeriodType, Product};

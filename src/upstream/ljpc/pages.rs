@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future};
 use crate::upstream::{Endpoint, UpstreamError};
 
 /// How many entries a page is asked to hold: the document's maximum.
-pub(super) const PER_PAGE: u32 = 100;
+pub const PER_PAGE: u32 = 100;
 
 /// The most pages of one listing.
 const PAGES_MAX: u32 = 1_000;
@@ -15,7 +15,8 @@ const RESTARTS_MAX: u32 = 3;
 
 /// One page of a listing.
 #[derive(Debug)]
-pub(super) struct Page<T> {
+pub struct Page<T> {
+    /// Its entries.
     pub items: Vec<T>,
     /// How many entries the whole listing has.
     pub total: u64,

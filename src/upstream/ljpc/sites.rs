@@ -115,7 +115,8 @@ impl Ljpc {
         self.get(endpoint, &endpoint.path_of_id(id.0), BODY_BYTES_MAX, read_login).await
     }
 
-    async fn sites_page(&self, page: u32) -> Result<Page<Site>, UpstreamError> {
+    /// One page, from 1, with how many there are in all.
+    pub async fn sites_page(&self, page: u32) -> Result<Page<Site>, UpstreamError> {
         let endpoint = &endpoints::LIST_SITES;
         let path = format!("{}?page={page}&per_page={PER_PAGE}", endpoint.template());
         self.get(endpoint, &path, LISTING_BYTES_MAX, read_page).await

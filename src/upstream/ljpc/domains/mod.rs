@@ -116,7 +116,8 @@ impl Ljpc {
         self.get(endpoint, &endpoint.path_of_name(domain), BODY_BYTES_MAX, read).await
     }
 
-    async fn domains_page(&self, page: u32) -> Result<Page<Domain>, UpstreamError> {
+    /// One page, from 1, with how many there are in all.
+    pub async fn domains_page(&self, page: u32) -> Result<Page<Domain>, UpstreamError> {
         let endpoint = &endpoints::LIST_DOMAINS;
         let path = format!("{}?page={page}&per_page={PER_PAGE}", endpoint.template());
         self.get(endpoint, &path, LISTING_BYTES_MAX, read_page).await

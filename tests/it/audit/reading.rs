@@ -1,0 +1,363 @@
+//! What is old, odd, or refused is not taken for more than it is.
+
+use chrono::TimeDelta;
+use provisor::{
+    audit::{RunKind, Stage},
+    jobs::audit::LooksMax,
+};
+use serde_json::json;
+
+use super::{begin, in_days, run, steps};
+use crate::{
+    doubt::database,
+    emails_owed::mails_to,
+    house::{House, eventually, hosting},
+};
+
+const LISTING: &str = "GET /api/hosting/v1/domain-names";
+const DETAIL: &str = "GET /api/hosting/v1/domain-names/{domain}";
+const PRICES: &str = "GET /api/hosting/v1/domain-names/price";
+
+impl House {
+    /// The reminders that were owed: template, and whether they say that the name renews by itself.
+    async fn reminded(&self) -> Vec<(String, bool)> {
+        sqlx::query_as(
+            "SELECT template, (context ->> 'auto_renew')::boolean FROM provisor.email_outbox
+             WHERE template IN ('domain_expiring', 'domain_expired') ORDER BY id",
+        )
+        .fetch_all(&self.world.pool)
+        .await
+        .expect("emails can be read")
+    }
+
+    async fn is_open(&self, kind: &str) -> bool {
+        self.open().await.iter().any(|(open, ..)| open == kind)
+    }
+}
+
+fn told(told: &[(&str, bool)]) -> Vec<(String, bool)> {
+    told.iter().map(|(template, auto_renew)| ((*template).to_owned(), *auto_renew)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_his_name_has_expired_by_what_was_known_before_an_outage() {
+    let house = House::new().await;
+    house.domain("expired.nl", -4, false).await;
+    house.domain("expiring.nl", 20, false).await;
+    let fault = json!({ "endpoint": LISTING, "fault": "status", "status": 503, "times": 100 });
+    house.fault(&fault);
+    let ended = house.audit(&["run", "--json"]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(
+        house.reminded().await,
+        told(&[("domain_expiring", false)]),
+        "before it, he is told"
+    );
+    house.no_more_faults();
+    house.audited().await;
+    assert_eq!(
+        house.reminded().await,
+        told(&[("domain_expiring", false), ("domain_expired", false)])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_that_has_moved_oddly_is_not_reminded_of() {
+    let house = House::new().await;
+    for (name, days) in [("far.nl", 300), ("near.nl", 20)] {
+        house.domain(name, days, false).await;
+    }
+    // Both seem to have expired.
+    for name in ["far.nl", "near.nl"] {
+        house.seems(&json!({ "domain": name, "expires_at": in_days(-4) }));
+    }
+    house.audited().await;
+    assert!(house.is_open("expiry_moved").await);
+    // One is reminded of the date that is believed, the other of nothing.
+    assert_eq!(house.reminded().await, told(&[("domain_expiring", false)]));
+    let expires_on: String = house
+        .world
+        .value("SELECT context ->> 'domain' FROM provisor.email_outbox WHERE template = 'domain_expiring'")
+        .await;
+    assert_eq!(expires_on, "near.nl");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reminder_follows_the_wish_that_is_being_carried_out_until_it_seems_to_be_in_vain() {
+    let house = House::new().await;
+    house.domain("example.nl", 50, false).await;
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = true").await;
+    let db = database(&house);
+    for (day, renews) in [(0, true), (21, false)] {
+        let (auditor, _ends) = house.auditor(&db, TimeDelta::days(day));
+        run(&auditor, RunKind::Asked).await;
+        let expected = ("domain_expiring".to_owned(), renews);
+        assert_eq!(house.reminded().await.last(), Some(&expected), "{day}");
+    }
+    // A dry run tells what it has read, though it keeps nothing of it.
+    house.domain("another.nl", 300, false).await;
+    house.seems(&json!({ "domain": "another.nl", "expires_at": in_days(5) }));
+    house.world.run("UPDATE provisor.domains SET expiry_believed = NULL").await;
+    let dry = house.audit(&["run", "--dry-run", "--json"]).await.json();
+    assert_eq!(dry["reminded"], json!(1), "{dry}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_left_for_long_begins_anew_and_what_was_seen_since_is_kept() {
+    let house = House::new().await;
+    house.domain("example.nl", 300, true).await;
+    let db = database(&house);
+    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+    let now = auditor.now().await.unwrap();
+    let begun = begin(&auditor, RunKind::Asked, now).await.expect("nobody else is at it");
+    let (left, _) = steps(&auditor, begun, 3).await.expect("it is its own");
+    assert!(left.stage > Stage::Domains);
+    for (ago, stage) in [("59 minutes", left.stage), ("61 minutes", Stage::Domains)] {
+        let old = format!("UPDATE provisor.audit_runs SET lease_until = now() - interval '{ago}'");
+        house.world.run(&old).await;
+        let taken = begin(&auditor, RunKind::Asked, now).await.expect("it is free");
+        assert_eq!(taken.stage, stage, "{ago}");
+    }
+    let readings: i64 = house.world.value("SELECT count(*) FROM provisor.audit_readings").await;
+    assert_eq!(readings, 0);
+
+    let taken = begin(&auditor, RunKind::Asked, now).await.expect("it is its own");
+    let mut taken = taken;
+    while taken.stage < Stage::Weigh {
+        (taken, _) = steps(&auditor, taken, 1).await.expect("it is its own");
+    }
+    let learnt = "UPDATE provisor.domains SET status = 'news', seen_at = clock_timestamp()";
+    house.world.run(learnt).await;
+    let (_, ended) = steps(&auditor, taken, 100).await.expect("it is its own");
+    assert!(ended);
+    let status: String = house.world.value("SELECT status FROM provisor.domains").await;
+    assert_eq!(status, "news", "it was read before that");
+    house.audited().await;
+    let status: String = house.world.value("SELECT status FROM provisor.domains").await;
+    assert_eq!(status, "active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_makes_so_many_looks_and_the_next_one_goes_on_there() {
+    let house = House::new().await;
+    let db = database(&house);
+    for n in 0..5 {
+        let name = format!("example-{n}.nl");
+        house.domain(&name, 300, true).await;
+        house.site(3000 + n, &name).await;
+    }
+    house.world.run("UPDATE provisor.domains SET transfer_lock_wished = false").await;
+    let looks = LooksMax { needed: 2, routine: 3 };
+    for (run_of_it, expected) in [(0, "2 3"), (1, "4 5"), (2, "5 5"), (3, "5 5")] {
+        let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+        let ended = run(&auditor.looking_at_most(looks), RunKind::Asked).await;
+        let looked: String = house
+            .world
+            .value(
+                "SELECT (SELECT count(looked_at) FROM provisor.domains) || ' '
+                        || (SELECT count(looked_at) FROM provisor.sites)",
+            )
+            .await;
+        assert_eq!(looked, expected, "{run_of_it}");
+        // The third run begins with the last one, and the fourth from the front.
+        assert_eq!(ended.figures.problems.is_empty(), run_of_it == 2, "{run_of_it}: {ended:?}");
+        assert!(ended.figures.complete, "what it left, the next one does");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_name_that_the_upstream_cant_answer_for_hides_no_other() {
+    let house = House::new().await;
+    let daemon = house.daemon(&[]);
+    let names = ["a.nl", "poison.nl", "z.nl"];
+    for (n, name) in names.iter().enumerate() {
+        let line = json!({ "kind": "domain_register", "domain": name, "contact_handle": "sandbox-account" });
+        if n == 0 {
+            house.seems(&json!({ "domain": "another.nl", "foreign": true }));
+        }
+        let reference = format!("SHOP-{n}");
+        house.submit(&reference, json!([line])).await;
+        house.until_order(&reference, "completed").await;
+    }
+    daemon.stop().await;
+    for endpoint in [PRICES, DETAIL] {
+        house.fault(&json!({ "endpoint": endpoint, "fault": "garbage", "times": 1000,
+                             "match": { "domain": "poison.nl" } }));
+    }
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = true").await;
+    let ended = house.audited().await;
+    assert_eq!(ended["given_up"], json!(false), "{ended}");
+    let priced: String = house
+        .world
+        .value(
+            "SELECT string_agg(l.domain, ' ' ORDER BY l.domain) FROM provisor.line_prices p
+             JOIN provisor.order_lines l ON l.id = p.line_id",
+        )
+        .await;
+    assert_eq!(priced, "a.nl z.nl");
+    let looked: String = house
+        .world
+        .value("SELECT string_agg(domain, ' ' ORDER BY domain) FROM provisor.domains WHERE looked_at IS NOT NULL")
+        .await;
+    assert_eq!(looked, "a.nl z.nl", "who gave no answer has not had his turn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_may_not_be_asked_is_waited_for_but_not_for_ever() {
+    let house = House::new().await;
+    house.domain("expiring.nl", 20, false).await;
+    let db = database(&house);
+    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+    let now = auditor.now().await.unwrap();
+    let begun = begin(&auditor, RunKind::Scheduled, now).await.expect("nobody else is at it");
+    house
+        .world
+        .run(
+            "INSERT INTO provisor.circuits (provider, endpoint, reason, cause, probe_at)
+             VALUES ('ljpc', '', 'a test', 'key', now() + interval '1 day')",
+        )
+        .await;
+    eventually("the circuit is seen", async || {
+        let look = begin(&auditor, RunKind::Scheduled, now).await.expect("it is its own");
+        let stepped = auditor.step(look, provisor::clock::Deadline::after(std::time::Duration::from_secs(60))).await;
+        matches!(stepped, Ok(provisor::jobs::audit::Stepped::Later(run, _)) if run.figures.failures == 0)
+    })
+    .await;
+    drop(begun);
+    // An hour later everything that needs it is given up, and customers are reminded all the same.
+    let (later, _ends) = house.auditor(&db, TimeDelta::minutes(61));
+    house.world.run("UPDATE provisor.audit_runs SET lease_until = clock_timestamp()").await;
+    let taken = begin(&later, RunKind::Scheduled, now).await.expect("it is free");
+    let (ended, is_ended) = steps(&later, taken, 100).await.expect("it is its own");
+    assert!(is_ended);
+    assert!(ended.figures.given_up && !ended.figures.complete, "{:?}", ended.figures);
+    assert_eq!(house.reminded().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_that_is_refused_is_told_once_though_each_audit_tries_it() {
+    let house = House::new().await;
+    house.domain("example.nl", 300, false).await;
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = true").await;
+    house.fault(&json!({ "endpoint": "PATCH /api/hosting/v1/domain-names/{domain}", "fault": "status", "status": 422,
+                         "times": 100, "message": "not now" }));
+    let daemon = house.daemon(&[]);
+    for tries in 1..=2 {
+        house.audited().await;
+        eventually("it is tried", async || house.requests("PATCH", "/api/hosting").len() == tries)
+            .await;
+    }
+    house.until_emailed().await;
+    daemon.stop().await;
+    let mails = mails_to(&house, "ops@example.com");
+    assert_eq!(mails.len(), 1, "{mails:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_wish_for_the_lock_counts_and_a_new_registration_forgets_the_old_expiry() {
+    let house = House::new().await;
+    house.seems(&json!({ "domain": "another.nl", "foreign": true }));
+    let daemon = house.daemon(&[]);
+    let register = json!({ "kind": "domain_register", "domain": "example.nl",
+                           "contact_handle": "sandbox-account", "transfer_lock": true });
+    let unlock = json!({ "kind": "domain_update", "domain": "example.nl", "transfer_lock": false });
+    for (reference, line) in [("SHOP-1", register), ("SHOP-2", unlock)] {
+        house.submit(reference, json!([line])).await;
+        house.until_order(reference, "completed").await;
+    }
+    daemon.stop().await;
+    house.audited().await;
+    assert!(!house.is_open("transfer_lock_mismatch").await, "{:?}", house.open().await);
+    house.seems(&json!({ "domain": "example.nl", "transfer_lock": true }));
+    house.audited().await;
+    assert!(house.is_open("transfer_lock_mismatch").await);
+
+    let known =
+        "SELECT expiry_believed IS NOT NULL FROM provisor.domains WHERE domain = 'example.nl'";
+    assert!(house.world.value::<bool>(known).await);
+    // Another line has brought it.
+    house
+        .world
+        .run("UPDATE provisor.domains SET line_id = (SELECT max(id) FROM provisor.order_lines) WHERE domain = 'example.nl'")
+        .await;
+    assert!(!house.world.value::<bool>(known).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_may_be_a_customers_is_not_called_unknown_and_what_is_given_back_is_not_missed()
+{
+    let house = House::new().await;
+    house.domain("example.nl", 20, false).await;
+    house.site(3000, "example.nl").await;
+    house.hosts(&json!({ "id": 4000, "domain": "awaited.nl" }));
+    house.submit("SHOP-1", json!([hosting("awaited.nl")])).await;
+    house
+        .world
+        .run("UPDATE provisor.order_lines SET status = 'provisioning', domain = 'awaited.nl'")
+        .await;
+    house.audited().await;
+    assert!(!house.is_open("site_unknown").await, "{:?}", house.open().await);
+    house.world.run("UPDATE provisor.order_lines SET status = 'completed'").await;
+    house.audited().await;
+    assert!(house.is_open("site_unknown").await);
+
+    house.seems(&json!({ "domain": "example.nl", "foreign": true }));
+    house.hosts(&json!({ "id": 3000, "gone": true }));
+    house.audited().await;
+    assert!(house.is_open("domain_missing").await && house.is_open("site_missing").await);
+    let refused = house.audit(&["disown", "example.nl", "unknown.nl"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("unknown.nl"), "{refused:?}");
+    let ended = house.audit(&["disown", "3000", "--json"]).await;
+    assert_eq!(ended.json(), json!({ "disowned": ["3000"] }));
+    house.audited().await;
+    assert!(!house.is_open("domain_missing").await && !house.is_open("site_missing").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_no_more_closes_though_nothing_comes_by_it() {
+    let house = House::new().await;
+    house.domain("example.nl", 20, false).await;
+    house.audited().await;
+    house.world.run("UPDATE provisor.email_outbox SET status = 'failed', settled_at = now()").await;
+    house.audited().await;
+    assert!(house.is_open("reminder_missing").await);
+    house.seems(&json!({ "domain": "example.nl", "expires_at": in_days(385) }));
+    house.audited().await;
+    assert!(!house.is_open("reminder_missing").await, "it was renewed");
+    // A price of a line that is not there any more.
+    house
+        .world
+        .run(
+            "INSERT INTO provisor.findings (fingerprint, kind, severity, subject, detail, first_seen, last_seen, worse_at)
+             VALUES ('x', 'price_changed', 'info', 'SHOP-9/0', 'dear', now(), now(), now())",
+        )
+        .await;
+    house.audited().await;
+    assert!(!house.is_open("price_changed").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_digest_puts_first_what_is_new_since_the_last_one() {
+    let house = House::new().await;
+    let db = database(&house);
+    house.domain("old.nl", -2, true).await;
+    let emailed = async || {
+        let daemon = house.daemon(&[]);
+        house.until_emailed().await;
+        daemon.stop().await;
+    };
+    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+    run(&auditor, RunKind::Scheduled).await;
+    emailed().await;
+    house.domain("new.nl", 20, true).await;
+    // Somebody has looked in between: what he has found is new to who reads the digest.
+    run(&auditor, RunKind::Asked).await;
+    run(&auditor, RunKind::Scheduled).await;
+    emailed().await;
+    let mails = mails_to(&house, "ops@example.com");
+    let last = std::fs::read_to_string(&mails.last().expect("a digest").path).expect("it is kept");
+    let place = |name: &str| last.find(name).unwrap_or_else(|| panic!("{name}: {last}"));
+    assert!(place("new.nl  NEW") < place("old.nl"), "{last}");
+    assert!(!last.contains("old.nl  NEW"), "{last}");
+}

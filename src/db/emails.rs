@@ -16,7 +16,7 @@ pub struct OwedEmail {
     pub id: EmailId,
     /// Its template's name.
     pub template: String,
-    /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`.
+    /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`, ….
     pub about: Option<String>,
     /// What the operator is told, where it is about no order.
     pub reason: Option<String>,

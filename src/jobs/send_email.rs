@@ -338,10 +338,16 @@ fn customer_reason(line: &EmailLine) -> Option<CustomerReason> {
 
 fn to_ops(email: &OwedEmail) -> Ops {
     let Some(order) = &email.order else {
+        let status = email.about.clone().unwrap_or_default();
+        let commands: &[&str] = if status == "order_lost" {
+            &["provisor ljpc orders show ID", "provisor order list"]
+        } else {
+            &["provisor check", "provisor queue resume"]
+        };
         return Ops {
-            status: email.about.clone().unwrap_or_default(),
+            status,
             reason: email.reason.clone().unwrap_or_default(),
-            commands: vec!["provisor check".to_owned(), "provisor queue resume".to_owned()],
+            commands: commands.iter().map(|&command| command.to_owned()).collect(),
             ..Ops::default()
         };
     };

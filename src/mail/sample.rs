@@ -174,7 +174,7 @@ fn domain(days: i64, auto_renew: bool) -> Context {
 }
 
 /// What the operator may be told: status and reason.
-fn ops_cases() -> [(&'static str, &'static str); 7] {
+fn ops_cases() -> [(&'static str, &'static str); 8] {
     [
         ("in_doubt", "The answer to POST /api/v1/orders did not come within 30 s."),
         ("held", "hosting_5gb costs 6.50 a month, and max_cost is 5.50."),
@@ -182,12 +182,17 @@ fn ops_cases() -> [(&'static str, &'static str); 7] {
         ("bought_twice", "LJPc order 4711 was answered late, after 4712 had replaced it."),
         ("circuit_open", "LJPc answers 401 to every request: the API key is not accepted."),
         ("failover", "The database's timeline was 00000001 and is 00000002."),
+        (
+            "order_lost",
+            "The order SHOP-1001/1 for example.nl was accepted as LJPc order 4711 (jti 9f2c), and the database has lost \
+             it in a failover.",
+        ),
         ("something_new", "Something that this version has no words for."),
     ]
 }
 
 fn ops((status, reason): (&str, &str)) -> Context {
-    let of_a_line = !matches!(status, "circuit_open" | "failover");
+    let of_a_line = !matches!(status, "circuit_open" | "failover" | "order_lost");
     let was_sent = of_a_line && status != "held";
     let commands: &[&str] = match status {
         "in_doubt" => &[
@@ -200,6 +205,7 @@ fn ops((status, reason): (&str, &str)) -> Context {
             "provisor order resolve SHOP-1001 --line 1 --abandon",
         ],
         "circuit_open" | "failover" => &["provisor check"],
+        "order_lost" => &["provisor ljpc orders show ID"],
         "something_new" => &[],
         _ => &["provisor order show SHOP-1001"],
     };

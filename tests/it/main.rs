@@ -35,6 +35,8 @@ mod logs;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod lost;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod operating;

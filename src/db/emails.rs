@@ -18,7 +18,7 @@ pub struct OwedEmail {
     pub template: String,
     /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`, ….
     pub about: Option<String>,
-    /// What the operator is told, where it is about no order.
+    /// What the operator is told, where it is not the line's reason.
     pub reason: Option<String>,
     /// Which of several recipients have it already, by their places in the settings.
     pub delivered: Vec<i32>,

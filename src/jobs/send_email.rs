@@ -358,7 +358,7 @@ fn to_ops(email: &OwedEmail) -> Ops {
         line: line.and_then(|line| u32::try_from(line.line).ok()),
         domain: line.and_then(|line| line.domain.clone()),
         status: email.about.clone().unwrap_or(status),
-        reason: line.and_then(|line| line.reason.clone()).unwrap_or_else(|| {
+        reason: email.reason.clone().or_else(|| line?.reason.clone()).unwrap_or_else(|| {
             "LJPc has accepted the order, and has not delivered it yet".to_owned()
         }),
         tag: line.and_then(|line| line.tag.clone()),

@@ -20,7 +20,8 @@ use uuid::Uuid;
 use crate::{
     doubt::{WAITS, database},
     house::{House, hosting},
-    recording::{PATIENCE, Run, STEP, begin},
+    order_show::show,
+    recording::{PATIENCE, Run, STEP, begin, lose_intents},
 };
 
 /// Commits a record.
@@ -157,4 +158,52 @@ async fn a_lost_intent_in_doubt_is_not_forgotten_for_an_earlier_one_that_was_not
         panic!("nothing is asked or sent");
     };
     assert_eq!(change.progress.status, LineStatus::InDoubt);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_bought_although_its_line_is_cancelled_is_told_once() {
+    for (outcome, words) in [
+        (
+            Outcome::Accepted,
+            "LJPc has accepted SHOP-1/0 as LJPc order 110 (jti jti-9f2c), although",
+        ),
+        (
+            Outcome::InDoubt,
+            "SHOP-1/0 was sent, and LJPc may have accepted it (jti jti-9f2c), although",
+        ),
+        (Outcome::NotSent, ""),
+    ] {
+        let house = House::new().await;
+        let db = database(&house);
+        let (_, answer) = sent(&house, &db, Uuid::new_v4(), outcome).await;
+        // The server that took over had not heard of the intent, and has let a shop cancel the order.
+        lose_intents(&house).await;
+        assert_eq!(house.cancel("SHOP-1").await, "cancelled");
+        for _ in 0..2 {
+            assert_eq!(commit(&db, &answer).await, Recorded::Conflict);
+        }
+        let times = usize::from(!words.is_empty());
+        assert_eq!(house.count_events("SHOP-1", "bought_after_end").await, times);
+        assert_eq!(house.told_operator("SHOP-1", "bought_after_end").await, times);
+        assert_eq!(house.order("SHOP-1").await.0, "cancelled");
+        let shown = show(&house, "SHOP-1").await;
+        assert_eq!(shown.contains("line 0: BOUGHT ALTHOUGH CANCELLED: "), times == 1, "{shown}");
+        if times == 0 {
+            continue;
+        }
+        let reason = "SELECT context ->> 'reason' FROM provisor.email_outbox
+                      WHERE context ->> 'about' = 'bought_after_end'";
+        let told = house.world.value::<String>(reason).await;
+        assert!(told.starts_with(words), "{told}");
+        let (state, live): (String, bool) =
+            sqlx::query_as("SELECT state, live FROM provisor.effects")
+                .fetch_one(&house.world.pool)
+                .await
+                .expect("one placement");
+        assert_eq!(
+            (state.as_str(), live),
+            (outcome.as_str(), false),
+            "it keeps nobody from the name"
+        );
+    }
 }

@@ -57,7 +57,7 @@ pub(super) async fn apply(
     lost.extend(taken.extract_if(.., |(_, record)| !record.is_of(lines.get(&record.line_id))));
     lost::tell(connection, &lost).await?;
     batch.done.extend(lost.iter().map(|(index, _)| (*index, Recorded::Stale)));
-    effects::learn(connection, &taken, &wakes).await?;
+    effects::learn(connection, &taken, &wakes, &lines).await?;
     failpoint!("commit.learnt");
 
     let (mut going, mut late) = (Vec::new(), Vec::new());

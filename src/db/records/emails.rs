@@ -46,6 +46,14 @@ impl Owed {
         }
     }
 
+    /// The same in these words, instead of the line's own reason.
+    pub(super) fn saying(mut self, reason: &str) -> Self {
+        if let Value::Object(context) = &mut self.context {
+            context.insert("reason".to_owned(), reason.into());
+        }
+        self
+    }
+
     /// What a line's change owes: the operator is told of a held line at once, and both sides of a long delay, once.
     pub(super) fn by_line(record: &Record, change: &LineChange) -> Vec<Self> {
         let line = record.line_id;

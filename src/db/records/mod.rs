@@ -26,6 +26,7 @@ use crate::order::{
 mod apply;
 mod effects;
 mod emails;
+mod ended;
 mod intents;
 mod lost;
 mod names;

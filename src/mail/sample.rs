@@ -174,7 +174,7 @@ fn domain(days: i64, auto_renew: bool) -> Context {
 }
 
 /// What the operator may be told: status and reason.
-fn ops_cases() -> [(&'static str, &'static str); 9] {
+fn ops_cases() -> [(&'static str, &'static str); 10] {
     [
         ("in_doubt", "The answer to POST /api/v1/orders did not come within 30 s."),
         ("held", "hosting_5gb costs 6.50 a month, and max_cost is 5.50."),
@@ -183,6 +183,11 @@ fn ops_cases() -> [(&'static str, &'static str); 9] {
         (
             "bought_after_end",
             "LJPc has accepted SHOP-1001/1 as LJPc order 4711 (jti 9f2c), although its line is cancelled.",
+        ),
+        (
+            "order_taken",
+            "LJPc order 4711 (jti 9f2c) was named as this line's, and is line SHOP-1000/0's already: one of the two is \
+             wrong.",
         ),
         ("circuit_open", "LJPc answers 401 to every request: the API key is not accepted."),
         ("failover", "The database's timeline was 00000001 and is 00000002."),

@@ -4,6 +4,7 @@ use provisor::{
     db::{
         Database,
         records::{Record, Recorded},
+        wakes::{Due, Lane},
     },
     order::{
         LineId, LineStatus, UpstreamOrderId,
@@ -205,5 +206,57 @@ async fn what_was_bought_although_its_line_is_cancelled_is_told_once() {
             (outcome.as_str(), false),
             "it keeps nobody from the name"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_names_another_lines_order_is_doubted_and_told_once() {
+    for (together, late) in [(false, false), (true, false), (false, true)] {
+        let house = House::new().await;
+        let (db, owner) = (database(&house), Uuid::new_v4());
+        house.submit("SHOP-0", json!([hosting("first.example")])).await;
+        let mut first = begin(&db, owner).await;
+        let (intent, attempt) = first.intend();
+        assert!(matches!(commit(&db, &intent).await, Recorded::Done { .. }));
+        let acceptance = Acceptance::Order { id: UpstreamOrderId(110), cost: None };
+        let change = accepted(&first.loaded.facts, STEP, &acceptance);
+        let mut good = first.answer(attempt, Outcome::Accepted, change);
+        good.park = Some((Lane::Retry, Due::Never, 0));
+        let (run, answer) = sent(&house, &db, owner, Outcome::Accepted).await;
+        if together {
+            let committed = db.commit_records(&[good, answer.clone()], WAITS).await;
+            let done = |result: &Result<Recorded, _>| matches!(result, Ok(Recorded::Done { .. }));
+            assert!(committed.results.iter().all(done), "{committed:?}");
+        } else {
+            assert!(matches!(commit(&db, &good).await, Recorded::Done { .. }));
+            if late {
+                house.world.run("UPDATE provisor.wakes SET run_token = run_token + 1").await;
+            }
+            let recorded = commit(&db, &answer).await;
+            assert_eq!(recorded == Recorded::Stale, late, "{recorded:?}");
+        }
+        assert_eq!(commit(&db, &answer).await, Recorded::Stale, "it was recorded");
+        let ledger = "SELECT string_agg(concat_ws(' ', e.tag, e.state, e.upstream_order_id), ',' ORDER BY e.id)
+                      FROM provisor.effects e";
+        assert_eq!(
+            house.world.value::<String>(ledger).await,
+            "SHOP-0/0 accepted 110,SHOP-1/0 in_doubt"
+        );
+        assert_eq!(house.count_events("SHOP-1", "order_taken").await, 1);
+        assert_eq!(house.told_operator("SHOP-1", "order_taken").await, 1);
+        let reason = "SELECT context ->> 'reason' FROM provisor.email_outbox WHERE context ->> 'about' = 'order_taken'";
+        assert_eq!(
+            house.world.value::<String>(reason).await,
+            "LJPc order 110 (jti jti-9f2c) was named as this line's, and is line SHOP-0/0's already: \
+             one of the two is wrong."
+        );
+        let loaded = db.load_lines(&[run.loaded.line_id], WAITS.grace).await.expect("a line");
+        let facts = &loaded[&run.loaded.line_id].facts;
+        let Step::Record(change) = decide(facts, &Known::default(), &PATIENCE) else {
+            panic!("nothing is asked or sent");
+        };
+        assert_eq!(change.progress.status, LineStatus::InDoubt);
+        let why = change.progress.reason.unwrap_or_default();
+        assert_eq!(why, "LJPc answered with order 110, which is line SHOP-0/0's already");
     }
 }

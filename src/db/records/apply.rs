@@ -13,8 +13,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{
-    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, intents, lost,
-    names, orders, wakes,
+    EndedOrder, LineChange, Locking, Record, Recorded, Waits, doubled, effects, emails::Owed,
+    intents, lost, names, orders, wakes,
 };
 use crate::db::wakes::{Park, park};
 use crate::order::{Cause, LineId, LineStatus, Milestone, Reference};
@@ -57,6 +57,10 @@ pub(super) async fn apply(
     lost.extend(taken.extract_if(.., |(_, record)| !record.is_of(lines.get(&record.line_id))));
     lost::tell(connection, &lost).await?;
     batch.done.extend(lost.iter().map(|(index, _)| (*index, Recorded::Stale)));
+    let doubted = doubled::doubt(connection, &taken, &lines).await?;
+    for (index, record) in &mut taken {
+        *record = doubted.get(index).unwrap_or(record);
+    }
     effects::learn(connection, &taken, &wakes, &lines).await?;
     failpoint!("commit.learnt");
 
@@ -142,6 +146,13 @@ pub(super) struct Line {
     pub(super) status: LineStatus,
     reference: Reference,
     line: i32,
+}
+
+impl Line {
+    /// For people: `SHOP-1000/2`.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.reference, self.line)
+    }
 }
 
 impl Record {

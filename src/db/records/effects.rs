@@ -131,7 +131,11 @@ async fn update_states(
     sqlx::query!(
         "WITH known AS (
              UPDATE provisor.effects e
-             SET state = t.state, upstream_order_id = coalesce(e.upstream_order_id, t.upstream_order_id),
+             SET state = t.state,
+                 -- Another placement of the line may bear it, by a person's word.
+                 upstream_order_id = coalesce(e.upstream_order_id, CASE WHEN NOT EXISTS (
+                     SELECT FROM provisor.effects o WHERE o.upstream_order_id = t.upstream_order_id AND o.id <> e.id)
+                     THEN t.upstream_order_id END),
                  contact_handle = coalesce(e.contact_handle, t.contact_handle),
                  settled_at = clock_timestamp(),
                  live = e.live AND t.state <> 'rejected'

@@ -46,6 +46,11 @@ impl Owed {
         }
     }
 
+    /// By which it is owed once.
+    pub(super) fn key(&self) -> &str {
+        &self.dedupe_key
+    }
+
     /// The same in these words, instead of the line's own reason.
     pub(super) fn saying(mut self, reason: &str) -> Self {
         if let Value::Object(context) = &mut self.context {

@@ -24,6 +24,7 @@ use crate::order::{
 };
 
 mod apply;
+mod doubled;
 mod effects;
 mod emails;
 mod ended;

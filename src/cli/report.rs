@@ -322,7 +322,7 @@ fn to_stuck<'a>(line: &'a LineReport, reference: &'a str) -> Option<Stuck<'a>> {
         upstream_order_id: line.upstream_order_id.map(UpstreamOrderId),
         is_given_up: line.panics >= PANICS_MAX,
         placements: placements
-            .filter_map(|it| Some((it.step.parse().ok()?, it.state.parse().ok()?)))
+            .filter_map(|it| Some((it.step.parse().ok()?, it.n, it.state.parse().ok()?)))
             .collect(),
     })
 }

@@ -380,8 +380,9 @@ fn commands(reference: &str, line: Option<&EmailLine>) -> Vec<String> {
 /// The line as its ways out depend on it. A newer version's words are left to that version.
 fn to_stuck<'a>(reference: &'a str, line: &'a EmailLine) -> Option<Stuck<'a>> {
     let placement = |text: &String| {
-        let (step, state) = text.split_once(' ')?;
-        Some((step.parse().ok()?, state.parse().ok()?))
+        let mut words = text.split(' ');
+        let (step, n, state) = (words.next()?, words.next()?, words.next()?);
+        Some((step.parse().ok()?, n.parse().ok()?, state.parse().ok()?))
     };
     Some(Stuck {
         reference,

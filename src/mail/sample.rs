@@ -207,7 +207,7 @@ fn ops((status, reason): (&str, &str)) -> Context {
         "in_doubt" => &[
             "provisor order show SHOP-1001",
             "provisor order resolve SHOP-1001 --line 1 --upstream-order ID",
-            "provisor order resolve SHOP-1001 --line 1 --absent",
+            "provisor order resolve SHOP-1001 --line 1 --absent --placement 1",
         ],
         "held" => &[
             "provisor order retry SHOP-1001 --line 1 --max-cost 6.50",

@@ -8,6 +8,8 @@ mod purchase;
 #[cfg(test)]
 mod tests;
 
+use std::{fmt, str::FromStr};
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -54,12 +56,60 @@ pub enum Resolution {
     /// `order resolve --site`: the line was delivered as this site.
     Site(SiteId),
     /// `order resolve --absent`: what is in doubt does not exist, and is placed again under a new tag.
-    Absent,
+    Absent {
+        /// Which placement it is said of; none: the line has but one.
+        of: Option<PlacementNamed>,
+    },
     /// `order resolve --abandon`: the line ends as failed.
     Abandon {
         /// Although it is known that it has bought something.
         force: bool,
     },
+}
+
+/// A placement as a person names it: `2`, of what the line buys; `create_contact:1`, of another step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PlacementNamed {
+    /// Which step; none: the one that buys.
+    pub step: Option<EffectStep>,
+    /// Which placement of it.
+    pub n: i32,
+}
+
+impl PlacementNamed {
+    /// The name of a placement.
+    #[must_use]
+    pub const fn new(step: EffectStep, n: i32) -> Self {
+        Self { step: if step.buys() { None } else { Some(step) }, n }
+    }
+
+    fn find(self, facts: &Facts) -> Option<&Placement> {
+        facts.placements.iter().find(|it| Self::new(it.step, it.n) == self)
+    }
+}
+
+impl fmt::Display for PlacementNamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Some(step) => write!(f, "{step}:{}", self.n),
+            None => self.n.fmt(f),
+        }
+    }
+}
+
+impl FromStr for PlacementNamed {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "must be a number as `provisor order show` has it, such as 1";
+        let (step, n) = match text.split_once(':') {
+            Some((step, n)) => (Some(step.parse::<EffectStep>().map_err(|_| wrong)?), n),
+            None => (None, text),
+        };
+        let n = n.parse().ok().filter(|n| *n >= 1).ok_or(wrong)?;
+        // A step that buys may be named, too.
+        Ok(step.map_or(Self { step, n }, |step| Self::new(step, n)))
+    }
 }
 
 /// What follows from it.
@@ -122,6 +172,15 @@ pub enum Refusal {
         "its placement is no longer in doubt: an answer has come late, and the line follows it by itself"
     )]
     Settled,
+    /// What was said is of a placement that is not the one in doubt.
+    #[error("placement {named} is not in doubt")]
+    NotDoubted {
+        /// As it was named.
+        named: PlacementNamed,
+    },
+    /// The line has several placements, and it was not said which one is meant.
+    #[error("it was sent more than once: say which placement does not exist, by --placement")]
+    WhichPlacement,
     /// It is known to have bought something.
     #[error(
         "what it asks for has been bought, as far as is known; it only can't be followed any more"
@@ -170,7 +229,7 @@ pub fn resolve(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
             purchase::adopt_order(facts, said, *id, *n, *cost)
         }
         Resolution::Site(id) => purchase::adopt_site(facts, said, *id),
-        Resolution::Absent => say_absent(facts, said),
+        Resolution::Absent { of } => say_absent(facts, said, *of),
         Resolution::Abandon { force } => abandon(facts, said, *force),
     }
 }
@@ -230,8 +289,19 @@ fn retry(
     Ok(resolved(change, event("retried", said, detail), Vec::new()))
 }
 
-fn say_absent(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
+/// What a person says of one placement holds for no other: he may say it again long after it has led to the next one, which
+/// is in doubt by now and may well exist.
+fn say_absent(
+    facts: &Facts,
+    said: &Said,
+    of: Option<PlacementNamed>,
+) -> Result<Consequence, Refusal> {
     let status = facts.progress.status;
+    if let Some(named) = of
+        && named.find(facts).is_some_and(|it| it.state == EffectState::Absent)
+    {
+        return Ok(Consequence::Already(format!("placement {named} is said to be absent already")));
+    }
     let latest = facts.latest();
     if status == LineStatus::Pending
         && latest.is_some_and(|placement| placement.state == EffectState::Absent)
@@ -247,6 +317,13 @@ fn say_absent(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
         return Err(Refusal::Bought);
     }
     let placement = doubted(facts).ok_or(Refusal::Settled)?;
+    match of {
+        Some(named) if named != PlacementNamed::new(placement.step, placement.n) => {
+            return Err(Refusal::NotDoubted { named });
+        }
+        None if facts.placements.len() > 1 => return Err(Refusal::WhichPlacement),
+        Some(_) | None => {}
+    }
     let noun = placement.step.noun();
     let reason = format!("a person says that the {noun} in doubt does not exist; it is made again");
     let change = Change::to(facts, LineStatus::Pending, Some(reason), Then::Rest);

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Query, Step, Then, decide},
@@ -44,7 +46,11 @@ pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: A
         }
         (Action::ReadSites { has_one, .. }, _) => {
             let sites = if has_one { vec![SiteId(1)] } else { Vec::new() };
-            let sites = SitesReading::New { sites, others_wait: false };
+            let sites = SitesReading::New {
+                sites,
+                others_wait: false,
+                listed_at: DateTime::<Utc>::MAX_UTC,
+            };
             let probe = Some(ProbeReading::Waits);
             step(model, &run, &Known { sites: Some(sites), probe, ..Known::default() })
         }
@@ -162,7 +168,7 @@ fn probed(run: &Run, says: Ids) -> ProbeReading {
             let id = UpstreamOrderId(order_id(run.line, placed.n));
             ProbeReading::Found { id, cost: None }
         }
-        (Ids::Absent, _) => ProbeReading::Absent,
+        (Ids::Absent, _) => ProbeReading::Absent { first_ended_at: DateTime::<Utc>::UNIX_EPOCH },
         (Ids::Waits | Ids::Found, _) => ProbeReading::Waits,
     }
 }

@@ -39,7 +39,7 @@ impl CarryOutLine {
                     tracing::warn!(error = %crate::causes::causes(&error), "the list of sites stays old");
                 }
                 let told = match &seen.reading {
-                    SitesReading::New { sites, others_wait } => {
+                    SitesReading::New { sites, others_wait, .. } => {
                         let others =
                             if *others_wait { ", and another line waits for one" } else { "" };
                         let ids: Vec<String> = sites.iter().map(ToString::to_string).collect();
@@ -94,14 +94,17 @@ impl CarryOutLine {
         probe: &mut Probe,
         prepaid: &mut bool,
     ) -> Result<ProbeReading, Stop> {
-        let past_grace = is_past_grace(&loaded.facts, &self.waiting.patience);
+        let (now, patience) = (loaded.facts.now, &self.waiting.patience);
         let mut read = probe.clone();
+        read.note_end(now);
+        let may_repeat =
+            is_past_grace(&loaded.facts, patience) && read.has_rested(now, patience.in_doubt_grace);
         let mut end = ProbeReading::More;
         for _ in 0..IDS_MAX {
-            let id = match read.step(past_grace) {
+            let id = match read.step(may_repeat) {
                 ProbeStep::Read(id) => id,
                 step @ (ProbeStep::Waits | ProbeStep::Absent | ProbeStep::GivesUp) => {
-                    end = to_reading(step);
+                    end = to_reading(step, &read);
                     break;
                 }
             };
@@ -195,11 +198,13 @@ fn unanswered(error: &UpstreamError) -> Result<ProbeReading, Stop> {
     }
 }
 
-const fn to_reading(step: ProbeStep) -> ProbeReading {
+fn to_reading(step: ProbeStep, probe: &Probe) -> ProbeReading {
     match step {
         ProbeStep::Read(_) => ProbeReading::More,
         ProbeStep::Waits => ProbeReading::Waits,
-        ProbeStep::Absent => ProbeReading::Absent,
+        ProbeStep::Absent => probe
+            .first_ended_at()
+            .map_or(ProbeReading::Waits, |first_ended_at| ProbeReading::Absent { first_ended_at }),
         ProbeStep::GivesUp => ProbeReading::GivesUp,
     }
 }

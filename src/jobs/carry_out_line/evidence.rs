@@ -73,7 +73,11 @@ impl CarryOutLine {
             return Ok(ProbeReading::GivesUp);
         };
         let mut probe = placement.probe.clone().unwrap_or_else(|| Probe::above(floor));
-        let reading = self.read_on(loaded, placement, &mut probe, prepaid).await;
+        let reading = match self.read_on(loaded, placement, &mut probe, prepaid).await {
+            // Orders can't be asked about for now; that hides nothing of what the sites show.
+            Err(Stop::Later(_)) => Ok(ProbeReading::Unanswered),
+            reading => reading,
+        };
         if let Err(error) =
             self.ledger.db().keep_probe(loaded.line_id, (n, placement.intended_at), &probe).await
         {
@@ -81,6 +85,7 @@ impl CarryOutLine {
         }
         let told = match &reading {
             Ok(ProbeReading::Found { id, .. }) => format!("LJPc order {id} is this one"),
+            Ok(ProbeReading::Unanswered) => format!("no answer now; {}", probe.told()),
             Ok(_) | Err(_) => probe.told(),
         };
         self.note(loaded, placement, "the order ids", &told).await;

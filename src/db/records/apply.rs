@@ -145,13 +145,13 @@ impl Record {
 pub(super) struct Line {
     pub(super) status: LineStatus,
     reference: Reference,
-    line: i32,
+    index: i32,
 }
 
 impl Line {
     /// For people: `SHOP-1000/2`.
     pub(super) fn name(&self) -> String {
-        format!("{}/{}", self.reference, self.line)
+        format!("{}/{}", self.reference, self.index)
     }
 }
 
@@ -161,7 +161,7 @@ impl Record {
     fn is_of(&self, line: Option<&Line>) -> bool {
         let intent = self.intent.as_ref().or_else(|| self.truth.as_ref()?.intent.as_deref());
         intent.is_none_or(|intent| {
-            line.is_some_and(|line| intent.tag.is_of(&line.reference, line.line))
+            line.is_some_and(|line| intent.tag.is_of(&line.reference, line.index))
         })
     }
 }
@@ -190,7 +190,7 @@ async fn lines(
         .into_iter()
         .filter_map(|row| {
             let status = row.status.parse().ok()?;
-            let line = Line { status, reference: Reference(row.reference), line: row.line };
+            let line = Line { status, reference: Reference(row.reference), index: row.line };
             Some((LineId(row.id), line))
         })
         .collect())

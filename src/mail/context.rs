@@ -120,8 +120,9 @@ pub struct Ops {
     pub line: Option<u32>,
     /// The name concerned.
     pub domain: Option<String>,
-    /// A line's status (`held`, `in_doubt`, …) or what else happened: `overdue`, `bought_twice`, `bought_after_end`, `order_taken`,
-    /// `circuit_open`, `failover`, `order_lost`. The template says for each what will happen next.
+    /// A line's status (`held`, `in_doubt`, …) or what else happened: `overdue`, `bought_twice`,
+    /// `bought_after_end`, `order_taken`, `circuit_open`, `failover`, `order_lost`. The template says for
+    /// each what will happen next.
     pub status: String,
     /// What happened, in one sentence.
     pub reason: String,

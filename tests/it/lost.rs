@@ -54,7 +54,8 @@ async fn sent(house: &House, db: &Database, owner: Uuid, outcome: Outcome) -> (R
 /// What operators are told of orders that are not there any more.
 async fn told_of_lost(house: &House) -> Vec<String> {
     sqlx::query_scalar(
-        "SELECT context ->> 'reason' FROM provisor.email_outbox WHERE context ->> 'about' = 'order_lost' ORDER BY id",
+        "SELECT context ->> 'reason' FROM provisor.email_outbox
+         WHERE context ->> 'about' = 'order_lost' ORDER BY id",
     )
     .fetch_all(&house.world.pool)
     .await
@@ -62,7 +63,9 @@ async fn told_of_lost(house: &House) -> Vec<String> {
 }
 
 /// As a failover does that has lost the order itself; the numbers are given anew.
-const LOSE_ORDERS: &str = "TRUNCATE provisor.orders, provisor.order_lines, provisor.wakes, provisor.effects RESTART IDENTITY CASCADE";
+const LOSE_ORDERS: &str =
+    "TRUNCATE provisor.orders, provisor.order_lines, provisor.wakes, provisor.effects
+     RESTART IDENTITY CASCADE";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_bought_for_an_order_that_is_lost_is_told_to_the_operator_once() {

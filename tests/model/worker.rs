@@ -45,12 +45,7 @@ pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: A
             step(model, &run, &Known { probe: Some(probed(&run, says)), ..Known::default() })
         }
         (Action::ReadSites { has_one, .. }, _) => {
-            let sites = if has_one { vec![SiteId(1)] } else { Vec::new() };
-            let sites = SitesReading::New {
-                sites,
-                others_wait: false,
-                listed_at: DateTime::<Utc>::MAX_UTC,
-            };
+            let sites = listed(has_one);
             let probe = Some(ProbeReading::Waits);
             step(model, &run, &Known { sites: Some(sites), probe, ..Known::default() })
         }
@@ -158,6 +153,12 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
         }
         Step::Record(change) => recording(&seen, &change),
     }
+}
+
+/// What the list of sites shows, as `decide` wants it.
+fn listed(has_one: bool) -> SitesReading {
+    let sites = if has_one { vec![SiteId(1)] } else { Vec::new() };
+    SitesReading::New { sites, others_wait: false, listed_at: DateTime::<Utc>::MAX_UTC }
 }
 
 /// What the ids show, as `decide` wants it.

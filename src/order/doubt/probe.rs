@@ -2,9 +2,9 @@
 //! intent (`ljpc.order_id_probe`).
 //!
 //! The numbers of all of LJPc's customers are one sequence: 403 is somebody else's order, 404 none, or one that is not
-//! shown yet. So an id that was unknown is read once more, `ljpc.in_doubt_grace` after all were read once, and only an order that is in none
-//! of the ids up to the end, then, is called absent. Each handful of readings ends with one of an order that is known to be
-//! ours: if even that one is not shown, what was read before it says nothing.
+//! shown yet. So an id that was unknown is read once more, `ljpc.in_doubt_grace` after all were read once, and only an order
+//! that is in none of the ids up to the end, then, is called absent. Each handful of readings ends with one of an order that
+//! is known to be ours: if even that one is not shown, what was read before it says nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -91,7 +91,7 @@ pub(super) enum OrderCommand {
     #[command(after_help = "Examples:\n  \
         provisor order resolve SHOP-1001 --line 0 --upstream-order 1234   it is there: LJPc's panel shows this number\n  \
         provisor order resolve SHOP-1001 --line 0 --site 567              it was delivered as this site\n  \
-        provisor order resolve SHOP-1001 --line 0 --absent                it is not there: place it again\n  \
+        provisor order resolve SHOP-1001 --line 0 --absent --placement 1  it is not there: place it again\n  \
         provisor order resolve SHOP-1001 --line 0 --abandon               end it as failed")]
     Resolve(resolve::ResolveArgs),
 }

@@ -211,7 +211,8 @@ fn what_to_do(order: &OrderReport) -> Vec<String> {
         .iter()
         .flat_map(|line| {
             let twice = bought_twice(line, order);
-            twice.into_iter().chain(what_to_do_about(line, &order.reference))
+            let ended = bought_after_end(line, order);
+            twice.into_iter().chain(ended).chain(what_to_do_about(line, &order.reference))
         })
         .collect();
     let cancellable = order.finished_at.is_none()
@@ -239,6 +240,24 @@ fn bought_twice(line: &LineReport, order: &OrderReport) -> Option<String> {
          look for all orders of {} in LJPc's panel, and have their support end those that are too many",
         line.line,
         tags.join(" and ")
+    ))
+}
+
+/// Something upstream that no line follows: somebody must have it ended, or tell the customer.
+fn bought_after_end(line: &LineReport, order: &OrderReport) -> Option<String> {
+    let told =
+        |event: &&EventReport| event.event == "bought_after_end" && event.line == Some(line.line);
+    let event = order.events.iter().find(told)?;
+    let bought = match event.detail.get("upstream_order_id") {
+        Some(id) => format!("LJPc order {} was accepted", plain(id)),
+        None => "LJPc has accepted it, or may have".to_owned(),
+    };
+    let tag = event.detail.get("tag").map_or("?".to_owned(), plain);
+    Some(format!(
+        "line {}: BOUGHT ALTHOUGH {}: {bought}, and nothing follows it; look for \"{tag}\" in LJPc's panel, and have \
+         their support end it",
+        line.line,
+        spaced(&line.status).to_uppercase()
     ))
 }
 
@@ -303,7 +322,7 @@ fn to_stuck<'a>(line: &'a LineReport, reference: &'a str) -> Option<Stuck<'a>> {
         upstream_order_id: line.upstream_order_id.map(UpstreamOrderId),
         is_given_up: line.panics >= PANICS_MAX,
         placements: placements
-            .filter_map(|it| Some((it.step.parse().ok()?, it.state.parse().ok()?)))
+            .filter_map(|it| Some((it.step.parse().ok()?, it.n, it.state.parse().ok()?)))
             .collect(),
     })
 }

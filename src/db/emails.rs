@@ -20,9 +20,9 @@ pub struct OwedEmail {
     pub id: EmailId,
     /// Its template's name.
     pub template: String,
-    /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`.
+    /// What an email to the operator is about: `held`, `in_doubt`, `overdue`, `bought_twice`, ….
     pub about: Option<String>,
-    /// What the operator is told, where it is about no order.
+    /// What the operator is told, where it is not the line's reason.
     pub reason: Option<String>,
     /// The name that it is about, where it is about one: of reminders.
     pub notice: Option<EmailNotice>,
@@ -119,7 +119,7 @@ pub struct EmailLine {
     pub upstream_order_id: Option<i64>,
     /// How often a worker has panicked on it since a person last looked.
     pub panics: i32,
-    /// The steps and states of its placements, the latest at the end: `place_order in_doubt`.
+    /// The steps, numbers and states of its placements, the latest at the end: `place_order 1 in_doubt`.
     pub placements: Vec<String>,
     /// The tag of its latest placement.
     pub tag: Option<String>,
@@ -148,7 +148,7 @@ async fn select_lines(
         r#"SELECT l.order_id AS "order_id!", l.line AS "line!", l.kind AS "kind!", l.domain,
                   l.wish AS "wish!", l.status AS "status!", l.reason, l.cause, l.site_id, l.expires_at,
                   l.upstream_order_id, l.panics AS "panics!",
-                  ARRAY (SELECT p.step || ' ' || p.state FROM provisor.effects p
+                  ARRAY (SELECT concat_ws(' ', p.step, p.n, p.state) FROM provisor.effects p
                          WHERE p.line_id = l.id ORDER BY p.intended_at, p.id) AS "placements!: Vec<String>",
                   ARRAY (SELECT a ->> 'domain' FROM jsonb_array_elements(coalesce(l.alternatives, '[]')) AS a)
                       AS "alternatives!: Vec<String>",

@@ -107,6 +107,8 @@ pub struct LineReport {
 pub struct PlacementReport {
     /// What it makes: `place_order`, `register`, `create_contact`, …
     pub step: String,
+    /// Which placement of the step: 1, 2, ….
+    pub n: i32,
     /// By which the upstream's copy is recognised.
     pub tag: String,
     /// What is known of it.
@@ -283,7 +285,7 @@ async fn lines(
     order: i64,
 ) -> Result<Vec<LineReport>, sqlx::Error> {
     let attempts = sqlx::query!(
-        r#"SELECT l.line, e.step, e.tag, e.state, e.looks AS "looks: Json<BTreeMap<String, LookReport>>",
+        r#"SELECT l.line, e.step, e.n, e.tag, e.state, e.looks AS "looks: Json<BTreeMap<String, LookReport>>",
                   a.id AS "attempt?", a.started_at AS "started_at?", a.outcome, a.http_status, a.jti, a.detail
            FROM provisor.order_lines l
            JOIN provisor.effects e ON e.line_id = l.id
@@ -311,6 +313,7 @@ async fn lines(
             if placements.last().is_none_or(|last| last.tag != attempt.tag) {
                 placements.push(PlacementReport {
                     step: attempt.step.clone(),
+                    n: attempt.n,
                     tag: attempt.tag.clone(),
                     state: attempt.state.clone(),
                     attempts: Vec::new(),

@@ -1,10 +1,11 @@
 //! The group commits of lines: loading them, and recording what runs leave behind.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    clock::Deadline,
     db::{
         Database, DbError,
         lines::LoadedLine,
@@ -18,11 +19,12 @@ use crate::{
 /// The most lines of one group.
 const GROUP_MAX: usize = 200;
 
-/// How long recording waits before it is tried again while the database is away.
+/// How long recording waits before it is tried again while the database is away: at first, and at most.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
 
-/// How often recording what became of an irreversible request is tried: five minutes of an absent database.
-const TRIES_MAX: u32 = 600;
+/// How often it is told that an outcome is still not recorded.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// Is told of orders that have ended.
 pub trait Observer: Send + Sync {
@@ -106,28 +108,70 @@ impl Ledger {
         Ok(self.records.submit(record).await??)
     }
 
-    /// Records what became of an irreversible request, again and again while the database is away, and past the lease: the
-    /// truth about an effect must not be lost.
+    /// Records what became of an irreversible request, again and again while the database is away, past the lease, for as
+    /// long as the process lives: the truth about an effect must not be lost. The limit is `queue.shutdown_grace`.
     pub async fn record_truth(&self, record: Record) -> Result<Recorded, LedgerError> {
-        let mut tries = 0;
-        loop {
-            match self.record(record.clone()).await {
-                Err(error) if error.may_pass() && tries < TRIES_MAX => {
-                    tries += 1;
-                    tracing::error!(
-                        error = %crate::causes::causes(&error),
-                        attempt = record
-                            .truth
-                            .as_ref()
-                            .map(|truth| tracing::field::display(truth.attempt)),
-                        "the outcome of an irreversible request could not be recorded; it is tried again"
-                    );
-                    tokio::time::sleep(AGAIN_AFTER).await;
+        let recorded = insist(
+            AGAIN_AFTER,
+            || self.record(record.clone()),
+            |error| {
+                tell(
+                    &record,
+                    error,
+                    "the outcome of an irreversible request could not be recorded; it is tried again",
+                );
+            },
+        );
+        let recorded = recorded.await;
+        if let Err(error) = &recorded {
+            tell(
+                &record,
+                error,
+                "the outcome of an irreversible request can't be recorded as it is",
+            );
+        }
+        recorded
+    }
+}
+
+/// Tries until it succeeds, or no further try can: more and more seldom, and telling now and then.
+async fn insist<T, F>(
+    mut after: Duration,
+    attempt: impl Fn() -> F,
+    tell: impl Fn(&LedgerError),
+) -> Result<T, LedgerError>
+where
+    F: Future<Output = Result<T, LedgerError>>,
+{
+    let mut silent: Option<Deadline> = None;
+    loop {
+        match attempt().await {
+            Err(error) if error.may_pass() => {
+                if silent.is_none_or(|until| until.left().is_zero()) {
+                    tell(&error);
+                    silent = Some(Deadline::after(TOLD_EVERY));
                 }
-                result => return result,
+                tokio::time::sleep(after).await;
+                after = (after * 2).min(AGAIN_AFTER_MAX);
             }
+            result => return result,
         }
     }
+}
+
+/// All that is known of it: should the process end before the database is back, the log alone has it.
+fn tell(record: &Record, error: &LedgerError, what: &'static str) {
+    let truth = record.truth.as_ref();
+    let tag = truth.and_then(|truth| truth.intent.as_ref()).map(|intent| &intent.tag);
+    tracing::error!(
+        error = %crate::causes::causes(error),
+        tag = tag.map(tracing::field::display),
+        attempt = truth.map(|truth| tracing::field::display(truth.attempt)),
+        outcome = truth.map(|truth| tracing::field::display(truth.outcome)),
+        upstream_order_id = truth.and_then(|truth| truth.upstream_order_id).map(|order| order.0),
+        jti = truth.and_then(|truth| truth.jti.as_deref()),
+        "{what}"
+    );
 }
 
 fn answer_loads(
@@ -146,5 +190,47 @@ fn ring(alarm: &Alarm, records: &[Record]) {
     }
     if records.iter().any(|record| record.change.is_some()) {
         alarm.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_became_of_a_request_is_recorded_however_long_the_database_is_away() {
+        let (tries, told) = (AtomicU32::new(0), Cell::new(0));
+        // Zero stays zero when it is doubled.
+        let recorded = insist(
+            Duration::ZERO,
+            async || {
+                let so_far = tries.fetch_add(1, Ordering::Relaxed);
+                if so_far < 5_000 { Err(LedgerError::from(Unanswered)) } else { Ok(so_far) }
+            },
+            |_| told.set(told.get() + 1),
+        );
+        assert_eq!(recorded.await.unwrap(), 5_000);
+        assert_eq!(told.get(), 1, "once a minute");
+    }
+
+    #[tokio::test]
+    async fn what_no_further_try_can_record_is_not_tried_again() {
+        let tries = AtomicU32::new(0);
+        let refused = insist(
+            Duration::ZERO,
+            async || {
+                tries.fetch_add(1, Ordering::Relaxed);
+                let error = "no status".parse::<crate::order::LineStatus>().unwrap_err();
+                Err::<(), _>(LedgerError::from(DbError::from(error)))
+            },
+            |_| panic!("it can't pass"),
+        );
+        assert!(refused.await.is_err());
+        assert_eq!(tries.load(Ordering::Relaxed), 1);
     }
 }

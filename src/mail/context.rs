@@ -121,7 +121,8 @@ pub struct Ops {
     /// The name concerned.
     pub domain: Option<String>,
     /// A line's status (`held`, `in_doubt`, …) or what else happened: `overdue`, `bought_twice`,
-    /// `circuit_open`, `failover`. The template says for each what will happen next.
+    /// `bought_after_end`, `order_taken`, `circuit_open`, `failover`, `order_lost`. The template says for
+    /// each what will happen next.
     pub status: String,
     /// What happened, in one sentence.
     pub reason: String,

@@ -174,27 +174,41 @@ fn domain(days: i64, auto_renew: bool) -> Context {
 }
 
 /// What the operator may be told: status and reason.
-fn ops_cases() -> [(&'static str, &'static str); 8] {
+fn ops_cases() -> [(&'static str, &'static str); 11] {
     [
         ("in_doubt", "The answer to POST /api/v1/orders did not come within 30 s."),
         ("held", "hosting_5gb costs 6.50 a month, and max_cost is 5.50."),
         ("overdue", "LJPc order 4711 has been provisioning for 24 hours."),
         ("bought_twice", "LJPc order 4711 was answered late, after 4712 had replaced it."),
+        (
+            "bought_after_end",
+            "LJPc has accepted SHOP-1001/1 as LJPc order 4711 (jti 9f2c), although its line is cancelled.",
+        ),
+        (
+            "order_taken",
+            "LJPc order 4711 (jti 9f2c) was named as this line's, and is line SHOP-1000/0's already: one of the two is \
+             wrong.",
+        ),
         ("circuit_open", "LJPc answers 401 to every request: the API key is not accepted."),
         ("failover", "The database's timeline was 00000001 and is 00000002."),
         ("audit_braked", "Of 100 assets 12 would be changed and 3 declared missing at once."),
+        (
+            "order_lost",
+            "The order SHOP-1001/1 for example.nl was accepted as LJPc order 4711 (jti 9f2c), and the database has lost \
+             it in a failover.",
+        ),
         ("something_new", "Something that this version has no words for."),
     ]
 }
 
 fn ops((status, reason): (&str, &str)) -> Context {
-    let of_a_line = !matches!(status, "circuit_open" | "failover" | "audit_braked");
+    let of_a_line = !matches!(status, "circuit_open" | "failover" | "audit_braked" | "order_lost");
     let was_sent = of_a_line && status != "held";
     let commands: &[&str] = match status {
         "in_doubt" => &[
             "provisor order show SHOP-1001",
             "provisor order resolve SHOP-1001 --line 1 --upstream-order ID",
-            "provisor order resolve SHOP-1001 --line 1 --absent",
+            "provisor order resolve SHOP-1001 --line 1 --absent --placement 1",
         ],
         "held" => &[
             "provisor order retry SHOP-1001 --line 1 --max-cost 6.50",
@@ -202,6 +216,7 @@ fn ops((status, reason): (&str, &str)) -> Context {
         ],
         "circuit_open" | "failover" => &["provisor check"],
         "audit_braked" => &["provisor audit run --dry-run", "provisor audit run --past-brake"],
+        "order_lost" => &["provisor ljpc orders show ID"],
         "something_new" => &[],
         _ => &["provisor order show SHOP-1001"],
     };

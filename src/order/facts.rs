@@ -316,6 +316,8 @@ pub enum SitesReading {
         sites: Vec<SiteId>,
         /// Another line waits for a site of this name, so that it may be that one's.
         others_wait: bool,
+        /// When the listing that shows this was begun.
+        listed_at: DateTime<Utc>,
     },
     /// There is no listing from shortly before the intent, so that none of the sites can be called new.
     NothingBefore,
@@ -338,7 +340,10 @@ pub enum ProbeReading {
     /// All were read once; the unknown ones are read again when the grace is over.
     Waits,
     /// None is the order, though the unknown ones were read again after the grace.
-    Absent,
+    Absent {
+        /// When all had been read once.
+        first_ended_at: DateTime<Utc>,
+    },
     /// It can't be told by ids: a person must look.
     GivesUp,
     /// No answer that can be used.

@@ -120,6 +120,13 @@ impl Tag {
         Self(tag)
     }
 
+    /// Whether it is a tag of this line: of any step and placement of it.
+    #[must_use]
+    pub fn is_of(&self, reference: &Reference, line: i32) -> bool {
+        let rest = self.0.strip_prefix(&format!("{reference}/{line}"));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#']))
+    }
+
     /// The tag's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -136,6 +143,20 @@ impl fmt::Display for Tag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_is_of_its_line_alone() {
+        let reference = Reference("SHOP-1".to_owned());
+        for step in EffectStep::ALL {
+            for n in [1, 2, 10] {
+                let tag = Tag::of_step(&reference, 1, *step, n);
+                assert!(tag.is_of(&reference, 1), "{tag}");
+                assert!(!tag.is_of(&reference, 0), "{tag}");
+                assert!(!tag.is_of(&Reference("SHOP".to_owned()), 1), "{tag}");
+            }
+        }
+        assert!(!Tag::new(&reference, 10, 1).is_of(&reference, 1));
+    }
 
     #[test]
     fn operand_is_one_word_for_a_shell() {

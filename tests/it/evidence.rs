@@ -152,6 +152,28 @@ async fn who_may_not_list_sites_sells_all_the_same() {
     daemon.stop().await;
 }
 
+#[tokio::test]
+async fn an_order_is_found_by_its_site_while_orders_can_not_be_asked_about() {
+    let house = House::new().await;
+    let daemon = house.daemon(PROBING);
+    known_order(&house).await;
+    daemon.stop().await;
+    let shut = "INSERT INTO provisor.circuits (provider, endpoint, reason, cause, probe_at)
+                VALUES ('ljpc', 'GET /api/v1/orders/{id}', 'shut on purpose', 'key', now() + interval '1 hour')";
+    house.world.run(shut).await;
+    // A daemon looks at the circuits when it starts.
+    let daemon = house.daemon(PROBING);
+    house.submit("SECOND", json!([hosting("second.nl")])).await;
+    house.until_line("SECOND", 0, "provisioning").await;
+    house.lose("SHOP-1", "process_then_drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_line("SHOP-1", 0, "completed").await;
+    let seen = house.seen("SHOP-1/0", "the order ids").await;
+    assert!(seen.starts_with("no answer now; "), "{seen}");
+    assert_eq!(house.posts("SHOP-1").len(), 1);
+    daemon.stop().await;
+}
+
 /// An order that is delivered, so that a number of ours is known.
 async fn known_order(house: &House) {
     house.submit("FIRST", json!([hosting("first.nl")])).await;

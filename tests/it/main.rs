@@ -37,6 +37,8 @@ mod logs;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod lost;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod operating;

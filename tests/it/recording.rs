@@ -29,13 +29,13 @@ use crate::{
 };
 
 /// A run of a line by hand.
-struct Run {
-    wake: ClaimedWake,
-    loaded: LoadedLine,
+pub(crate) struct Run {
+    pub(crate) wake: ClaimedWake,
+    pub(crate) loaded: LoadedLine,
 }
 
 /// Claims the one line that is due and loads it.
-async fn begin(db: &Database, owner: Uuid) -> Run {
+pub(crate) async fn begin(db: &Database, owner: Uuid) -> Run {
     let demands = Lane::ALL.map(|lane| LaneDemand { lane, max: 10, watermark: None });
     let lease = Duration::from_mins(1);
     let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim").0;
@@ -49,7 +49,7 @@ async fn begin(db: &Database, owner: Uuid) -> Run {
 
 impl Run {
     /// A record of this change, which lets go of the line.
-    fn record(&self, change: Change) -> Record {
+    pub(crate) fn record(&self, change: Change) -> Record {
         Record {
             fence: self.wake.fence,
             order_id: self.loaded.order_id,
@@ -62,7 +62,7 @@ impl Run {
     }
 
     /// The record of an intent, after which the run goes on as one of a line that is being placed.
-    fn intend(&mut self) -> (Record, Uuid) {
+    pub(crate) fn intend(&mut self) -> (Record, Uuid) {
         let attempt = Uuid::new_v4();
         let (n, tag) = self.loaded.facts.next_placement(STEP).expect("nothing was placed yet");
         let change = Change::to(&self.loaded.facts, LineStatus::Placing, None, Then::Rest);
@@ -75,7 +75,7 @@ impl Run {
     }
 
     /// The record of an answer.
-    fn answer(&self, attempt: Uuid, outcome: Outcome, change: Change) -> Record {
+    pub(crate) fn answer(&self, attempt: Uuid, outcome: Outcome, change: Change) -> Record {
         let upstream_order_id = (outcome == Outcome::Accepted).then_some(UpstreamOrderId(110));
         let mut record = self.record(change);
         record.truth = Some(Truth {
@@ -93,7 +93,7 @@ impl Run {
 }
 
 /// All that is known of the house's orders, but for times.
-async fn everything(house: &House) -> Vec<String> {
+pub(crate) async fn everything(house: &House) -> Vec<String> {
     let mut all = Vec::new();
     for table in ["orders", "order_lines", "effects", "attempts", "email_outbox", "sites"] {
         let rows: String = house
@@ -127,7 +127,7 @@ async fn commit_twice(house: &House, db: &Database, record: &Record, again: Reco
     first
 }
 
-const PATIENCE: Patience = Patience {
+pub(crate) const PATIENCE: Patience = Patience {
     failed_recheck: Duration::from_hours(1),
     site_id_wait: Duration::from_hours(1),
     overdue_after: Duration::from_hours(1),
@@ -138,7 +138,7 @@ const PATIENCE: Patience = Patience {
 };
 
 /// What a hosting line buys by.
-const STEP: EffectStep = EffectStep::PlaceOrder;
+pub(crate) const STEP: EffectStep = EffectStep::PlaceOrder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_record_of_an_order_that_goes_well_counts_once() {
@@ -422,7 +422,7 @@ async fn an_order_is_reviewed_when_the_grace_of_its_doubt_ends() {
 }
 
 /// Takes an intent out of the ledger, as a failover to a server does that had not heard of it.
-async fn lose_intents(house: &House) {
+pub(crate) async fn lose_intents(house: &House) {
     house
         .world
         .run(

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use provisor::order::{
     LineStatus, SiteId, UpstreamOrderId,
     decide::{Change, Query, Step, Then, decide},
@@ -43,8 +45,7 @@ pub(crate) fn work(model: &Provisor, state: &mut State, worker: usize, action: A
             step(model, &run, &Known { probe: Some(probed(&run, says)), ..Known::default() })
         }
         (Action::ReadSites { has_one, .. }, _) => {
-            let sites = if has_one { vec![SiteId(1)] } else { Vec::new() };
-            let sites = SitesReading::New { sites, others_wait: false };
+            let sites = listed(has_one);
             let probe = Some(ProbeReading::Waits);
             step(model, &run, &Known { sites: Some(sites), probe, ..Known::default() })
         }
@@ -154,6 +155,12 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
     }
 }
 
+/// What the list of sites shows, as `decide` wants it.
+fn listed(has_one: bool) -> SitesReading {
+    let sites = if has_one { vec![SiteId(1)] } else { Vec::new() };
+    SitesReading::New { sites, others_wait: false, listed_at: DateTime::<Utc>::MAX_UTC }
+}
+
 /// What the ids show, as `decide` wants it.
 fn probed(run: &Run, says: Ids) -> ProbeReading {
     let placed = run.seen.and_then(|seen| seen.placement);
@@ -162,7 +169,7 @@ fn probed(run: &Run, says: Ids) -> ProbeReading {
             let id = UpstreamOrderId(order_id(run.line, placed.n));
             ProbeReading::Found { id, cost: None }
         }
-        (Ids::Absent, _) => ProbeReading::Absent,
+        (Ids::Absent, _) => ProbeReading::Absent { first_ended_at: DateTime::<Utc>::UNIX_EPOCH },
         (Ids::Waits | Ids::Found, _) => ProbeReading::Waits,
     }
 }

@@ -27,7 +27,10 @@ use crate::{
     },
     order::{
         LineStatus, Money, Reference, SiteId, UpstreamOrderId,
-        resolution::{Consequence, Refusal, Resolution, Resolved, Said, Standing, Stuck, resolve},
+        resolution::{
+            Consequence, PlacementNamed, Refusal, Resolution, Resolved, Said, Standing, Stuck,
+            resolve,
+        },
     },
 };
 
@@ -85,6 +88,9 @@ pub(in crate::cli) struct ResolveArgs {
     /// It does not exist at LJPc: it is made again, under a new tag. If you are wrong, it is bought twice.
     #[arg(long, group = "resolution")]
     absent: bool,
+    /// Which of its placements does not exist, as `order show` has it in the command. Needed if it was sent more than once.
+    #[arg(long, value_name = "N", requires = "absent", value_parser = str::parse::<PlacementNamed>)]
+    placement: Option<PlacementNamed>,
     /// The line ends as failed. Should an answer still come that LJPc has accepted it, it is followed all the same.
     #[arg(long, group = "resolution")]
     abandon: bool,
@@ -106,7 +112,7 @@ impl ResolveArgs {
             cost: None,
         });
         let site = self.site.map(|id| Resolution::Site(SiteId(id)));
-        let absent = self.absent.then_some(Resolution::Absent);
+        let absent = self.absent.then_some(Resolution::Absent { of: self.placement });
         let abandon = self.abandon.then_some(Resolution::Abandon { force: self.force });
         order.or(site).or(absent).or(abandon)
     }
@@ -155,7 +161,7 @@ async fn decide(
         Err(refusal) => return Err(refused(&refusal, &loaded).into()),
     }
     demand_agreement(which.yes)?;
-    if matches!(said.what, Resolution::Absent) {
+    if matches!(said.what, Resolution::Absent { .. }) {
         // The question may have stood for long: what is said to be absent is looked for once more.
         compare(db, &loaded, &mut said, force, settings).await?;
     }
@@ -239,7 +245,7 @@ fn preview(which: &Which, said: &Said, resolved: &Resolved) -> String {
             format!("is LJPc order {id}, which is followed from now on.")
         }
         Resolution::Site(id) => format!("is completed, with site {id}."),
-        Resolution::Absent => {
+        Resolution::Absent { .. } => {
             "is made again, under a new tag. If it is at LJPc after all, it is bought twice."
                 .to_owned()
         }

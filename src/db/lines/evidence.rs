@@ -86,7 +86,8 @@ impl Database {
                 sqlx::query!(
                     r#"WITH last AS (SELECT max(begun_at) AS at, max(ended_at - begun_at) AS took, max(sites) AS sites
                                      FROM (SELECT * FROM provisor.site_listings ORDER BY begun_at DESC LIMIT 1) l)
-                       SELECT EXISTS (SELECT FROM provisor.site_listings
+                       SELECT last.at AS listed_at,
+                              EXISTS (SELECT FROM provisor.site_listings
                                       WHERE ended_at BETWEEN $3::timestamptz - interval '3 hours' AND $3)
                                   AS "was_listed_before!",
                               coalesce(last.at < clock_timestamp() - greatest(20 * last.took,
@@ -113,11 +114,12 @@ impl Database {
                 .await
             })
             .await?;
-        let reading = if row.was_listed_before {
-            let sites = row.sites.into_iter().map(SiteId).collect();
-            SitesReading::New { sites, others_wait: row.others_wait }
-        } else {
-            SitesReading::NothingBefore
+        let reading = match row.listed_at.filter(|_| row.was_listed_before) {
+            Some(listed_at) => {
+                let sites = row.sites.into_iter().map(SiteId).collect();
+                SitesReading::New { sites, others_wait: row.others_wait, listed_at }
+            }
+            None => SitesReading::NothingBefore,
         };
         Ok(SitesSeen { reading, listed: row.listed, is_stale: row.is_stale })
     }

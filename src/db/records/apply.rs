@@ -13,11 +13,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{
-    EndedOrder, LineChange, Locking, Record, Recorded, Waits, effects, emails::Owed, intents,
-    names, orders, wakes,
+    EndedOrder, LineChange, Locking, Record, Recorded, Waits, doubled, effects, emails::Owed,
+    intents, lost, names, orders, wakes,
 };
 use crate::db::wakes::{Park, park};
-use crate::order::{Cause, LineId, LineStatus, Milestone};
+use crate::order::{Cause, LineId, LineStatus, Milestone, Reference};
 
 /// What was committed: by the index of each record, and the orders that ended.
 #[derive(Debug, Default)]
@@ -47,8 +47,21 @@ pub(super) async fn apply(
         .collect();
     let wakes = wakes::lock(connection, &taken, locking).await?;
     taken.retain(|(_, record)| !wakes.are_busy_for(record));
-    let stood = line_statuses(connection, &taken).await?;
-    effects::learn(connection, &taken, &wakes).await?;
+    let lines = lines(connection, &taken).await?;
+    let mut lost = Vec::new();
+    if locking == Locking::Wait {
+        let is_gone =
+            |record: &Record| record.touches_order() && !locked.contains(&record.order_id.0);
+        lost.extend(records.iter().copied().enumerate().filter(|(_, record)| is_gone(record)));
+    }
+    lost.extend(taken.extract_if(.., |(_, record)| !record.is_of(lines.get(&record.line_id))));
+    lost::tell(connection, &lost).await?;
+    batch.done.extend(lost.iter().map(|(index, _)| (*index, Recorded::Stale)));
+    let doubted = doubled::doubt(connection, &taken, &lines).await?;
+    for (index, record) in &mut taken {
+        *record = doubted.get(index).unwrap_or(record);
+    }
+    effects::learn(connection, &taken, &wakes, &lines).await?;
     failpoint!("commit.learnt");
 
     let (mut going, mut late) = (Vec::new(), Vec::new());
@@ -56,7 +69,9 @@ pub(super) async fn apply(
         let expected = record.change.as_ref().map(|change| change.expected);
         if !wakes.are_held_by(&record.fence) {
             batch.done.insert(index, Recorded::Stale);
-        } else if expected.is_some() && stood.get(&record.line_id) != expected.as_ref() {
+        } else if expected.is_some()
+            && lines.get(&record.line_id).map(|line| line.status) != expected
+        {
             batch.done.insert(index, Recorded::Conflict);
         } else {
             going.push((index, record));
@@ -126,11 +141,35 @@ impl Record {
     }
 }
 
-/// Where the lines stand now, under their orders' locks.
-async fn line_statuses(
+/// A line as it stands now, under its order's lock.
+pub(super) struct Line {
+    pub(super) status: LineStatus,
+    reference: Reference,
+    index: i32,
+}
+
+impl Line {
+    /// For people: `SHOP-1000/2`.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.reference, self.index)
+    }
+}
+
+impl Record {
+    /// Whether what it intended, or what it learnt, is this line's. After a failover that has lost orders their ids may have
+    /// been given to others.
+    fn is_of(&self, line: Option<&Line>) -> bool {
+        let intent = self.intent.as_ref().or_else(|| self.truth.as_ref()?.intent.as_deref());
+        intent.is_none_or(|intent| {
+            line.is_some_and(|line| intent.tag.is_of(&line.reference, line.index))
+        })
+    }
+}
+
+async fn lines(
     connection: &mut PgConnection,
     taken: &[(usize, &Record)],
-) -> Result<HashMap<LineId, LineStatus>, sqlx::Error> {
+) -> Result<HashMap<LineId, Line>, sqlx::Error> {
     let ids: Vec<i64> = taken
         .iter()
         .filter(|(_, record)| record.touches_order())
@@ -139,13 +178,21 @@ async fn line_statuses(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows =
-        sqlx::query!("SELECT id, status FROM provisor.order_lines WHERE id = ANY ($1)", &ids)
-            .fetch_all(connection)
-            .await?;
+    let rows = sqlx::query!(
+        "SELECT l.id, l.status, l.line, o.reference
+         FROM provisor.order_lines l JOIN provisor.orders o ON o.id = l.order_id
+         WHERE l.id = ANY ($1)",
+        &ids,
+    )
+    .fetch_all(connection)
+    .await?;
     Ok(rows
         .into_iter()
-        .filter_map(|row| Some((LineId(row.id), row.status.parse().ok()?)))
+        .filter_map(|row| {
+            let status = row.status.parse().ok()?;
+            let line = Line { status, reference: Reference(row.reference), index: row.line };
+            Some((LineId(row.id), line))
+        })
         .collect())
 }
 

@@ -5,13 +5,17 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
+use std::collections::HashMap;
+
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
     LineChange, Record, Truth,
+    apply::Line,
     emails::{self, Owed},
+    ended::{self, Answered},
     lost,
     wakes::LockedWakes,
 };
@@ -22,6 +26,7 @@ pub(super) async fn learn(
     connection: &mut PgConnection,
     taken: &[(usize, &Record)],
     wakes: &LockedWakes,
+    lines: &HashMap<LineId, Line>,
 ) -> Result<(), sqlx::Error> {
     let truths: Vec<(&Record, &Truth)> = taken
         .iter()
@@ -33,11 +38,13 @@ pub(super) async fn learn(
     // Once for each attempt, but that a doubt may still be settled: a truth that is repeated after an unknown commit must
     // not touch a newer attempt's state.
     let mut news = end_attempts(connection, &truths).await?;
+    let mut restored = Vec::new();
     if news.len() < truths.len() && lost::restore(connection, &truths).await? {
-        news.extend(end_attempts(connection, &truths).await?);
+        restored = end_attempts(connection, &truths).await?;
+        news.extend(&restored);
     }
     let rows = sqlx::query!(
-        r#"SELECT a.id AS attempt, e.id, e.state, e.step,
+        r#"SELECT a.id AS attempt, e.id, e.state, e.step, e.tag,
                   EXISTS (SELECT FROM provisor.effects o
                           WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
                             AND o.state IN ('sending', 'in_doubt', 'accepted')) AS "others_bought!"
@@ -63,6 +70,13 @@ pub(super) async fn learn(
         if buys && after == EffectState::Accepted && before != after && row.others_bought {
             let episode = truth.attempt.to_string();
             note_bought_twice(connection, record, &told(truth), &episode).await?;
+        }
+        let news = before != after || restored.contains(&row.attempt);
+        let stands = lines.get(&record.line_id).map(|line| line.status);
+        if let (true, true, Some(status)) = (buys, news, stands) {
+            let answered =
+                Answered { tag: &row.tag, truth, is_restored: restored.contains(&row.attempt) };
+            ended::note_unfollowed(connection, record, status, &answered).await?;
         }
     }
     update_states(connection, &states).await
@@ -117,7 +131,11 @@ async fn update_states(
     sqlx::query!(
         "WITH known AS (
              UPDATE provisor.effects e
-             SET state = t.state, upstream_order_id = coalesce(e.upstream_order_id, t.upstream_order_id),
+             SET state = t.state,
+                 -- Another placement of the line may bear it, by a person's word.
+                 upstream_order_id = coalesce(e.upstream_order_id, CASE WHEN NOT EXISTS (
+                     SELECT FROM provisor.effects o WHERE o.upstream_order_id = t.upstream_order_id AND o.id <> e.id)
+                     THEN t.upstream_order_id END),
                  contact_handle = coalesce(e.contact_handle, t.contact_handle),
                  settled_at = clock_timestamp(),
                  live = e.live AND t.state <> 'rejected'

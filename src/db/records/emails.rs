@@ -46,6 +46,19 @@ impl Owed {
         }
     }
 
+    /// By which it is owed once.
+    pub(super) fn key(&self) -> &str {
+        &self.dedupe_key
+    }
+
+    /// The same in these words, instead of the line's own reason.
+    pub(super) fn saying(mut self, reason: &str) -> Self {
+        if let Value::Object(context) = &mut self.context {
+            context.insert("reason".to_owned(), reason.into());
+        }
+        self
+    }
+
     /// What a line's change owes: the operator is told of a held line at once, and both sides of a long delay, once.
     pub(super) fn by_line(record: &Record, change: &LineChange) -> Vec<Self> {
         let line = record.line_id;
@@ -139,6 +152,29 @@ pub(super) async fn owe(connection: &mut PgConnection, owed: &[Owed]) -> Result<
     .map(drop)
 }
 
+/// Owes the operator an email that is about no order that is known here. Once for each episode.
+pub(super) async fn owe_apart(
+    connection: &mut PgConnection,
+    about: &'static str,
+    episode: &str,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "WITH owed AS (
+             INSERT INTO provisor.email_outbox (dedupe_key, template, context)
+             VALUES ($1, 'ops_attention', $2)
+             ON CONFLICT (dedupe_key) DO NOTHING
+             RETURNING id)
+         INSERT INTO provisor.wakes (id, lane, due_at)
+         SELECT id * 16 + 2, 3, clock_timestamp() FROM owed",
+        format!("ops_{about}:{episode}"),
+        json!({ "about": about, "reason": reason }),
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
 impl Database {
     /// Owes the operator an email that is about no order: `circuit_open`, `failover`. Once for each episode.
     pub async fn tell_operator(
@@ -148,22 +184,9 @@ impl Database {
         reason: &str,
     ) -> Result<(), DbError> {
         self.call("telling the operator", async |connection| {
-            sqlx::query!(
-                "WITH owed AS (
-                     INSERT INTO provisor.email_outbox (dedupe_key, template, context)
-                     VALUES ($1, 'ops_attention', $2)
-                     ON CONFLICT (dedupe_key) DO NOTHING
-                     RETURNING id)
-                 INSERT INTO provisor.wakes (id, lane, due_at)
-                 SELECT id * 16 + 2, 3, clock_timestamp() FROM owed",
-                format!("ops_{about}:{episode}"),
-                json!({ "about": about, "reason": reason }),
-            )
-            .execute(connection)
-            .await
+            owe_apart(connection, about, episode, reason).await
         })
         .await
-        .map(drop)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Intents that the database has lost: a failover to a server that had not heard of them yet.
+//! Intents and orders that the database has lost: a failover to a server that had not heard of them yet.
 
 #![expect(
     clippy::as_conversions,
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Intent, Record, Truth,
     effects::{note_bought_twice, told},
+    emails::owe_apart,
     intents::Columns,
 };
 use crate::order::ledger::Outcome;
@@ -25,9 +26,6 @@ pub(super) async fn restore(
     connection: &mut PgConnection,
     truths: &[(&Record, &Truth)],
 ) -> Result<bool, sqlx::Error> {
-    // What provably had no effect may be forgotten; so may an intent whose own commit had failed.
-    let may_have_bought =
-        |truth: &Truth| matches!(truth.outcome, Outcome::Accepted | Outcome::InDoubt);
     let mut lost: Vec<(&Record, &Intent, &Truth)> = truths
         .iter()
         .filter(|(_, truth)| may_have_bought(truth))
@@ -62,6 +60,52 @@ pub(super) async fn restore(
     Ok(any)
 }
 
+/// What provably had no effect may be forgotten; so may an intent whose own commit had failed.
+const fn may_have_bought(truth: &Truth) -> bool {
+    matches!(truth.outcome, Outcome::Accepted | Outcome::InDoubt)
+}
+
+/// Tells the operator of what may have been bought for orders that are lost themselves, or whose ids are other orders' by
+/// now: nobody else knows of it any more.
+pub(super) async fn tell(
+    connection: &mut PgConnection,
+    lost: &[(usize, &Record)],
+) -> Result<(), sqlx::Error> {
+    for (_, record) in lost {
+        let Some(truth) = record.truth.as_ref().filter(|truth| may_have_bought(truth)) else {
+            continue;
+        };
+        let Some(intent) = &truth.intent else { continue };
+        let order = truth.upstream_order_id.map(|order| order.0);
+        let jti = truth.jti.as_deref();
+        tracing::error!(
+            tag = %intent.tag, attempt = %truth.attempt, upstream_order_id = order, jti, outcome = %truth.outcome,
+            "the database has lost the order that this answer is for"
+        );
+        if intent.step.buys() {
+            let episode = truth.attempt.to_string();
+            owe_apart(connection, "order_lost", &episode, &told_of_lost(intent, truth)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// For the operator, all that is known.
+fn told_of_lost(intent: &Intent, truth: &Truth) -> String {
+    let noun = intent.step.noun();
+    let name = intent.domain.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+    let jti = truth.jti.as_ref().map(|jti| format!(" (jti {jti})")).unwrap_or_default();
+    let what = match (truth.outcome, truth.upstream_order_id) {
+        (Outcome::Accepted, Some(id)) => format!("was accepted as LJPc order {id}"),
+        (Outcome::Accepted, None) => "was accepted".to_owned(),
+        _ => "was sent and may have been accepted".to_owned(),
+    };
+    format!(
+        "The {noun} {}{name} {what}{jti}, and the database has lost it in a failover.",
+        intent.tag
+    )
+}
+
 /// The attempts that were written, each with whether it met the same placement, made a second time meanwhile.
 async fn insert(
     connection: &mut PgConnection,
@@ -83,6 +127,19 @@ async fn insert(
                FROM lost ORDER BY domain, contact_key, line_id
                ON CONFLICT DO NOTHING
                RETURNING id, line_id, step, n),
+           -- That an earlier request of the placement had no effect says nothing of this one.
+           reopened AS (
+               UPDATE provisor.effects e
+               SET state = 'sending', intended_at = clock_timestamp(), settled_at = NULL, price = lost.price,
+                   before = lost.before, order_id_floor = NULL, probe = NULL, looks = '{}',
+                   live = e.live AND NOT EXISTS (
+                       SELECT FROM provisor.effects o
+                       WHERE o.id <> e.id AND o.live AND o.state <> 'not_sent'
+                         AND (o.domain = e.domain AND (o.claims_name AND e.claims_name
+                                  OR o.claims_site AND e.claims_site AND o.site_id IS NULL)
+                              OR o.contact_key = e.contact_key))
+               FROM lost
+               WHERE e.line_id = lost.line_id AND e.step = lost.step AND e.n = lost.n AND e.state = 'not_sent'),
            -- No longer to be cancelled as if nothing had happened.
            sent AS (
                UPDATE provisor.order_lines SET sent = true

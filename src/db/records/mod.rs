@@ -24,8 +24,10 @@ use crate::order::{
 };
 
 mod apply;
+mod doubled;
 mod effects;
 mod emails;
+mod ended;
 mod intents;
 mod lost;
 mod names;

@@ -168,7 +168,7 @@ async fn holder(
     let (order, site): (Option<UpstreamOrderId>, Option<SiteId>) = match what {
         Resolution::UpstreamOrder { id, .. } => (Some(*id), None),
         Resolution::Site(id) => (None, Some(*id)),
-        Resolution::Retry { .. } | Resolution::Absent | Resolution::Abandon { .. } => {
+        Resolution::Retry { .. } | Resolution::Absent { .. } | Resolution::Abandon { .. } => {
             return Ok(None);
         }
     };

@@ -39,7 +39,7 @@ impl CarryOutLine {
                     tracing::warn!(error = %crate::causes::causes(&error), "the list of sites stays old");
                 }
                 let told = match &seen.reading {
-                    SitesReading::New { sites, others_wait } => {
+                    SitesReading::New { sites, others_wait, .. } => {
                         let others =
                             if *others_wait { ", and another line waits for one" } else { "" };
                         let ids: Vec<String> = sites.iter().map(ToString::to_string).collect();
@@ -73,7 +73,11 @@ impl CarryOutLine {
             return Ok(ProbeReading::GivesUp);
         };
         let mut probe = placement.probe.clone().unwrap_or_else(|| Probe::above(floor));
-        let reading = self.read_on(loaded, placement, &mut probe, prepaid).await;
+        let reading = match self.read_on(loaded, placement, &mut probe, prepaid).await {
+            // Orders can't be asked about for now; that hides nothing of what the sites show.
+            Err(Stop::Later(_)) => Ok(ProbeReading::Unanswered),
+            reading => reading,
+        };
         if let Err(error) =
             self.ledger.db().keep_probe(loaded.line_id, (n, placement.intended_at), &probe).await
         {
@@ -81,6 +85,7 @@ impl CarryOutLine {
         }
         let told = match &reading {
             Ok(ProbeReading::Found { id, .. }) => format!("LJPc order {id} is this one"),
+            Ok(ProbeReading::Unanswered) => format!("no answer now; {}", probe.told()),
             Ok(_) | Err(_) => probe.told(),
         };
         self.note(loaded, placement, "the order ids", &told).await;
@@ -94,14 +99,17 @@ impl CarryOutLine {
         probe: &mut Probe,
         prepaid: &mut bool,
     ) -> Result<ProbeReading, Stop> {
-        let past_grace = is_past_grace(&loaded.facts, &self.waiting.patience);
+        let (now, patience) = (loaded.facts.now, &self.waiting.patience);
         let mut read = probe.clone();
+        read.note_end(now);
+        let may_repeat =
+            is_past_grace(&loaded.facts, patience) && read.has_rested(now, patience.in_doubt_grace);
         let mut end = ProbeReading::More;
         for _ in 0..IDS_MAX {
-            let id = match read.step(past_grace) {
+            let id = match read.step(may_repeat) {
                 ProbeStep::Read(id) => id,
                 step @ (ProbeStep::Waits | ProbeStep::Absent | ProbeStep::GivesUp) => {
-                    end = to_reading(step);
+                    end = to_reading(step, &read);
                     break;
                 }
             };
@@ -195,11 +203,13 @@ fn unanswered(error: &UpstreamError) -> Result<ProbeReading, Stop> {
     }
 }
 
-const fn to_reading(step: ProbeStep) -> ProbeReading {
+fn to_reading(step: ProbeStep, probe: &Probe) -> ProbeReading {
     match step {
         ProbeStep::Read(_) => ProbeReading::More,
         ProbeStep::Waits => ProbeReading::Waits,
-        ProbeStep::Absent => ProbeReading::Absent,
+        ProbeStep::Absent => probe
+            .first_ended_at()
+            .map_or(ProbeReading::Waits, |first_ended_at| ProbeReading::Absent { first_ended_at }),
         ProbeStep::GivesUp => ProbeReading::GivesUp,
     }
 }

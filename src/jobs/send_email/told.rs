@@ -106,10 +106,12 @@ fn customer_reason(line: &EmailLine) -> Option<CustomerReason> {
 
 fn to_ops(email: &OwedEmail) -> Ops {
     let Some(order) = &email.order else {
-        let commands: &[&str] = if email.about.as_deref() == Some("audit_braked") {
-            &["provisor audit run --dry-run", "provisor audit run --past-brake"]
-        } else {
-            &["provisor check", "provisor queue resume"]
+        let commands: &[&str] = match email.about.as_deref() {
+            Some("audit_braked") => {
+                &["provisor audit run --dry-run", "provisor audit run --past-brake"]
+            }
+            Some("order_lost") => &["provisor ljpc orders show ID", "provisor order list"],
+            _ => &["provisor check", "provisor queue resume"],
         };
         return Ops {
             status: email.about.clone().unwrap_or_default(),
@@ -125,7 +127,7 @@ fn to_ops(email: &OwedEmail) -> Ops {
         line: line.and_then(|line| u32::try_from(line.line).ok()),
         domain: line.and_then(|line| line.domain.clone()),
         status: email.about.clone().unwrap_or(status),
-        reason: line.and_then(|line| line.reason.clone()).unwrap_or_else(|| {
+        reason: email.reason.clone().or_else(|| line?.reason.clone()).unwrap_or_else(|| {
             "LJPc has accepted the order, and has not delivered it yet".to_owned()
         }),
         tag: line.and_then(|line| line.tag.clone()),
@@ -147,8 +149,9 @@ fn commands(reference: &str, line: Option<&EmailLine>) -> Vec<String> {
 /// The line as its ways out depend on it. A newer version's words are left to that version.
 fn to_stuck<'a>(reference: &'a str, line: &'a EmailLine) -> Option<Stuck<'a>> {
     let placement = |text: &String| {
-        let (step, state) = text.split_once(' ')?;
-        Some((step.parse().ok()?, state.parse().ok()?))
+        let mut words = text.split(' ');
+        let (step, n, state) = (words.next()?, words.next()?, words.next()?);
+        Some((step.parse().ok()?, n.parse().ok()?, state.parse().ok()?))
     };
     Some(Stuck {
         reference,

@@ -1,6 +1,7 @@
 //! What became of an LJPc order in doubt. It can't be asked about: it is looked for by what it has brought, a site, and by
 //! its number, where that is allowed.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{evidence, look_again};
@@ -31,7 +32,7 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
         }
         Some(
             // Not before the sites have been looked at as well.
-            ProbeReading::Absent
+            ProbeReading::Absent { .. }
             | ProbeReading::More
             | ProbeReading::Waits
             | ProbeReading::GivesUp
@@ -42,7 +43,7 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
     if by_site {
         match &known.sites {
             None => return Step::Read(Query::Sites),
-            Some(SitesReading::New { sites, others_wait: false }) => {
+            Some(SitesReading::New { sites, others_wait: false, .. }) => {
                 // It was not there before the intent, is no other line's, and no other line waits for it.
                 if let [site] = sites.as_slice() {
                     let change = delivered(facts, latest, *site);
@@ -56,7 +57,9 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
             ) => {}
         }
     }
-    if known.probe == Some(ProbeReading::Absent) && is_absence_believed(known, by_site, latest) {
+    if let Some(ProbeReading::Absent { first_ended_at }) = known.probe
+        && is_absence_believed(known, by_site, latest, first_ended_at)
+    {
         return absent(facts).step();
     }
     if known.probe == Some(ProbeReading::More) {
@@ -66,10 +69,18 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
 }
 
 /// Whether an order that is in none of the ids is called absent without a person: once for a line, for should reading ids
-/// ever be wrong it would be wrong each time; and never beside a new site of its name.
-fn is_absence_believed(known: &Known, by_site: bool, latest: &Placement) -> bool {
+/// ever be wrong it would be wrong each time; and never beside a new site of its name, nor by a listing that was begun
+/// before all ids had been read once.
+fn is_absence_believed(
+    known: &Known,
+    by_site: bool,
+    latest: &Placement,
+    first_ended_at: DateTime<Utc>,
+) -> bool {
     let shows_none = match &known.sites {
-        Some(SitesReading::New { sites, .. }) => sites.is_empty(),
+        Some(SitesReading::New { sites, listed_at, .. }) => {
+            sites.is_empty() && *listed_at > first_ended_at
+        }
         Some(SitesReading::NothingBefore | SitesReading::Unanswered) | None => false,
     };
     latest.n == 1 && (shows_none || !by_site)

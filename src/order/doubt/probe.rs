@@ -2,11 +2,11 @@
 //! intent (`ljpc.order_id_probe`).
 //!
 //! The numbers of all of LJPc's customers are one sequence: 403 is somebody else's order, 404 none, or one that is not
-//! shown yet. So an id that was unknown is read once more after `ljpc.in_doubt_grace`, and only an order that is in none
-//! of the ids up to the end, then, is called absent. Each handful of readings ends with one of an order that is known to be
-//! ours: if even that one is not shown, what was read before it says nothing.
+//! shown yet. So an id that was unknown is read once more, `ljpc.in_doubt_grace` after all were read once, and only an order
+//! that is in none of the ids up to the end, then, is called absent. Each handful of readings ends with one of an order that
+//! is known to be ours: if even that one is not shown, what was read before it says nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct Probe {
     unknown: BTreeSet<i64>,
     /// Those of them that are still to be read again; none before the grace is over.
     again: Option<BTreeSet<i64>>,
+    /// When it was known that all ids had been read once.
+    #[serde(default)]
+    first_ended_at: Option<DateTime<Utc>>,
     /// How many readings there were.
     readings: u32,
     /// An order that may be this one, and that only a person can judge.
@@ -78,10 +81,34 @@ impl Probe {
             next: floor.0.saturating_add(1),
             unknown: BTreeSet::new(),
             again: None,
+            first_ended_at: None,
             readings: 0,
             differs: None,
             is_blind: false,
         }
+    }
+
+    /// Notes that all ids have been read once, if they have: by readings of runs before this one, which began at `now`. So
+    /// `now` is not older than the last of them.
+    pub fn note_end(&mut self, now: DateTime<Utc>) {
+        if self.first_ended_at.is_none() && self.is_at_end() {
+            self.first_ended_at = Some(now);
+            self.again = None;
+        }
+    }
+
+    /// When all ids had been read once, as far as it was noted.
+    #[must_use]
+    pub const fn first_ended_at(&self) -> Option<DateTime<Utc>> {
+        self.first_ended_at
+    }
+
+    /// Whether the unknown ids may be read again: a second look straight after the first one, as after a long outage, would
+    /// see no more than that one did.
+    #[must_use]
+    pub fn has_rested(&self, now: DateTime<Utc>, grace: Duration) -> bool {
+        let grace = TimeDelta::from_std(grace).unwrap_or(TimeDelta::MAX);
+        self.first_ended_at.is_some_and(|at| now.signed_duration_since(at) >= grace)
     }
 
     /// The order that is known to be ours is not shown.
@@ -89,13 +116,13 @@ impl Probe {
         self.is_blind = true;
     }
 
-    /// What comes next; `past_grace` lets the unknown ids be read again.
-    pub fn step(&mut self, past_grace: bool) -> ProbeStep {
+    /// What comes next; `may_repeat` lets the unknown ids be read again.
+    pub fn step(&mut self, may_repeat: bool) -> ProbeStep {
         if self.readings >= READINGS_MAX || self.differs.is_some() || self.is_blind {
             return ProbeStep::GivesUp;
         }
-        let at_end = self.unknown_at_the_end() >= UNKNOWN_IN_A_ROW;
-        if at_end && past_grace && self.again.is_none() {
+        let at_end = self.is_at_end();
+        if at_end && may_repeat && self.again.is_none() {
             self.again = Some(self.unknown.clone());
         }
         match self.again.as_ref().map(BTreeSet::first) {
@@ -118,6 +145,10 @@ impl Probe {
             IdSeen::Differs => self.differs = Some(id.0),
         }
         self.next = self.next.max(id.0.saturating_add(1));
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.unknown_at_the_end() >= UNKNOWN_IN_A_ROW
     }
 
     /// How many ids just below the next one are unknown.
@@ -236,6 +267,31 @@ mod tests {
         let again = [102].into_iter().chain(104..=123).chain(124..=144);
         assert_eq!((ids, then), (again.collect(), ProbeStep::Absent));
         assert_eq!(probe.told(), "order ids up to 144 read, 40 of them unknown, those read twice");
+    }
+
+    #[test]
+    fn the_second_reading_begins_a_grace_after_the_first_one_has_ended() {
+        let minute = |n| DateTime::UNIX_EPOCH + TimeDelta::minutes(n);
+        let grace = Duration::from_mins(15);
+        let mut probe = Probe::above(UpstreamOrderId(100));
+        // An outage was longer than the grace: nothing has been read yet.
+        probe.note_end(minute(60));
+        assert_eq!(probe.first_ended_at(), None);
+        assert!(!probe.has_rested(minute(60), grace));
+        assert_eq!(read(&mut probe, false, &[]).1, ProbeStep::Waits);
+        for now in [61, 62] {
+            probe.note_end(minute(now));
+            assert_eq!(probe.first_ended_at(), Some(minute(61)));
+        }
+        assert!(!probe.has_rested(minute(75), grace));
+        assert!(probe.has_rested(minute(76), grace));
+        // A second reading of which nobody knows when the first one had ended is made anew.
+        let mut stored = serde_json::to_value(&probe).unwrap();
+        stored["first_ended_at"] = serde_json::Value::Null;
+        stored["again"] = serde_json::json!([]);
+        let mut probe: Probe = serde_json::from_value(stored).unwrap();
+        probe.note_end(minute(90));
+        assert_eq!(probe.step(probe.clone().has_rested(minute(90), grace)), ProbeStep::Waits);
     }
 
     #[test]

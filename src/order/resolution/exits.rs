@@ -1,5 +1,6 @@
 //! The way out of where a line is stuck: the commands that a person may type, and when each is right.
 
+use super::PlacementNamed;
 use crate::order::{
     LineKind, LineStatus, Reference, UpstreamOrderId, decide::PANICS_MAX, effect::EffectStep,
     facts::Facts, ledger::EffectState,
@@ -22,8 +23,8 @@ pub struct Stuck<'a> {
     pub upstream_order_id: Option<UpstreamOrderId>,
     /// Its handler has failed on it so often that nothing more is tried by itself.
     pub is_given_up: bool,
-    /// Its placements, the latest at the end.
-    pub placements: Vec<(EffectStep, EffectState)>,
+    /// Its placements, each with its number in its step, the latest at the end.
+    pub placements: Vec<(EffectStep, i32, EffectState)>,
 }
 
 /// A way out.
@@ -47,7 +48,7 @@ impl<'a> Stuck<'a> {
             reason: facts.progress.reason.as_deref().unwrap_or_default(),
             upstream_order_id: facts.progress.upstream_order_id,
             is_given_up: facts.progress.panics >= PANICS_MAX,
-            placements: facts.placements.iter().map(|it| (it.step, it.state)).collect(),
+            placements: facts.placements.iter().map(|it| (it.step, it.n, it.state)).collect(),
         }
     }
 
@@ -73,23 +74,26 @@ impl<'a> Stuck<'a> {
         let bought = self
             .placements
             .iter()
-            .any(|(step, state)| step.buys() && *state == EffectState::Accepted);
+            .any(|(step, _, state)| step.buys() && *state == EffectState::Accepted);
         if bought || self.upstream_order_id.is_some() {
             return vec![self.exit("what made it fail is mended", "retry", "")];
         }
-        let doubted = self.placements.iter().rev().find(|(_, state)| state.is_open());
+        let doubted = self.placements.iter().rev().find(|(.., state)| state.is_open());
         let mut exits = Vec::new();
         if self.is_given_up {
             let mended = "what made it fail is mended, and it shall be looked for again";
             exits.push(self.exit(mended, "retry", ""));
         }
-        if doubted.is_some_and(|(step, _)| *step == EffectStep::PlaceOrder) {
+        if doubted.is_some_and(|(step, ..)| *step == EffectStep::PlaceOrder) {
             exits.push(self.exit("the order is there", "resolve", " --upstream-order ID"));
             if matches!(self.kind, LineKind::Hosting | LineKind::HostingOwn) {
                 exits.push(self.exit("its site is there", "resolve", " --site ID"));
             }
         }
-        exits.push(self.exit("it is not there, and shall be made again", "resolve", " --absent"));
+        if let Some((step, n, _)) = doubted {
+            let absent = format!(" --absent --placement {}", PlacementNamed::new(*step, *n));
+            exits.push(self.exit("it is not there, and shall be made again", "resolve", &absent));
+        }
         exits.push(self.exit("it shall end", "resolve", " --abandon"));
         exits
     }

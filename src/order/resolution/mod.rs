@@ -4,6 +4,7 @@
 //! (`db/records/resolve.rs`) asks it once more under the order's lock, so that what has moved meanwhile is not run over.
 
 mod exits;
+mod named;
 mod purchase;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::{
 };
 
 pub use exits::{Exit, Stuck};
+pub use named::PlacementNamed;
 
 /// What a person says, who it is, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,7 +56,10 @@ pub enum Resolution {
     /// `order resolve --site`: the line was delivered as this site.
     Site(SiteId),
     /// `order resolve --absent`: what is in doubt does not exist, and is placed again under a new tag.
-    Absent,
+    Absent {
+        /// Which placement it is said of; none: the line has but one.
+        of: Option<PlacementNamed>,
+    },
     /// `order resolve --abandon`: the line ends as failed.
     Abandon {
         /// Although it is known that it has bought something.
@@ -122,6 +127,15 @@ pub enum Refusal {
         "its placement is no longer in doubt: an answer has come late, and the line follows it by itself"
     )]
     Settled,
+    /// What was said is of a placement that is not the one in doubt.
+    #[error("placement {named} is not in doubt")]
+    NotDoubted {
+        /// As it was named.
+        named: PlacementNamed,
+    },
+    /// The line has several placements, and it was not said which one is meant.
+    #[error("it was sent more than once: say which placement does not exist, by --placement")]
+    WhichPlacement,
     /// It is known to have bought something.
     #[error(
         "what it asks for has been bought, as far as is known; it only can't be followed any more"
@@ -170,7 +184,7 @@ pub fn resolve(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
             purchase::adopt_order(facts, said, *id, *n, *cost)
         }
         Resolution::Site(id) => purchase::adopt_site(facts, said, *id),
-        Resolution::Absent => say_absent(facts, said),
+        Resolution::Absent { of } => say_absent(facts, said, *of),
         Resolution::Abandon { force } => abandon(facts, said, *force),
     }
 }
@@ -230,8 +244,19 @@ fn retry(
     Ok(resolved(change, event("retried", said, detail), Vec::new()))
 }
 
-fn say_absent(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
+/// What a person says of one placement holds for no other: he may say it again long after it has led to the next one, which
+/// is in doubt by now and may well exist.
+fn say_absent(
+    facts: &Facts,
+    said: &Said,
+    of: Option<PlacementNamed>,
+) -> Result<Consequence, Refusal> {
     let status = facts.progress.status;
+    if let Some(named) = of
+        && named.find(facts).is_some_and(|it| it.state == EffectState::Absent)
+    {
+        return Ok(Consequence::Already(format!("placement {named} is said to be absent already")));
+    }
     let latest = facts.latest();
     if status == LineStatus::Pending
         && latest.is_some_and(|placement| placement.state == EffectState::Absent)
@@ -247,6 +272,13 @@ fn say_absent(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
         return Err(Refusal::Bought);
     }
     let placement = doubted(facts).ok_or(Refusal::Settled)?;
+    match of {
+        Some(named) if named != PlacementNamed::new(placement.step, placement.n) => {
+            return Err(Refusal::NotDoubted { named });
+        }
+        None if facts.placements.len() > 1 => return Err(Refusal::WhichPlacement),
+        Some(_) | None => {}
+    }
     let noun = placement.step.noun();
     let reason = format!("a person says that the {noun} in doubt does not exist; it is made again");
     let change = Change::to(facts, LineStatus::Pending, Some(reason), Then::Rest);

@@ -87,6 +87,7 @@ fn saying(what: Resolution) -> Said {
 }
 
 const RETRY: Resolution = Resolution::Retry { max_cost: None, allow_premium: false };
+const ABSENT: Resolution = Resolution::Absent { of: None };
 const ABANDON: Resolution = Resolution::Abandon { force: false };
 
 fn order(id: i64) -> Resolution {
@@ -130,6 +131,8 @@ fn told(facts: &Facts, what: Resolution) -> String {
         Err(Refusal::NoSite { .. }) => "no: has no site".to_owned(),
         Err(Refusal::NothingSent) => "no: nothing sent".to_owned(),
         Err(Refusal::Settled) => "no: settled".to_owned(),
+        Err(Refusal::NotDoubted { .. }) => "no: not that one".to_owned(),
+        Err(Refusal::WhichPlacement) => "no: which one".to_owned(),
         Err(Refusal::Bought) => "no: bought".to_owned(),
         Err(Refusal::NoLimit { limit, .. }) => format!("no: no {limit}"),
     }
@@ -189,7 +192,7 @@ fn in_doubt() -> Vec<Row> {
                 "provisioning, order 7, place_order 2 accepted",
                 "provisioning, order 8, place_order 2 accepted",
                 "completed, site 9, place_order 2 accepted",
-                "pending, place_order 2 absent",
+                "no: which one",
                 "failed, place_order 2 abandoned",
             ],
         ),
@@ -262,8 +265,7 @@ fn table() -> Vec<Row> {
 
 #[test]
 fn every_form_of_a_line_that_stands_anywhere() {
-    let forms =
-        [RETRY, order(OWN), order(8), Resolution::Site(SiteId(9)), Resolution::Absent, ABANDON];
+    let forms = [RETRY, order(OWN), order(8), Resolution::Site(SiteId(9)), ABSENT, ABANDON];
     let table = table();
     for status in LineStatus::ALL {
         assert!(table.iter().any(|(_, facts, _)| facts.progress.status == *status), "{status}");
@@ -278,7 +280,7 @@ fn every_form_of_a_line_that_stands_anywhere() {
 #[test]
 fn what_is_said_again_of_what_it_has_led_to_changes_nothing() {
     let doubted = facts(LineStatus::InDoubt, vec![placement(1, EffectState::InDoubt)]);
-    for form in [order(OWN), Resolution::Site(SiteId(9)), Resolution::Absent, ABANDON] {
+    for form in [order(OWN), Resolution::Site(SiteId(9)), ABSENT, ABANDON] {
         let Ok(Consequence::Changes(resolved)) = resolve(&doubted, &saying(form.clone())) else {
             panic!("{form:?} can't be said");
         };
@@ -318,12 +320,47 @@ fn a_name_that_is_bought_directly_has_neither_order_nor_site() {
     let facts = registration(LineStatus::InDoubt, vec![registering]);
     assert_eq!(told(&facts, order(OWN)), "no: has no order");
     assert_eq!(told(&facts, Resolution::Site(SiteId(9))), "no: has no site");
-    assert_eq!(told(&facts, Resolution::Absent), "pending, register 1 absent");
+    assert_eq!(told(&facts, ABSENT), "pending, register 1 absent");
     assert_eq!(told(&facts, ABANDON), "failed, register 1 abandoned");
     // Its contact in doubt is a doubt of its own, and nothing is bought by it.
     let contact = of_step(EffectStep::CreateContact, 1, EffectState::InDoubt);
     let facts = registration(LineStatus::InDoubt, vec![contact]);
-    assert_eq!(told(&facts, Resolution::Absent), "pending, create_contact 1 absent");
+    assert_eq!(told(&facts, ABSENT), "pending, create_contact 1 absent");
+}
+
+#[test]
+fn what_is_said_of_one_placement_condemns_no_other() {
+    use EffectState::{Absent, Accepted, InDoubt as Doubtful};
+    let absent = |name: &str| Resolution::Absent { of: Some(name.parse().unwrap()) };
+    let once = one(LineStatus::InDoubt, Doubtful);
+    assert_eq!(told(&once, absent("1")), "pending, place_order 1 absent");
+    assert_eq!(told(&once, absent("2")), "no: not that one");
+    let twice = facts(LineStatus::InDoubt, vec![placement(1, Absent), placement(2, Doubtful)]);
+    assert_eq!(told(&twice, ABSENT), "no: which one");
+    assert_eq!(told(&twice, absent("1")), "already");
+    assert_eq!(told(&twice, absent("2")), "pending, place_order 2 absent");
+    let done = facts(LineStatus::Completed, vec![placement(1, Absent), placement(2, Accepted)]);
+    assert_eq!(told(&done, absent("1")), "already");
+    assert_eq!(told(&done, absent("2")), NO);
+    // Each step counts its own placements.
+    let step = |step, n, state| of_step(step, n, state);
+    let placements = vec![
+        step(EffectStep::CreateContact, 1, Absent),
+        step(EffectStep::CreateContact, 2, Accepted),
+        step(EffectStep::Register, 1, Doubtful),
+    ];
+    let name = registration(LineStatus::InDoubt, placements);
+    assert_eq!(told(&name, ABSENT), "no: which one");
+    assert_eq!(told(&name, absent("create_contact:1")), "already");
+    assert_eq!(told(&name, absent("create_contact:2")), "no: not that one");
+    assert_eq!(told(&name, absent("1")), "pending, register 1 absent");
+    for wrong in ["0", "-1", "x", "", "create_contact", "create_contact:", "nothing:1"] {
+        assert!(wrong.parse::<PlacementNamed>().is_err(), "{wrong}");
+    }
+    for right in ["1", "create_contact:2"] {
+        assert_eq!(right.parse::<PlacementNamed>().unwrap().to_string(), right);
+    }
+    assert_eq!("register:1".parse(), "1".parse::<PlacementNamed>());
 }
 
 #[test]
@@ -372,7 +409,9 @@ fn whoever_waits_for_a_person_is_told_a_way_out_that_is_open() {
         let words: Vec<&str> = command.split(' ').collect();
         match (words[2], words.last().copied().unwrap_or_default()) {
             ("retry", _) => RETRY,
-            (_, "--absent") => Resolution::Absent,
+            (_, named) if command.contains("--absent --placement ") => {
+                Resolution::Absent { of: Some(named.parse().unwrap()) }
+            }
             (_, "--abandon") => ABANDON,
             (_, "ID") if command.contains("--site") => Resolution::Site(SiteId(9)),
             (_, "ID") => order(OWN),

@@ -44,7 +44,7 @@ async fn a_name_bought_directly_has_no_order_and_is_bought_again_when_it_is_abse
         doubt(&house, endpoint, "drop", line).await;
         let words = ["is bought without an LJPc order", "--absent", "--abandon"];
         house.say_in_vain("resolve", "SHOP-1", &["--upstream-order", "110"], &words).await;
-        house.say_well("resolve", "SHOP-1", &["--absent"]).await;
+        house.say_well("resolve", "SHOP-1", &["--absent", "--placement", "1"]).await;
         house.until_order("SHOP-1", "completed").await;
         house.assert_bought_once();
         let posts = house.requests("POST", "/api/hosting/v1/domain-names");

@@ -41,7 +41,8 @@ async fn of_two_persons_one_is_right() {
     let house = in_doubt("drop").await;
     let (found, seen) = find(&house).await;
     let db = database(&house);
-    let (absent, abandon) = (said(Resolution::Absent), said(Resolution::Abandon { force: false }));
+    let (absent, abandon) =
+        (said(Resolution::Absent { of: None }), said(Resolution::Abandon { force: false }));
     let (first, second) = tokio::join!(
         db.resolve_line(found, &absent, seen, WAITS),
         db.resolve_line(found, &abandon, seen, WAITS)
@@ -62,12 +63,23 @@ async fn what_is_said_of_one_placement_holds_for_no_other() {
     let daemon = house.daemon(super::BLIND);
     house.until_line("SHOP-1", 0, "in_doubt").await;
     daemon.stop().await;
-    let verdict =
-        database(&house).resolve_line(found, &said(Resolution::Absent), seen, WAITS).await;
+    let verdict = database(&house)
+        .resolve_line(found, &said(Resolution::Absent { of: None }), seen, WAITS)
+        .await;
     assert_eq!(verdict.expect("it is carried out"), Verdict::Moved);
+    // Nor if it is typed again.
+    let words =
+        ["which placement", "provisor order resolve SHOP-1 --line 0 --absent --placement 2"];
+    house.say_in_vain("resolve", "SHOP-1", &["--absent"], &words).await;
+    let again = house.say_well("resolve", "SHOP-1", &["--absent", "--placement", "1"]).await;
+    assert_eq!(again.stdout, "Nothing to do: placement 1 is said to be absent already.\n");
+    let words = ["placement 3 is not in doubt", "--absent --placement 2"];
+    house.say_in_vain("resolve", "SHOP-1", &["--absent", "--placement", "3"], &words).await;
     let states = house.ledger(found.line.0).await;
     assert_eq!(states.len(), 2);
     assert_eq!(states[1].1, "in_doubt");
+    house.say_well("resolve", "SHOP-1", &["--absent", "--placement", "2"]).await;
+    assert_eq!(house.ledger(found.line.0).await[1].1, "absent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,7 @@ impl Look<'_> {
                 Ok(differences)
             }
             Resolution::Site(id) => self.at_site(*id).await,
-            Resolution::Absent => self.at_absence().await,
+            Resolution::Absent { .. } => self.at_absence().await,
             Resolution::Retry { .. } | Resolution::Abandon { .. } => Ok(Vec::new()),
         }
     }

@@ -24,7 +24,13 @@ fn doubted() -> Facts {
 
 fn new_sites(sites: &[i64], others_wait: bool) -> Known {
     let sites = sites.iter().copied().map(SiteId).collect();
-    Known { sites: Some(SitesReading::New { sites, others_wait }), ..Known::default() }
+    let listed_at = minute(20);
+    Known { sites: Some(SitesReading::New { sites, others_wait, listed_at }), ..Known::default() }
+}
+
+/// All ids had been read once at minute 2.
+fn absent() -> ProbeReading {
+    ProbeReading::Absent { first_ended_at: minute(2) }
 }
 
 fn probed(probe: ProbeReading) -> Known {
@@ -107,13 +113,19 @@ fn an_order_that_was_found_by_its_id_is_followed() {
 #[test]
 fn what_is_in_none_of_the_ids_is_placed_again_under_a_new_tag() {
     let mut facts = doubted();
-    let next = told(&decide(&facts, &probed(ProbeReading::Absent), &PROBING));
+    let next = told(&decide(&facts, &probed(absent()), &PROBING));
     assert_eq!(next, "read the sites", "which may show what no id does");
-    let with_sites = |sites: Known| Known { sites: sites.sites, ..probed(ProbeReading::Absent) };
+    let with_sites = |sites: Known| Known { sites: sites.sites, ..probed(absent()) };
+    let listed_at = |listed_at| {
+        let sites = SitesReading::New { sites: Vec::new(), others_wait: false, listed_at };
+        Known { sites: Some(sites), ..Known::default() }
+    };
     let none = with_sites(new_sites(&[], false));
     for sites in [
         new_sites(&[2019, 2020], false),
         new_sites(&[2019], true),
+        // A list that is older than the first reading of all ids.
+        listed_at(minute(2)),
         Known { sites: Some(SitesReading::NothingBefore), ..Known::default() },
         Known { sites: Some(SitesReading::Unanswered), ..Known::default() },
     ] {

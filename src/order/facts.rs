@@ -171,8 +171,6 @@ pub struct NameFacts {
     pub rival: Option<String>,
     /// Another line of ours has brought it, and it has not failed since.
     pub is_owned: bool,
-    /// A transfer of it by another line has failed: LJPc may still show that one's row.
-    pub has_failed_before: bool,
     /// A younger line that has written its zone: `SHOP-1002/1`.
     pub zone_written_by: Option<String>,
     /// The customer's latest wish for its renewal.

@@ -79,6 +79,7 @@ impl House {
     fn quick_daemon(&self) -> Daemon {
         self.daemon(&[
             ("POLL__TRANSFER_MAX_INTERVAL", "500ms"),
+            ("POLL__FAILED_RECHECK", "500ms"),
             ("LJPC__EVIDENCE_INTERVAL", "200ms"),
         ])
     }

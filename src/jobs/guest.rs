@@ -1,5 +1,6 @@
 //! Being a good guest at an upstream: circuits, the shared budget and its pace, the number of requests at a time.
 
+mod gate;
 mod host;
 mod known;
 mod looks;
@@ -25,7 +26,7 @@ use crate::{
         Database,
         guests::{Cause, Trials},
     },
-    queue::{Alarm, Budget, Gate},
+    queue::{Alarm, Budget},
     upstream::{Scope, UpstreamError, ljpc::Ljpc},
 };
 
@@ -373,35 +374,5 @@ fn reason_of(error: &UpstreamError) -> String {
         (_, Some(status)) => format!("HTTP {status}"),
         (UpstreamError::NotSent { .. }, None) => "no connection".to_owned(),
         _ => "no answer".to_owned(),
-    }
-}
-
-impl Gate for Guest<Ljpc> {
-    fn admit(&self, max: usize) -> usize {
-        // A line that would wait for its place among the requests would only use up its lease.
-        let max = max.min(self.in_flight.available_permits());
-        if self.circuits.get("").is_none() {
-            return self.budget.take(max);
-        }
-        // Also a line that is only looked at has its place in the budget: the circuit may close meanwhile.
-        let now = Instant::now();
-        self.with_looks(|looks| {
-            let taken = self.budget.take(max.min(looks.left(now)));
-            looks.take(taken);
-            taken
-        })
-    }
-
-    fn give_back(&self, n: usize) {
-        self.budget.give_back(n);
-        self.with_looks(|looks| looks.give_back(n));
-    }
-
-    fn lack(&self) {
-        // A circuit rings the alarm itself when it closes.
-        let open = self.circuits.get("").is_some();
-        if !open || self.with_looks(|looks| looks.left(Instant::now())) > 0 {
-            self.budget.want();
-        }
     }
 }

@@ -333,6 +333,8 @@ pub enum ProbeReading {
     },
     /// There are more ids to be read.
     More,
+    /// The same, but the upstream's budget is wanted for orders.
+    Yields,
     /// All were read once; the unknown ones are read again when the grace is over.
     Waits,
     /// None is the order, though the unknown ones were read again after the grace.

@@ -136,6 +136,36 @@ impl Database {
         })
     }
 
+    /// Takes a slot of an upstream's budget if nobody has reserved any that is still to come: while orders want all that
+    /// there are, there is none.
+    pub async fn take_spare_slot(
+        &self,
+        provider: &'static str,
+        step: Duration,
+    ) -> Result<bool, DbError> {
+        self.call("taking a spare request", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.upstream_budgets AS b
+                 SET tat = clock_timestamp() + least(greatest($2::bigint, $4::bigint), $2::bigint * 1000
+                         / provisor.pace_in_force(b.pace, b.pace_at, clock_timestamp(),
+                             $3::bigint * interval '1 microsecond'))
+                     * interval '1 microsecond'
+                 WHERE provider = $1
+                   AND (tat <= clock_timestamp()
+                        OR tat > clock_timestamp() + $5::bigint * interval '1 microsecond')",
+                provider,
+                micros(step).max(1),
+                micros(WHOLE_AFTER),
+                micros(STEP_MAX),
+                micros(AHEAD_MAX),
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(|done| done.rows_affected() == 1)
+    }
+
     /// The upstream has had enough: the pace is halved, unless it just was, and nobody asks anything for as long as it
     /// says, up to 10 s. Answers the pace in force.
     pub async fn slow_down(

@@ -8,7 +8,10 @@ use super::{Failed, output};
 use crate::{
     app,
     config::Settings,
-    db::{Database, guests::OpenCircuit},
+    db::{
+        Database,
+        guests::{OpenCircuit, Trials},
+    },
 };
 
 #[derive(Subcommand, Debug)]
@@ -60,12 +63,16 @@ struct Circuit {
     endpoint: String,
     cause: &'static str,
     reason: String,
+    /// Of an open one: how long until somebody may ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_trial_seconds: Option<u64>,
 }
 
 impl From<OpenCircuit> for Circuit {
     fn from(open: OpenCircuit) -> Self {
-        let OpenCircuit { provider, endpoint, cause, reason, .. } = open;
-        Self { provider, endpoint, cause: cause.as_str(), reason }
+        let OpenCircuit { provider, endpoint, cause, reason, probe_in, .. } = open;
+        let next_trial_seconds = Some(probe_in.as_secs());
+        Self { provider, endpoint, cause: cause.as_str(), reason, next_trial_seconds }
     }
 }
 
@@ -73,7 +80,9 @@ impl Circuit {
     fn told(&self) -> String {
         let endpoint = output::cell(Some(&self.endpoint).filter(|endpoint| !endpoint.is_empty()));
         let what = if self.endpoint.is_empty() { "all requests" } else { endpoint.as_str() };
-        format!("{}, {what}: {}", self.provider, output::cell(Some(&self.reason)))
+        let reason = output::cell(Some(&self.reason));
+        let next = self.next_trial_seconds.map(|seconds| format!("; next trial in {seconds} s"));
+        format!("{}, {what}: {reason}{}", self.provider, next.unwrap_or_default())
     }
 }
 
@@ -81,7 +90,7 @@ pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<
     let db = app::connect_now(settings).await?;
     match command {
         QueueCommand::Stats { json } => stats(&db, settings, json).await?,
-        QueueCommand::Resume { json } => resume(&db, json).await?,
+        QueueCommand::Resume { json } => resume(&db, settings, json).await?,
     }
     Ok(())
 }
@@ -110,7 +119,8 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
             failures_in_a_row: state.failures,
         });
     }
-    let circuits: Vec<Circuit> = db.open_circuits().await?.into_iter().map(Circuit::from).collect();
+    let circuits: Vec<Circuit> =
+        db.open_circuits(trials(settings)).await?.into_iter().map(Circuit::from).collect();
     if json {
         return output::json(&json!({ "lanes": lanes, "upstreams": paces, "circuits": circuits }));
     }
@@ -137,9 +147,17 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
     Ok(())
 }
 
-async fn resume(db: &Database, json: bool) -> anyhow::Result<()> {
-    let resumed = db.resume().await?;
-    let closed: Vec<Circuit> = resumed.closed.into_iter().map(Circuit::from).collect();
+const fn trials(settings: &Settings) -> Trials {
+    Trials { interval: settings.ljpc.circuit_probe_interval }
+}
+
+async fn resume(db: &Database, settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let resumed = db.resume(trials(settings)).await?;
+    let closed: Vec<Circuit> = resumed
+        .closed
+        .into_iter()
+        .map(|circuit| Circuit { next_trial_seconds: None, ..Circuit::from(circuit) })
+        .collect();
     if json {
         return output::json(&json!({ "timeline": resumed.timeline, "circuits_closed": closed }));
     }

@@ -8,7 +8,7 @@ mod circuits;
 
 pub use self::{
     budgets::{Pace, Polls, Reservation, Reserving, UpstreamState},
-    circuits::{Cause, OpenCircuit, Opened},
+    circuits::{Cause, OpenCircuit, Opened, Trials},
 };
 use super::{Database, DbError, micros};
 
@@ -24,8 +24,8 @@ pub struct Resumed {
 impl Database {
     /// An operator has looked after a failover, or has mended the key: irreversible requests may be made on the WAL timeline
     /// of now, and every circuit is closed. An upstream that was shut begins slowly, as after a good trial.
-    pub async fn resume(&self) -> Result<Resumed, DbError> {
-        let closed = self.open_circuits().await?;
+    pub async fn resume(&self, trials: Trials) -> Result<Resumed, DbError> {
+        let closed = self.open_circuits(trials).await?;
         let timeline = self
             .call("resuming", async |connection| {
                 sqlx::query_scalar!(

@@ -73,7 +73,6 @@ struct LineRow {
     customer: Option<Value>,
     rival: Option<String>,
     is_owned: bool,
-    has_failed_before: bool,
     zone_written_by: Option<String>,
     auto_renew_wished: Option<bool>,
 }
@@ -187,10 +186,6 @@ async fn select_lines(
                                       AND r.kind IN ('domain_register', 'domain_transfer')
                                       AND (r.status = 'completed' OR r.milestone IS NOT NULL))
                        ELSE false END AS "is_owned!",
-                  l.kind = 'domain_transfer' AND l.status IN ('in_doubt', 'provisioning')
-                      AND EXISTS (SELECT FROM provisor.order_lines r
-                                  WHERE r.domain = l.domain AND r.id <> l.id AND r.kind = 'domain_transfer'
-                                    AND r.status = 'failed') AS "has_failed_before!",
                   CASE WHEN l.wish ?| '{dns,records}' AND l.status NOT IN ('completed', 'failed', 'cancelled') THEN (
                        SELECT ro.reference || '/' || r.line
                        FROM provisor.effects e JOIN provisor.order_lines r ON r.id = e.line_id
@@ -259,7 +254,6 @@ fn into_loaded(
         contact_handle: contact_key(&row).and_then(|key| handles.get(&key).cloned()),
         rival: row.rival,
         is_owned: row.is_owned,
-        has_failed_before: row.has_failed_before,
         zone_written_by: row.zone_written_by,
         auto_renew_wished: row.auto_renew_wished,
     };

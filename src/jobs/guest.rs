@@ -1,5 +1,6 @@
 //! Being a good guest at an upstream: circuits, the shared budget and its pace, the number of requests at a time.
 
+mod gate;
 mod host;
 mod known;
 mod looks;
@@ -21,8 +22,11 @@ use self::{
     looks::{LOOK_INTERVAL, Looks},
 };
 use crate::{
-    db::{Database, guests::Cause},
-    queue::{Alarm, Budget, Gate},
+    db::{
+        Database,
+        guests::{Cause, Trials},
+    },
+    queue::{Alarm, Budget},
     upstream::{Scope, UpstreamError, ljpc::Ljpc},
 };
 
@@ -82,7 +86,7 @@ pub struct Guest<U = Ljpc> {
     db: Database,
     budget: Budget,
     in_flight: Semaphore,
-    probe_interval: Duration,
+    trials: Trials,
     circuits: KnownCircuits,
     /// Some process has had requests without a usable answer, as far as this one knows: the next answer ends their row.
     troubled: AtomicBool,
@@ -115,7 +119,7 @@ impl<U: Host> Guest<U> {
             db,
             budget,
             in_flight: Semaphore::new(limits.max_in_flight),
-            probe_interval: limits.probe_interval,
+            trials: Trials { interval: limits.probe_interval },
             circuits: KnownCircuits::default(),
             troubled: AtomicBool::new(false),
             endpoints_troubled: AtomicBool::new(false),
@@ -134,18 +138,17 @@ impl<U: Host> Guest<U> {
     /// already (`prepaid`): its wake was not claimed without.
     pub async fn permit(&self, endpoint: &str, prepaid: &mut bool) -> Result<Permit<'_>, NotNow> {
         self.look_whether_shut("")?;
-        let trial = match self.circuits.get(endpoint) {
-            Some(shut) => self.take_trial(endpoint, shut).await?,
-            None => false,
-        };
+        self.look_whether_untried(endpoint)?;
         if !*prepaid {
             let place = self.budget.one_within(WAIT_MAX).await;
             place.map_err(|after| NotNow { after, why: Why::Pause })?;
         }
         let in_flight = self.in_flight.acquire().await.ok();
         // Those that went before may have found it shut while this one waited.
-        let shut = self.look_whether_shut("");
-        let shut = if trial { shut } else { shut.and_then(|()| self.look_whether_shut(endpoint)) };
+        let mut shut = self.look_whether_shut("");
+        if shut.is_ok() {
+            shut = self.take_trial(endpoint).await;
+        }
         if let Err(not_now) = shut {
             if !*prepaid {
                 self.budget.give_back(1);
@@ -156,24 +159,35 @@ impl<U: Host> Guest<U> {
         Ok(Permit { _in_flight: in_flight })
     }
 
-    /// A trial that is due just now is not everybody's to make.
+    /// A trial that is due just now is not everybody's to make. Whoever waits for an endpoint looks again sooner than that
+    /// may be tried: it may be open by then.
     fn look_whether_shut(&self, endpoint: &str) -> Result<(), NotNow> {
         let Some(shut) = self.circuits.get(endpoint) else { return Ok(()) };
         let why = if shut.cause == Cause::Outage { Why::Outage } else { Why::Key };
-        let least = if endpoint.is_empty() { LOOK_INTERVAL } else { self.probe_interval };
-        Err(NotNow { after: shut.trial_in().max(least), why })
+        let after = if endpoint.is_empty() {
+            shut.trial_in().max(LOOK_INTERVAL)
+        } else {
+            self.trials.interval
+        };
+        Err(NotNow { after, why })
     }
 
-    /// No GET can vouch for an endpoint: when it is time, one waiting request is its trial.
-    async fn take_trial(&self, endpoint: &str, shut: Shut) -> Result<bool, NotNow> {
-        let due = shut.trial_in().is_zero();
-        let taken = due
-            && self
-                .db
-                .take_trial(U::PROVIDER, endpoint, self.probe_interval)
-                .await
-                .unwrap_or(false);
-        if taken { Ok(true) } else { self.look_whether_shut(endpoint).map(|()| false) }
+    fn look_whether_untried(&self, endpoint: &str) -> Result<(), NotNow> {
+        let is_due = self.circuits.get(endpoint).is_some_and(|shut| shut.trial_in().is_zero());
+        if is_due { Ok(()) } else { self.look_whether_shut(endpoint) }
+    }
+
+    /// No GET can vouch for an endpoint: when it is time, one waiting request is its trial. Taken last, since one that is
+    /// not made is missed for long.
+    async fn take_trial(&self, endpoint: &str) -> Result<(), NotNow> {
+        self.look_whether_untried(endpoint)?;
+        if self.circuits.get(endpoint).is_none() {
+            return Ok(());
+        }
+        match self.db.take_trial(U::PROVIDER, endpoint, self.trials).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => self.look_whether_shut(endpoint),
+        }
     }
 
     /// A run made no request after all: its place in the budget is another's.
@@ -277,9 +291,8 @@ impl<U: Host> Guest<U> {
     }
 
     async fn open(&self, endpoint: &str, cause: Cause, reason: &str) {
-        self.set(endpoint, Some(Shut::new(cause, self.probe_interval)));
-        let opened =
-            self.db.open_circuit(U::PROVIDER, endpoint, cause, reason, self.probe_interval).await;
+        self.set(endpoint, Some(Shut::new(cause, self.trials.interval)));
+        let opened = self.db.open_circuit(U::PROVIDER, endpoint, cause, reason, self.trials).await;
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -291,6 +304,9 @@ impl<U: Host> Guest<U> {
                 return;
             }
         };
+        if self.circuits.get(endpoint).is_some() {
+            self.circuits.set(endpoint, Some(Shut::new(cause, opened.probe_in)));
+        }
         if opened.newly {
             tracing::error!(
                 provider = U::PROVIDER,
@@ -363,35 +379,5 @@ fn reason_of(error: &UpstreamError) -> String {
         (_, Some(status)) => format!("HTTP {status}"),
         (UpstreamError::NotSent { .. }, None) => "no connection".to_owned(),
         _ => "no answer".to_owned(),
-    }
-}
-
-impl Gate for Guest<Ljpc> {
-    fn admit(&self, max: usize) -> usize {
-        // A line that would wait for its place among the requests would only use up its lease.
-        let max = max.min(self.in_flight.available_permits());
-        if self.circuits.get("").is_none() {
-            return self.budget.take(max);
-        }
-        // Also a line that is only looked at has its place in the budget: the circuit may close meanwhile.
-        let now = Instant::now();
-        self.with_looks(|looks| {
-            let taken = self.budget.take(max.min(looks.left(now)));
-            looks.take(taken);
-            taken
-        })
-    }
-
-    fn give_back(&self, n: usize) {
-        self.budget.give_back(n);
-        self.with_looks(|looks| looks.give_back(n));
-    }
-
-    fn lack(&self) {
-        // A circuit rings the alarm itself when it closes.
-        let open = self.circuits.get("").is_some();
-        if !open || self.with_looks(|looks| looks.left(Instant::now())) > 0 {
-            self.budget.want();
-        }
     }
 }

@@ -171,8 +171,6 @@ pub struct NameFacts {
     pub rival: Option<String>,
     /// Another line of ours has brought it, and it has not failed since.
     pub is_owned: bool,
-    /// A transfer of it by another line has failed: LJPc may still show that one's row.
-    pub has_failed_before: bool,
     /// A younger line that has written its zone: `SHOP-1002/1`.
     pub zone_written_by: Option<String>,
     /// The customer's latest wish for its renewal.
@@ -337,6 +335,8 @@ pub enum ProbeReading {
     },
     /// There are more ids to be read.
     More,
+    /// The same, but the upstream's budget is wanted for orders.
+    Yields,
     /// All were read once; the unknown ones are read again when the grace is over.
     Waits,
     /// None is the order, though the unknown ones were read again after the grace.

@@ -27,6 +27,10 @@ const AHEAD: Duration = Duration::from_millis(100);
 /// The most slots of one reservation.
 const RESERVED_MAX: u32 = 1000;
 
+/// How often a slot that nobody wants is looked for.
+const SPARE_LOOK_MIN: Duration = Duration::from_millis(20);
+const SPARE_LOOK_MAX: Duration = Duration::from_millis(200);
+
 /// Slots in hand.
 #[derive(Debug)]
 struct Slots {
@@ -248,6 +252,23 @@ impl Budget {
                 () = ready => {}
                 () = tokio::time::sleep(wait) => {}
             }
+        }
+    }
+
+    /// Waits for one slot that nobody wants, of all processes: of whoever else wants one, all come before. Answers whether
+    /// there was one.
+    pub async fn spare_within(&self, max: Duration) -> Result<bool, DbError> {
+        let step = Duration::from_secs(1) / self.requests_per_second;
+        let pause = step.clamp(SPARE_LOOK_MIN, SPARE_LOOK_MAX);
+        let until = Instant::now() + max;
+        loop {
+            if self.db.take_spare_slot(self.provider, step).await? {
+                return Ok(true);
+            }
+            if Instant::now() + pause > until {
+                return Ok(false);
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

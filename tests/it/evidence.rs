@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use provisor::order::ledger::Outcome;
+use provisor::{order::ledger::Outcome, sandbox::Entry};
 use serde_json::{Value, json};
 
 use crate::{
@@ -274,4 +274,83 @@ async fn the_reading_of_numbers_goes_on_where_another_worker_left_it() {
     assert!(asked <= 20 + 10, "{asked}");
     assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
     again.stop().await;
+}
+
+/// Four orders in doubt whose numbers are to be read, in a house whose daemon has stopped.
+async fn much_to_look_for() -> House {
+    let house = House::new().await;
+    let daemon = house.daemon(&[("LJPC__EVIDENCE_INTERVAL", "1h"), ("LJPC__IN_DOUBT_GRACE", "1h")]);
+    known_order(&house).await;
+    for n in 0..4 {
+        let reference = format!("LOST-{n}");
+        house.lose(&reference, "drop");
+        house.submit(&reference, json!([own(&format!("lost{n}.example"))])).await;
+        house.until_line(&reference, 0, "in_doubt").await;
+    }
+    daemon.stop().await;
+    house
+        .world
+        .run(
+            "SELECT provisor.poke(id * 16 + 1) FROM provisor.order_lines WHERE status = 'in_doubt'",
+        )
+        .await;
+    house
+}
+
+fn own(domain: &str) -> Value {
+    json!({ "kind": "hosting_own", "space_id": 7, "domain": domain })
+}
+
+/// Ten requests a second, and numbers are read.
+const SLOWLY: &[(&str, &str)] = &[
+    ("LJPC__REQUESTS_PER_SECOND", "10"),
+    ("LJPC__EVIDENCE_INTERVAL", "10s"),
+    ("LJPC__IN_DOUBT_GRACE", "1h"),
+    ("LJPC__ORDER_ID_PROBE", "true"),
+];
+
+/// The readings of numbers that nobody has.
+fn readings(house: &House) -> Vec<Entry> {
+    let all = house.requests("GET", "/api/v1/orders/").into_iter();
+    all.filter(|entry| entry.answer.as_ref().is_some_and(|it| it.status == 404)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reading_of_numbers_leaves_the_budget_to_new_orders() {
+    let house = much_to_look_for().await;
+    let daemon = house.daemon(SLOWLY);
+    eventually("it has begun", async || !readings(&house).is_empty()).await;
+    let before = readings(&house).len();
+    for n in 0..15 {
+        house.submit(&format!("NEW-{n}"), json!([own(&format!("new{n}.example"))])).await;
+    }
+    eventually("all are placed", async || {
+        (0..15).all(|n| house.posts(&format!("NEW-{n}")).len() == 1)
+    })
+    .await;
+    // Each line may begin a run; else they would read on, one for each order and more, before anything new is claimed.
+    let read = readings(&house).len() - before;
+    assert!(read <= 8, "{read} readings before the last order");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reading_of_numbers_goes_on_at_the_rate_that_was_configured() {
+    let house = much_to_look_for().await;
+    let daemon = house.daemon(SLOWLY);
+    eventually("enough is read", async || readings(&house).len() >= 40).await;
+    let asked: Vec<_> =
+        house.requests("GET", "/api/v1/orders/").into_iter().map(|it| it.at).collect();
+    let asked: Vec<_> = asked.into_iter().skip_while(|at| *at < readings(&house)[0].at).collect();
+    for (n, first) in asked.iter().enumerate() {
+        let within =
+            asked[n..].iter().take_while(|at| **at - *first < chrono::TimeDelta::seconds(2));
+        let within = within.count();
+        // What a process has in hand may be two seconds old.
+        assert!(within <= 20 + 20, "{within} in two seconds, of 20");
+    }
+    let took = asked[asked.len() - 1] - asked[0];
+    let most = 10 * (took.num_seconds() + 1) + 20;
+    assert!(i64::try_from(asked.len()).expect("a few") <= most, "{} in {took}", asked.len());
+    daemon.stop().await;
 }

@@ -67,7 +67,9 @@ async fn an_answer_that_says_nothing_certain_is_doubt_and_is_never_sent_again() 
         (json!({ "fault": "slow", "delay_ms": 30_000 }), 1),
     ];
     let specs: Vec<Value> = faults.iter().map(|(spec, _)| spec.clone()).collect();
-    let daemon = house.daemon(&[("LJPC__TIMEOUT", "1500ms")]);
+    // After the first few each is a trial of the endpoint, and these come ever less often.
+    let often = ("LJPC__CIRCUIT_PROBE_INTERVAL", "10ms");
+    let daemon = house.daemon(&[("LJPC__TIMEOUT", "1500ms"), often]);
     let references = submit_each(&house, "DOUBT", &specs).await;
     for (reference, (spec, carried_out)) in references.iter().zip(&faults) {
         house.until_line(reference, 0, "in_doubt").await;

@@ -25,6 +25,10 @@ const STEP_MAX: Duration = Duration::from_secs(2);
 /// that was told of it alone.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
+/// No slot is believed to be further ahead: all processes together reserve less than this even at the slowest pace, and a
+/// pause is shorter. What stands in the table for later than that was written by a clock that has been set back since.
+const AHEAD_MAX: Duration = Duration::from_mins(2);
+
 /// Failures that are further apart than this are not in a row: longer than a request's timeout and a few retries.
 const IN_A_ROW_WITHIN: Duration = Duration::from_mins(2);
 
@@ -95,9 +99,12 @@ impl Database {
             .call("reserving requests", async |connection| {
                 sqlx::query!(
                     r#"UPDATE provisor.upstream_budgets AS b
-                       SET (tat, reserved, step) = (
-                           SELECT greatest(b.tat, clock.at) + n.of * s.step, n.of, s.step
-                           FROM (SELECT clock_timestamp() AS at) AS clock
+                       SET (tat, pace_at, reserved, step) = (
+                           SELECT CASE WHEN b.tat > clock.latest THEN clock.at ELSE greatest(b.tat, clock.at) END
+                                      + n.of * s.step,
+                                  CASE WHEN b.pace_at > clock.latest THEN clock.at ELSE b.pace_at END, n.of, s.step
+                           FROM (SELECT at, at + $7::bigint * interval '1 microsecond' AS latest
+                                 FROM (SELECT clock_timestamp() AS at) AS c) AS clock
                            CROSS JOIN LATERAL (SELECT
                                least(greatest($2::bigint, $6::bigint), $2::bigint * 1000
                                    / provisor.pace_in_force(b.pace, b.pace_at, clock.at,
@@ -116,6 +123,7 @@ impl Database {
                     i64::from(wished.max),
                     micros(WHOLE_AFTER),
                     micros(STEP_MAX),
+                    micros(AHEAD_MAX),
                 )
                 .fetch_one(connection)
                 .await
@@ -126,6 +134,36 @@ impl Database {
             count: u32::try_from(row.reserved).unwrap_or(1).max(1),
             step: from_micros(row.step),
         })
+    }
+
+    /// Takes a slot of an upstream's budget if nobody has reserved any that is still to come: while orders want all that
+    /// there are, there is none.
+    pub async fn take_spare_slot(
+        &self,
+        provider: &'static str,
+        step: Duration,
+    ) -> Result<bool, DbError> {
+        self.call("taking a spare request", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.upstream_budgets AS b
+                 SET tat = clock_timestamp() + least(greatest($2::bigint, $4::bigint), $2::bigint * 1000
+                         / provisor.pace_in_force(b.pace, b.pace_at, clock_timestamp(),
+                             $3::bigint * interval '1 microsecond'))
+                     * interval '1 microsecond'
+                 WHERE provider = $1
+                   AND (tat <= clock_timestamp()
+                        OR tat > clock_timestamp() + $5::bigint * interval '1 microsecond')",
+                provider,
+                micros(step).max(1),
+                micros(WHOLE_AFTER),
+                micros(STEP_MAX),
+                micros(AHEAD_MAX),
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(|done| done.rows_affected() == 1)
     }
 
     /// The upstream has had enough: the pace is halved, unless it just was, and nobody asks anything for as long as it
@@ -141,10 +179,13 @@ impl Database {
                    SET (pace, pace_at, tat) = (
                        SELECT CASE WHEN halved.now THEN greatest($3, halved.pace) ELSE b.pace END,
                               CASE WHEN halved.now THEN clock.at ELSE b.pace_at END,
-                              greatest(b.tat, clock.at + $2::bigint * interval '1 microsecond')
-                       FROM (SELECT clock_timestamp() AS at) AS clock
+                              greatest(CASE WHEN b.tat > clock.latest THEN clock.at ELSE b.tat END,
+                                  clock.at + $2::bigint * interval '1 microsecond')
+                       FROM (SELECT at, at + $6::bigint * interval '1 microsecond' AS latest
+                             FROM (SELECT clock_timestamp() AS at) AS c) AS clock
                        CROSS JOIN LATERAL (SELECT
-                           b.pace_at <= clock.at - $5::bigint * interval '1 microsecond' AS now,
+                           b.pace_at <= clock.at - $5::bigint * interval '1 microsecond'
+                               OR b.pace_at > clock.latest AS now,
                            provisor.pace_in_force(b.pace, b.pace_at, clock.at,
                                $4::bigint * interval '1 microsecond') / 2 AS pace) AS halved)
                    WHERE provider = $1
@@ -155,6 +196,7 @@ impl Database {
                 PACE_MIN,
                 micros(WHOLE_AFTER),
                 micros(HALVED_EVERY),
+                micros(AHEAD_MAX),
             )
             .fetch_one(connection)
             .await

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::{Database, DbError, budgets::PACE_MIN, micros};
 
+/// Trials of one endpoint are so many intervals apart at the most, and not longer than this unless one interval is.
+const INTERVALS_MAX: u32 = 64;
+const APART_MAX: Duration = Duration::from_mins(10);
+
 /// Why a circuit is open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
@@ -45,9 +49,33 @@ pub struct OpenCircuit {
     pub episode: String,
 }
 
+/// How often open circuits are tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Trials {
+    /// `ljpc.circuit_probe_interval`
+    pub interval: Duration,
+}
+
+impl Trials {
+    /// The longest time between two trials of one circuit. Whatever stands in the table for later than that was written by
+    /// a clock that has been set back since.
+    #[must_use]
+    pub fn apart_max(self) -> Duration {
+        self.interval.saturating_mul(INTERVALS_MAX).min(APART_MAX.max(self.interval))
+    }
+
+    /// A trial of the whole upstream is a safe GET, which comes at a fixed interval. One of an endpoint is a request that
+    /// may end in doubt: for as long as the circuit has been open, so long again it is left alone, hence the doubling.
+    fn apart_max_of(self, endpoint: &str) -> Duration {
+        if endpoint.is_empty() { self.interval } else { self.apart_max() }
+    }
+}
+
 /// What opening a circuit has come to.
 #[derive(Clone, Debug)]
 pub struct Opened {
+    /// How long until the next trial is allowed.
+    pub probe_in: Duration,
     /// It was closed before.
     pub newly: bool,
     /// Names this episode, for telling of it once.
@@ -56,7 +84,7 @@ pub struct Opened {
 
 impl Database {
     /// Lists the open circuits.
-    pub async fn open_circuits(&self) -> Result<Vec<OpenCircuit>, DbError> {
+    pub async fn open_circuits(&self, trials: Trials) -> Result<Vec<OpenCircuit>, DbError> {
         let rows = self
             .call("reading circuits", async |connection| {
                 sqlx::query!(
@@ -70,6 +98,7 @@ impl Database {
             })
             .await?;
         let circuits = rows.into_iter().map(|row| {
+            let wait = Duration::from_micros(u64::try_from(row.wait).unwrap_or(0));
             let cause = Cause::read(&row.cause);
             OpenCircuit {
                 episode: episode(&row.provider, &row.endpoint, cause, row.opened),
@@ -77,21 +106,21 @@ impl Database {
                 provider: row.provider,
                 endpoint: row.endpoint,
                 reason: row.reason,
-                probe_in: Duration::from_micros(u64::try_from(row.wait).unwrap_or(0)),
+                probe_in: if wait > trials.apart_max() { Duration::ZERO } else { wait },
             }
         });
         Ok(circuits.collect())
     }
 
-    /// Opens a circuit. One that is open stays so, with its next trial put off; a key that is refused says more than an
-    /// outage does, and takes its place.
+    /// Opens a circuit. One that is open stays so, with its next trial put off, an endpoint's for longer each time; a key
+    /// that is refused says more than an outage does, and takes its place.
     pub async fn open_circuit(
         &self,
         provider: &'static str,
         endpoint: &str,
         cause: Cause,
         reason: &str,
-        probe_in: Duration,
+        trials: Trials,
     ) -> Result<Opened, DbError> {
         let row = self
             .call("opening a circuit", async |connection| {
@@ -99,23 +128,27 @@ impl Database {
                     r#"INSERT INTO provisor.circuits AS open (provider, endpoint, cause, reason, probe_at)
                        VALUES ($1, $2, $3, $4, clock_timestamp() + $5::bigint * interval '1 microsecond')
                        ON CONFLICT (provider, endpoint) DO UPDATE
-                       SET probe_at = excluded.probe_at,
+                       SET probe_at = clock_timestamp() + least($6::bigint * interval '1 microsecond',
+                               greatest($5::bigint * interval '1 microsecond', clock_timestamp() - open.opened_at)),
                            cause = CASE excluded.cause WHEN 'key' THEN 'key' ELSE open.cause END,
                            reason = CASE excluded.cause WHEN 'key' THEN excluded.reason ELSE open.reason END
                        RETURNING xmax = 0 AS "newly!", cause,
+                           (extract(epoch FROM probe_at - clock_timestamp()) * 1000000)::bigint AS "wait!",
                            (extract(epoch FROM opened_at) * 1000000)::bigint AS "opened!""#,
                     provider,
                     endpoint,
                     cause.as_str(),
                     reason,
-                    micros(probe_in),
+                    micros(trials.interval),
+                    micros(trials.apart_max_of(endpoint)),
                 )
                 .fetch_one(connection)
                 .await
             })
             .await?;
         let episode = episode(provider, endpoint, Cause::read(&row.cause), row.opened);
-        Ok(Opened { newly: row.newly, episode })
+        let probe_in = Duration::from_micros(u64::try_from(row.wait).unwrap_or(0));
+        Ok(Opened { probe_in, newly: row.newly, episode })
     }
 
     /// Takes the trial of an open circuit, if it is time for one: for one taker among all processes.
@@ -123,16 +156,21 @@ impl Database {
         &self,
         provider: &'static str,
         endpoint: &str,
-        next_in: Duration,
+        trials: Trials,
     ) -> Result<bool, DbError> {
         self.call("taking a circuit's trial", async |connection| {
             sqlx::query!(
                 "UPDATE provisor.circuits
-                 SET probe_at = clock_timestamp() + $3::bigint * interval '1 microsecond'
-                 WHERE provider = $1 AND endpoint = $2 AND probe_at <= clock_timestamp()",
+                 SET probe_at = clock_timestamp() + least($4::bigint * interval '1 microsecond',
+                         greatest($3::bigint * interval '1 microsecond', clock_timestamp() - opened_at))
+                 WHERE provider = $1 AND endpoint = $2
+                   AND (probe_at <= clock_timestamp()
+                        OR probe_at > clock_timestamp() + $5::bigint * interval '1 microsecond')",
                 provider,
                 endpoint,
-                micros(next_in),
+                micros(trials.interval),
+                micros(trials.apart_max_of(endpoint)),
+                micros(trials.apart_max()),
             )
             .execute(connection)
             .await
@@ -168,4 +206,18 @@ impl Database {
 
 fn episode(provider: &str, endpoint: &str, cause: Cause, opened: i64) -> String {
     format!("{provider}:{endpoint}:{}:{opened}", cause.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_are_apart_for_a_while_that_is_bounded_either_way() {
+        for (interval, most) in [(1, 64), (9, 576), (10, 600), (60, 600), (3600, 3600)] {
+            let trials = Trials { interval: Duration::from_secs(interval) };
+            assert_eq!(trials.apart_max(), Duration::from_secs(most), "{interval} s");
+            assert_eq!(trials.apart_max_of(""), trials.interval);
+        }
+    }
 }

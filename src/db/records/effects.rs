@@ -321,8 +321,8 @@ pub(super) async fn settle(
 }
 
 /// What evidence, or a person, says of placements: it counts only where the outcome is still open, unless it is that the
-/// upstream has it after all, or that one which provably had no effect is not made again. Attempts stay as they are: an
-/// answer that comes late still enters.
+/// upstream has it after all, or that one which had no effect is given up. Attempts stay as they are: an answer that comes
+/// late still enters.
 pub(super) async fn note_evidence(
     connection: &mut PgConnection,
     evidence: &[(LineId, &Evidence)],
@@ -347,7 +347,7 @@ pub(super) async fn note_evidence(
                   AS v (line_id, step, n, state, upstream_order_id)
          WHERE e.line_id = v.line_id AND e.step = v.step AND e.n = v.n
            AND (e.state IN ('sending', 'in_doubt') OR v.state = 'accepted'
-                OR (e.state = 'not_sent' AND v.state = 'abandoned'))",
+                OR (e.state IN ('not_sent', 'absent') AND v.state = 'abandoned'))",
         &lines,
         &steps,
         &numbers,

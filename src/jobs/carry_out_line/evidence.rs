@@ -113,6 +113,10 @@ impl CarryOutLine {
                     break;
                 }
             };
+            if !self.guest.may_go_on_looking(prepaid).await {
+                end = ProbeReading::Yields;
+                break;
+            }
             let request = self.guest.ljpc().order(id);
             let seen = match self.ask(&ljpc::endpoints::GET_ORDER, prepaid, request).await? {
                 Ok(order) => {

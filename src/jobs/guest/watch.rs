@@ -34,7 +34,7 @@ impl<U: Host> Guest<U> {
             self.troubled.store(true, Ordering::Relaxed);
         }
         self.endpoints_troubled.store(state.endpoints_fail, Ordering::Relaxed);
-        let mut open = self.db.open_circuits().await?;
+        let mut open = self.db.open_circuits(self.trials).await?;
         open.retain(|circuit| circuit.provider == U::PROVIDER);
         self.learn_circuits(&open);
         match open.iter().find(|circuit| circuit.endpoint.is_empty()) {
@@ -65,10 +65,10 @@ impl<U: Host> Guest<U> {
     /// One safe GET, by one of all processes, that finds out whether the upstream is there again.
     async fn try_upstream(&self, shut: &OpenCircuit) -> Result<(), DbError> {
         // An upstream that wants to be left alone is tried another time.
-        if self.budget.one_within(self.probe_interval.max(WAIT_MAX)).await.is_err() {
+        if self.budget.one_within(self.trials.interval.max(WAIT_MAX)).await.is_err() {
             return Ok(());
         }
-        if !self.db.take_trial(U::PROVIDER, "", self.probe_interval).await? {
+        if !self.db.take_trial(U::PROVIDER, "", self.trials).await? {
             self.budget.give_back(1);
             return Ok(());
         }

@@ -34,6 +34,7 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
             // Not before the sites have been looked at as well.
             ProbeReading::Absent { .. }
             | ProbeReading::More
+            | ProbeReading::Yields
             | ProbeReading::Waits
             | ProbeReading::GivesUp
             | ProbeReading::Unanswered,
@@ -64,6 +65,9 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
     }
     if known.probe == Some(ProbeReading::More) {
         return Change::unchanged(facts, Then::After(NEXT_IDS_AFTER)).step();
+    }
+    if known.probe == Some(ProbeReading::Yields) {
+        return Change::unchanged(facts, Then::After(patience.evidence_interval)).step();
     }
     if by_id || by_site { look_again(facts, patience) } else { rest(facts) }
 }

@@ -2,12 +2,11 @@
 //!
 //! A wish that is refused is no failure: the name is there, and the line says at its end what was refused.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::{
     making::make,
-    poll::{decide_reading, noting, tell_if_overdue},
+    poll::{after, decide_reading, noting, tell_if_overdue},
     setting::{Next, again, not_as_wished, shown},
 };
 use crate::order::{
@@ -86,16 +85,6 @@ fn await_transfer(
         return None;
     }
     let status = seen.status.clone().unwrap_or_default();
-    // The row of an earlier transfer of the name is not believed, unless this one was seen under way, or it stays for long.
-    let was = facts.progress.simple_status.as_deref();
-    let has_moved = !facts.name.has_failed_before
-        || was.is_some_and(|word| {
-            word != SimpleStatus::Completed.as_str() && transfer_of(word) != Transfer::Failed
-        });
-    let is_believed = |since: DateTime<Utc>| {
-        let recheck = TimeDelta::from_std(patience.failed_recheck).unwrap_or(TimeDelta::MAX);
-        has_moved || facts.now.signed_duration_since(since) >= recheck
-    };
     let mut change = match transfer_of(&status) {
         Transfer::Done => return None,
         Transfer::Pending => {
@@ -103,29 +92,31 @@ fn await_transfer(
             change.progress.failed_seen_at = None;
             change
         }
-        // LJPc may have answered out of a stored row, so it is read once more before it is believed.
-        Transfer::Failed if facts.progress.failed_seen_at.is_some_and(is_believed) => {
-            let reason = format!("the transfer failed: LJPc says {status}");
-            Change::fail(facts, reason, Some(Cause::TransferRefused))
-        }
-        Transfer::Failed => {
-            let reason = format!("LJPc says {status}; it is read once more before it is believed");
-            let mut change = polled(facts, patience, purpose, Some(reason));
-            change.progress.failed_seen_at = facts.progress.failed_seen_at.or(Some(facts.now));
-            change.then = Then::Poll(facts.progress.failed_seen_at.is_none());
-            change
-        }
+        Transfer::Failed => failed(facts, patience, &status),
     };
-    // What was seen under way stays noted until its failure is believed.
-    let is_doubted_failure =
-        transfer_of(&status) == Transfer::Failed && !change.progress.status.is_ended();
-    if was != Some(status.as_str()) && !(is_doubted_failure && has_moved && was.is_some()) {
+    if facts.progress.simple_status.as_deref() != Some(status.as_str()) {
         let detail = json!({ "status": status });
         change.events.insert(0, Event { name: "upstream_status", detail });
         change.progress.simple_status = Some(status);
     }
     change.seen = Some(seen.clone());
     Some(change)
+}
+
+/// A failed transfer is looked at again for a while before it is believed, as a failed order is: LJPc may have answered out
+/// of a stored row, perhaps of an earlier transfer of the name, or its staff may begin it anew.
+fn failed(facts: &Facts, patience: &Patience, status: &str) -> Change {
+    let since = facts.progress.failed_seen_at;
+    let until = after(since.unwrap_or(facts.now), patience.failed_recheck);
+    if since.is_some() && facts.now >= until {
+        let reason = format!("the transfer failed: LJPc says {status}");
+        return Change::fail(facts, reason, Some(Cause::TransferRefused));
+    }
+    let reason = format!("LJPc says {status}; it is looked at again before that is believed");
+    let mut change = polled(facts, patience, Purpose::Transfer, Some(reason));
+    change.progress.failed_seen_at = since.or(Some(facts.now));
+    change.then = Then::At(until);
+    change
 }
 
 /// A line that is looked at again by its schedule.

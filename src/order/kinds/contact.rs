@@ -11,8 +11,12 @@ use crate::order::{
     decide::{Change, Event, Query, Step, Then},
     domain::{ContactChange, Registrant},
     effect::{EffectStep, Request},
-    facts::{ContactReading, Facts, Known, Patience},
+    facts::{ContactReading, Facts, Known, Patience, Placement},
+    ledger::EffectState,
 };
+
+/// How many WHOIS contacts a line may ask for whose outcome stays unknown, before a person looks.
+const CONTACTS_MAX: usize = 3;
 
 /// Decides what a line that makes a contact does next. One that is there already is not made again, since nobody can take
 /// one back.
@@ -34,6 +38,19 @@ pub(in crate::order) fn create(facts: &Facts, known: &Known, registrant: &Regist
     }
     if known.contact.is_none() {
         return Step::Read(Query::Contact(None));
+    }
+    make_new(facts, registrant)
+}
+
+/// Makes a WHOIS contact, unless so many requests for one have come to nothing that a person must look first. Those that he
+/// has decided the line anew after are given up (`resolution`), and no longer counted.
+pub(super) fn make_new(facts: &Facts, registrant: &Registrant) -> Step {
+    let step = EffectStep::CreateContact;
+    let came_to_nothing = |it: &&Placement| it.step == step && it.state == EffectState::Absent;
+    let tries = facts.placements.iter().filter(came_to_nothing).count();
+    if tries >= CONTACTS_MAX && facts.next_placement(step).is_some() {
+        let reason = format!("no WHOIS contact came of {tries} requests; look at LJPc's list");
+        return Change::hold(facts, reason).step();
     }
     let request = Request::CreateContact(registrant.clone());
     make(facts, step, None, request, None, placing(facts, None))

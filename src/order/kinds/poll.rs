@@ -148,7 +148,7 @@ fn tell_if_overdue_since(
 }
 
 /// `at` plus a configured duration; the end of time where that does not fit.
-fn after(at: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+pub(super) fn after(at: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(wait)
         .ok()
         .and_then(|wait| at.checked_add_signed(wait))

@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use super::{
+    contact,
     hosting::order,
     making::{make, placing},
     poll::waiting,
@@ -24,9 +25,6 @@ use crate::order::{
     outcome::says_exists,
     wish::{NameWish, Route},
 };
-
-/// How many WHOIS contacts a line may ask for whose outcome stays unknown.
-const CONTACTS_MAX: i32 = 3;
 
 /// Decides what a pending line that brings a name does next.
 pub(in crate::order) fn decide(
@@ -265,11 +263,5 @@ fn make_contact(facts: &Facts, known: &Known) -> Step {
     if known.contact.is_none() {
         return Step::Read(Query::Contact(None));
     }
-    let tries = facts.placement(EffectStep::CreateContact).map_or(0, |placement| placement.n);
-    if tries >= CONTACTS_MAX {
-        let reason = format!("no WHOIS contact came of {tries} requests; look at LJPc's list");
-        return Change::hold(facts, reason).step();
-    }
-    let request = Request::CreateContact(registrant.clone());
-    make(facts, EffectStep::CreateContact, None, request, None, placing(facts, None))
+    contact::make_new(facts, registrant)
 }

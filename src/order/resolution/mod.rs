@@ -241,7 +241,12 @@ fn retry(
         // Should its handler fail on it again, that is told again.
         change.progress.in_doubt_at = Some(facts.now);
     }
-    Ok(resolved(change, event("retried", said, detail), Vec::new()))
+    // He has looked at the contacts that came to nothing: as many may be asked for anew.
+    let came_to_nothing =
+        |it: &&Placement| it.step == EffectStep::CreateContact && it.state == EffectState::Absent;
+    let contacts = facts.placements.iter().filter(came_to_nothing);
+    let given_up = contacts.map(|contact| settled(contact, EffectState::Abandoned)).collect();
+    Ok(resolved(change, event("retried", said, detail), given_up))
 }
 
 /// What a person says of one placement holds for no other: he may say it again long after it has led to the next one, which

@@ -364,6 +364,15 @@ fn what_is_said_of_one_placement_condemns_no_other() {
 }
 
 #[test]
+fn contacts_that_came_to_nothing_are_given_up_when_the_line_is_decided_anew() {
+    let placements = (1..=3).map(|n| of_step(EffectStep::CreateContact, n, EffectState::Absent));
+    let facts = registration(LineStatus::Held, placements.collect());
+    let given_up =
+        "create_contact 1 abandoned, create_contact 2 abandoned, create_contact 3 abandoned";
+    assert_eq!(told(&facts, RETRY), format!("pending, {given_up}"));
+}
+
+#[test]
 fn a_limit_is_raised_where_there_is_one() {
     let limit = |max_cost: Option<&str>, allow_premium| Resolution::Retry {
         max_cost: max_cost.and_then(|text| text.parse().ok()),

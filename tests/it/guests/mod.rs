@@ -88,7 +88,7 @@ impl Neighbours {
     async fn no_time_passes(&self) {
         self.house
             .world
-            .run("UPDATE provisor.upstream_budgets SET pace_at = clock_timestamp() + interval '1 hour'")
+            .run("UPDATE provisor.upstream_budgets SET pace_at = clock_timestamp() + interval '1 minute'")
             .await;
     }
 

@@ -199,6 +199,107 @@ async fn a_missing_permission_leaves_all_other_endpoints_open() {
     assert_eq!(both.pace().await, 1000, "one endpoint is no upstream");
 }
 
+impl Neighbours {
+    /// How long until the next trial of the one open circuit, in hours of its interval, as `queue stats` says it.
+    async fn next_trial(&self) -> i64 {
+        let changes = [("LJPC__CIRCUIT_PROBE_INTERVAL", "1h")];
+        let stats =
+            provisor(&["queue", "stats", "--json"], &self.house.environment(&changes)).await;
+        let seconds = stats.json()["circuits"][0]["next_trial_seconds"].as_i64();
+        // A minute less for a busy machine.
+        (seconds.unwrap_or_else(|| panic!("{stats:?}")) + 60) / 3600
+    }
+
+    /// As if the circuit had been open for so long, and the next trial due.
+    async fn has_been_open(&self, hours: i64) {
+        self.house
+            .world
+            .run(&format!(
+                "UPDATE provisor.circuits
+                 SET opened_at = clock_timestamp() - interval '{hours} h', probe_at = clock_timestamp()"
+            ))
+            .await;
+        self.look().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_stays_shut_is_tried_less_and_less_often() {
+    let both = Neighbours::new().await;
+    let interval = provisor::db::guests::Trials { interval: Duration::from_secs(5) };
+    let (db, provider) = (&both.db, "ljpc");
+    let open = async || {
+        let cause = provisor::db::guests::Cause::Outage;
+        let opened = db.open_circuit(provider, POST, cause, "no answer", interval).await;
+        opened.expect("it opens").probe_in.as_millis()
+    };
+    let near = |found: u128, expected: u128| {
+        assert!((expected - 500..=expected + 2000).contains(&found), "{found} for {expected}");
+    };
+    near(open().await, 5_000);
+    // Each trial is as far away as the circuit has been open, up to 64 intervals.
+    for (open_for, expected) in
+        [(1, 5_000), (10, 10_000), (20, 20_000), (200, 200_000), (2_000, 320_000)]
+    {
+        let past = format!("clock_timestamp() - interval '{open_for} s'");
+        both.house
+            .world
+            .run(&format!("UPDATE provisor.circuits SET opened_at = {past}, probe_at = {past}"))
+            .await;
+        assert!(db.take_trial(provider, POST, interval).await.expect("asked"), "{open_for}");
+        assert!(!db.take_trial(provider, POST, interval).await.expect("asked"), "{open_for}");
+        let listed = db.open_circuits(interval).await.expect("listed");
+        near(listed[0].probe_in.as_millis(), expected);
+        near(open().await, expected);
+    }
+    // The whole upstream's trials cost nothing, and come as often as ever.
+    both.house.world.run("UPDATE provisor.circuits SET endpoint = ''").await;
+    let past = "probe_at = clock_timestamp()";
+    both.house.world.run(&format!("UPDATE provisor.circuits SET {past}")).await;
+    assert!(db.take_trial(provider, "", interval).await.expect("asked"));
+    let listed = db.open_circuits(interval).await.expect("listed");
+    near(listed[0].probe_in.as_millis() + 500, 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_or_a_person_lets_an_endpoint_be_tried_soon_again() {
+    let both = Neighbours::new().await;
+    for reset in ["an answer", "resume"] {
+        both.one.learns(POST, refused(Scope::Endpoint, 403)).await;
+        both.look().await;
+        assert_eq!(both.next_trial().await, 1, "{reset}");
+        let why = both.two.may_ask(POST).await.expect_err("it is shut");
+        assert_eq!(why.after, super::PROBE_INTERVAL, "a line looks whether it is open by then");
+        if reset == "an answer" {
+            both.has_been_open(1).await;
+            both.one.may_ask(POST).await.expect("a trial");
+            both.one.learns(POST, Ok(())).await;
+        } else {
+            let resumed = provisor(&["queue", "resume"], &both.house.environment(&[])).await;
+            assert_eq!(resumed.code, Some(0), "{resumed:?}");
+            both.look().await;
+        }
+        assert!(both.circuits().await.is_empty(), "{reset}");
+        both.two.guest.look().await.expect("a look");
+        both.two.may_ask(POST).await.expect("it is open");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_set_back_keeps_no_circuit_from_its_trial() {
+    let both = Neighbours::new().await;
+    both.fail(OUTAGE_FAILURES).await;
+    both.one.learns(POST, refused(Scope::Endpoint, 403)).await;
+    let days = "opened_at = opened_at + interval '9 days', probe_at = probe_at + interval '9 days'";
+    both.house.world.run(&format!("UPDATE provisor.circuits SET {days}")).await;
+    both.look().await;
+    assert_eq!(both.trials(), 1, "by one of them");
+    assert_eq!(both.circuits().await, [(POST.to_owned(), "key".to_owned())], "LJPc is there");
+    both.look().await;
+    let (one, two) = tokio::join!(both.one.may_ask(POST), both.two.may_ask(POST));
+    assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1, "{one:?} {two:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_keeps_lines_waiting_costs_them_nothing_and_asks_little() {
     let house = House::new().await;

@@ -103,6 +103,38 @@ async fn nobody_asks_anything_while_the_upstream_wants_to_be_left_alone() {
     }
 }
 
+#[tokio::test]
+async fn a_clock_that_was_set_back_stops_nobody() {
+    let both = Neighbours::new().await;
+    let set_back = async || {
+        both.house
+            .world
+            .run(
+                "UPDATE provisor.upstream_budgets
+                 SET tat = clock_timestamp() + interval '9 days', pace = 50,
+                     pace_at = clock_timestamp() + interval '9 days'",
+            )
+            .await;
+    };
+    set_back().await;
+    let reserved = both.db.reserve_slots("ljpc", WISHED).await.expect("slots");
+    assert!(reserved.wait < SECOND, "{reserved:?}");
+    let is_now = "SELECT greatest(tat, pace_at) < clock_timestamp() + interval '10 s'
+                  FROM provisor.upstream_budgets WHERE provider = 'ljpc'";
+    assert!(both.house.world.value::<bool>(is_now).await, "the pace grows from now on");
+    // A pause is as long as it is told.
+    set_back().await;
+    both.one.learns(GET, rate_limited(SECOND)).await;
+    assert!(both.house.world.value::<bool>(is_now).await);
+    // What is as far ahead as many processes may reserve is believed.
+    both.house
+        .world
+        .run("UPDATE provisor.upstream_budgets SET tat = clock_timestamp() + interval '1 minute'")
+        .await;
+    let reserved = both.db.reserve_slots("ljpc", WISHED).await.expect("slots");
+    assert!(reserved.wait > 50 * SECOND, "{reserved:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_keep_a_slower_pace_together() {
     let both = Neighbours::new().await;

@@ -79,7 +79,10 @@ impl House {
     fn quick_daemon(&self) -> Daemon {
         self.daemon(&[
             ("POLL__TRANSFER_MAX_INTERVAL", "500ms"),
+            ("POLL__FAILED_RECHECK", "500ms"),
             ("LJPC__EVIDENCE_INTERVAL", "200ms"),
+            // Many requests are lost in some tests: each trial of their endpoint is further away than the one before.
+            ("LJPC__CIRCUIT_PROBE_INTERVAL", "20ms"),
         ])
     }
 

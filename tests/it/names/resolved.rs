@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{REGISTER, TRANSFER, register, transfer};
+use super::{CONTACTS, REGISTER, TRANSFER, register, transfer};
 use crate::house::House;
 
 /// An order of this line that is in doubt, and of which a person has been told.
@@ -101,6 +101,35 @@ async fn a_name_on_which_the_worker_failed_is_looked_for_again() {
     assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt", "no further try by itself");
     house.say_well("retry", "SHOP-1", &[]).await;
     house.until_order("SHOP-1", "completed").await;
+    house.assert_bought_once();
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_without_a_contact_goes_on_when_a_person_has_looked() {
+    let house = House::new().await;
+    let drop_next = |times: u32| {
+        house.fault(&json!({ "endpoint": CONTACTS, "fault": "drop", "times": times }));
+    };
+    drop_next(3);
+    let daemon =
+        house.daemon(&[("LJPC__IN_DOUBT_GRACE", "1ms"), ("LJPC__EVIDENCE_INTERVAL", "200ms")]);
+    house.order_names("SHOP-1", json!([register("example.nl", json!({}))])).await;
+    house.until_line("SHOP-1", 0, "held").await;
+    let why = "no WHOIS contact came of 3 requests; look at LJPc's list";
+    assert_eq!(house.line("SHOP-1", 0).await.why(), why);
+    // As many as before are asked for, and no more.
+    drop_next(3);
+    house.say_well("retry", "SHOP-1", &[]).await;
+    crate::house::eventually("it is held again", async || {
+        house.told_operator("SHOP-1", "held").await == 2
+    })
+    .await;
+    let asked = || house.requests("POST", "/api/hosting/v1/contacts").len();
+    assert_eq!(asked(), 6);
+    house.say_well("retry", "SHOP-1", &[]).await;
+    house.until_order("SHOP-1", "completed").await;
+    assert_eq!(asked(), 7);
     house.assert_bought_once();
     daemon.stop().await;
 }

@@ -51,6 +51,33 @@ async fn two_processes_together_keep_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_takes_what_nobody_wants_comes_last_and_keeps_the_rate() {
+    let world = World::new().await;
+    let budgets = [budget(&world, 20), budget(&world, 20)];
+    let spare = async |ms| budgets[0].spare_within(Duration::from_millis(ms)).await.unwrap();
+    world
+        .run("UPDATE provisor.upstream_budgets SET tat = clock_timestamp() + interval '1 min'")
+        .await;
+    assert!(!spare(300).await, "others have reserved all that come next");
+    world
+        .run("UPDATE provisor.upstream_budgets SET tat = clock_timestamp() + interval '1 day'")
+        .await;
+    assert!(spare(0).await, "nobody has, but a clock that was set back");
+    assert!(spare(5_000).await, "there is another one soon");
+
+    let until = Instant::now() + Duration::from_secs(2);
+    let count = async |budget: &Budget| {
+        let mut made = 0;
+        while Instant::now() < until {
+            made += u32::from(budget.spare_within(Duration::from_millis(100)).await.unwrap());
+        }
+        made
+    };
+    let (one, two) = tokio::join!(count(&budgets[0]), count(&budgets[1]));
+    assert!((5..=44).contains(&(one + two)), "{one} and {two} in two seconds, of 40");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_request_waits_for_its_slot() {
     let world = World::new().await;
     let budget = budget(&world, 2);

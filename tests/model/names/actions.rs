@@ -237,12 +237,7 @@ pub(crate) fn perform(model: &Names, state: &mut State, action: Action) {
         }
         Action::SayAbsent { line } => state.say_absent(line),
         Action::Abandon { line } => state.abandon(line),
-        Action::Retry { line } => {
-            let row = &mut state.lines[line].row;
-            row.status = LineStatus::Pending;
-            row.panics = 0;
-            state.poke(line);
-        }
+        Action::Retry { line } => state.retry(line),
         Action::Hear { run, .. }
         | Action::Commit { run, .. }
         | Action::Send { run }

@@ -244,6 +244,19 @@ impl State {
         self.poke_others(line);
     }
 
+    /// `order retry` of a held line: contacts that came to nothing are given up, and no longer counted.
+    pub(crate) fn retry(&mut self, line: usize) {
+        let target = &mut self.lines[line];
+        target.row.status = LineStatus::Pending;
+        target.row.panics = 0;
+        for placed in &mut target.placements {
+            if placed.step == EffectStep::CreateContact && placed.state == EffectState::Absent {
+                placed.state = EffectState::Abandoned;
+            }
+        }
+        self.poke(line);
+    }
+
     /// A name that a run believes to have seen, though it is not its line's: only a mutation.
     pub(crate) fn foreign(&self, run: &Run) -> Option<Name> {
         let name = self.upstream.names[self.lines[run.line].plan.name];

@@ -98,6 +98,27 @@ fn a_contact_in_doubt_is_looked_for_anew() {
 }
 
 #[test]
+fn after_three_that_came_to_nothing_a_person_looks_and_as_many_are_asked_for_anew() {
+    use EffectState::{Abandoned, Sending};
+    let step = EffectStep::CreateContact;
+    let after = |states: &[EffectState]| {
+        let placements = (1..).zip(states).map(|(n, state)| of_step(step, n, *state)).collect();
+        decided(&Facts { placements, ..creates(Pending) }, &listed(None))
+    };
+    let held = "held, rest: no WHOIS contact came of 3 requests; look at LJPc's list";
+    assert_eq!(after(&[Absent, Absent]), "create_contact SHOP-1001/0/contact#3");
+    assert_eq!(after(&[Absent, Absent, NotSent]), "create_contact SHOP-1001/0/contact#3");
+    assert_eq!(after(&[Absent; 3]), held);
+    assert_eq!(after(&[Abandoned; 3]), "create_contact SHOP-1001/0/contact#4");
+    let anew = [Abandoned, Abandoned, Abandoned, Absent, Absent];
+    assert_eq!(after(&anew), "create_contact SHOP-1001/0/contact#6");
+    assert_eq!(after(&[anew.as_slice(), &[Absent]].concat()), held);
+    // One that may be there already is nobody's to hold.
+    let open = after(&[Absent, Absent, Absent, Sending]);
+    assert!(open.starts_with("in_doubt"), "{open}");
+}
+
+#[test]
 fn a_contact_is_changed_where_it_differs() {
     let step = EffectStep::UpdateContact;
     let new = updates(Pending);

@@ -291,18 +291,23 @@ fn a_transfer_is_awaited_for_days() {
     let pending = change(&facts, &says("pending_transfer,active"));
     assert_eq!((pending.progress.status, pending.then), (Provisioning, Then::PollTransfer));
     assert_eq!(pending.progress.milestone, None);
-    // A failure is read twice before it is believed: the first may be a stored row.
-    let once = change(&facts, &says("transfer_rejected"));
-    assert_eq!(once.progress.status, Provisioning);
-    facts.progress = once.progress;
-    let twice = change(&facts, &says("transfer_rejected"));
-    assert_eq!(
-        (twice.progress.status, twice.progress.cause),
-        (Failed, Some(Cause::TransferRefused))
-    );
+    // A failure is believed when it is still said after a while: the first may be a stored row.
+    for now in [0, 1, 14] {
+        facts.now = minute(now);
+        let doubted = change(&facts, &says("transfer_rejected"));
+        let (status, then) = (doubted.progress.status, doubted.then);
+        assert_eq!((status, then), (Provisioning, Then::At(minute(15))), "minute {now}");
+        facts.progress = doubted.progress;
+    }
     // And is forgotten if it is not said again.
     let better = change(&facts, &says("pending_transfer"));
     assert_eq!(better.progress.failed_seen_at, None);
+    facts.now = minute(15);
+    let believed = change(&facts, &says("transfer_rejected"));
+    assert_eq!(
+        (believed.progress.status, believed.progress.cause),
+        (Failed, Some(Cause::TransferRefused))
+    );
     assert_eq!(change(&facts, &says("active")).progress.milestone, Some(Milestone::Arranged));
     facts.now = minute(24 * 60);
     assert!(change(&facts, &says("pending_transfer")).overdue, "overdue, and polled on");

@@ -96,6 +96,9 @@ fn ids_are_read_where_that_is_allowed_and_they_have_a_beginning() {
     }
     let more = Known { sites: new_sites(&[], false).sites, ..probed(ProbeReading::More) };
     assert_eq!(change(&facts, &more, &PROBING).then, Then::After(Duration::from_secs(1)));
+    let yields = Known { sites: new_sites(&[], false).sites, ..probed(ProbeReading::Yields) };
+    let later = change(&facts, &yields, &PROBING);
+    assert_eq!((later.then, later.evidence), (Then::After(PROBING.evidence_interval), None));
 }
 
 #[test]

@@ -174,26 +174,8 @@ fn a_name_that_is_said_to_exist_is_looked_at_before_it_is_called_taken() {
 }
 
 #[test]
-fn the_row_of_an_earlier_transfer_is_not_believed() {
-    let mut facts = transfers(Provisioning);
-    facts.placements = vec![of_step(EffectStep::Transfer, 1, Accepted)];
-    facts.progress.accepted_at = Some(minute(0));
-    facts.name.has_failed_before = true;
-    let says = |status: &str| shown(DomainSeen { status: Some(status.to_owned()), ..seen(false) });
-    let failed = says("transfer_rejected");
-    for now in [0, 1, 14] {
-        facts.now = minute(now);
-        let waiting = change(&facts, &failed);
-        assert_eq!(waiting.progress.status, Provisioning, "minute {now}");
-        facts.progress = waiting.progress;
-    }
-    let mut moving = facts.clone();
-    moving.progress = change(&moving, &says("pending_transfer")).progress;
-    moving.progress = change(&moving, &failed).progress;
-    assert_eq!(change(&moving, &failed).progress.status, Failed, "it was seen under way");
-    facts.now = minute(15);
-    assert_eq!(change(&facts, &failed).progress.status, Failed, "it stays so");
-    // Nor is it evidence that a doubtful one was begun.
+fn the_row_of_an_earlier_transfer_is_no_evidence() {
+    let failed = shown(DomainSeen { status: Some("transfer_rejected".to_owned()), ..seen(false) });
     let mut doubtful = transfers(InDoubt);
     doubtful.progress.in_doubt_at = Some(minute(0));
     doubtful.progress.contact_handle = Some(handle("h-1"));

@@ -17,7 +17,7 @@ use crate::{
         SiteView,
     },
     db::{Database, DbError},
-    order::{ContactHandle, LineStatus, SiteId, domain::DomainSeen},
+    order::{ContactHandle, SiteId, domain::DomainSeen},
 };
 
 /// A name.
@@ -88,7 +88,8 @@ impl Database {
     ) -> Result<Vec<AuditedDomain>, DbError> {
         let rows = self
             .call("reading names for the audit", async |connection| {
-                sqlx::query!(
+                sqlx::query_as!(
+                    DomainRow,
                     r#"WITH batch AS (
                            SELECT domain FROM (
                                (SELECT d.domain FROM provisor.domains d WHERE d.domain > $1 ORDER BY d.domain LIMIT $3)
@@ -96,11 +97,15 @@ impl Database {
                                (SELECT r.key FROM provisor.audit_readings r WHERE r.asset = 'domain' AND r.key > $1
                                 ORDER BY r.key LIMIT $3)) AS u
                            ORDER BY domain LIMIT $3)
-                       SELECT b.domain AS "domain!", d.id AS "id?", d.customer_id IS NOT NULL AS "is_known!",
+                       SELECT b.domain AS "domain!", d.id AS "id?",
+                              -- What a line has not brought, it leaves to the next.
+                              d.customer_id IS NOT NULL AND coalesce(l.status NOT IN ('failed', 'cancelled'), true)
+                                  AS "is_owned!",
+                              coalesce(l.status = 'completed', true) AS "is_settled!",
                               d.auto_renew_wished, coalesce(locks.wished, d.transfer_lock_wished) AS "lock_wished?",
                               d.expiry_believed, d.moved_since,
                               d.seen_at, d.looked_at, d.missing_since, coalesce(d.missing_runs, 0) AS "missing_runs!",
-                              l.status AS "line_status?", wished.handle, servers.nameservers,
+                              wished.handle, servers.nameservers,
                               coalesce(r.pass = $2, false) AS "is_listed!", r.status, r.expires_at, r.auto_renew,
                               r.transfer_lock, r.detail, r.read_at AS "read_at?"
                        FROM batch b
@@ -135,53 +140,21 @@ impl Database {
                 .await
             })
             .await?;
-        rows.into_iter()
-            .map(|row| {
-                let status =
-                    row.line_status.as_deref().map(str::parse::<LineStatus>).transpose()?;
-                let asset = DomainAsset {
-                    domain: row.domain,
-                    // What a line has not brought, it leaves to the next.
-                    is_owned: row.is_known
-                        && !matches!(status, Some(LineStatus::Failed | LineStatus::Cancelled)),
-                    is_settled: matches!(status, None | Some(LineStatus::Completed)),
-                    was_there: row.seen_at.is_some(),
-                    auto_renew: row.auto_renew_wished,
-                    transfer_lock: row.lock_wished,
-                    contact_handle: row.handle.map(ContactHandle),
-                    nameservers: row.nameservers.map(to_names),
-                    expires_before: row.expiry_believed,
-                    moved_since: row.moved_since,
-                    missing: to_missing(row.missing_runs, row.missing_since),
-                };
-                let listed = row.is_listed.then_some(Listed {
-                    status: row.status,
-                    expires_at: row.expires_at,
-                    auto_renew: row.auto_renew,
-                    transfer_lock: row.transfer_lock,
-                });
-                let detail = row.detail.and_then(|kept| serde_json::from_value(kept).ok());
-                let view = DomainView { listed, is_complete: false, detail };
-                let (id, read_at, looked_at) = (row.id, row.read_at, row.looked_at);
-                Ok(AuditedDomain { id, asset, view, read_at, looked_at })
-            })
-            .collect()
+        Ok(rows.into_iter().map(to_domain).collect())
     }
 
     /// How many assets are known to be customers'.
     pub async fn count_assets(&self, kind: AssetKind) -> Result<u64, DbError> {
         let count = self
-            .call("counting assets", async |connection| match kind {
-                AssetKind::Domain => sqlx::query_scalar!(
-                    r#"SELECT count(*) AS "n!" FROM provisor.domains WHERE customer_id IS NOT NULL"#
+            .call("counting assets", async |connection| {
+                sqlx::query_scalar!(
+                    r#"SELECT CASE WHEN $1 = 'domain'
+                              THEN (SELECT count(*) FROM provisor.domains WHERE customer_id IS NOT NULL)
+                              ELSE (SELECT count(*) FROM provisor.sites WHERE customer_id IS NOT NULL) END AS "n!""#,
+                    kind.as_str(),
                 )
                 .fetch_one(connection)
-                .await,
-                AssetKind::Site => sqlx::query_scalar!(
-                    r#"SELECT count(*) AS "n!" FROM provisor.sites WHERE customer_id IS NOT NULL"#
-                )
-                .fetch_one(connection)
-                .await,
+                .await
             })
             .await?;
         Ok(u64::try_from(count).unwrap_or(0))
@@ -249,6 +222,56 @@ impl Database {
         });
         Ok(audited.collect())
     }
+}
+
+/// A name as the tables have it.
+struct DomainRow {
+    id: Option<i64>,
+    domain: String,
+    is_owned: bool,
+    is_settled: bool,
+    auto_renew_wished: Option<bool>,
+    lock_wished: Option<bool>,
+    expiry_believed: Option<DateTime<Utc>>,
+    moved_since: Option<DateTime<Utc>>,
+    seen_at: Option<DateTime<Utc>>,
+    looked_at: Option<DateTime<Utc>>,
+    missing_since: Option<DateTime<Utc>>,
+    missing_runs: i32,
+    handle: Option<String>,
+    nameservers: Option<Value>,
+    is_listed: bool,
+    status: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    auto_renew: Option<bool>,
+    transfer_lock: Option<bool>,
+    detail: Option<Value>,
+    read_at: Option<DateTime<Utc>>,
+}
+
+fn to_domain(row: DomainRow) -> AuditedDomain {
+    let asset = DomainAsset {
+        domain: row.domain,
+        is_owned: row.is_owned,
+        is_settled: row.is_settled,
+        was_there: row.seen_at.is_some(),
+        auto_renew: row.auto_renew_wished,
+        transfer_lock: row.lock_wished,
+        contact_handle: row.handle.map(ContactHandle),
+        nameservers: row.nameservers.map(to_names),
+        expires_before: row.expiry_believed,
+        moved_since: row.moved_since,
+        missing: to_missing(row.missing_runs, row.missing_since),
+    };
+    let listed = row.is_listed.then_some(Listed {
+        status: row.status,
+        expires_at: row.expires_at,
+        auto_renew: row.auto_renew,
+        transfer_lock: row.transfer_lock,
+    });
+    let detail = row.detail.and_then(|it| serde_json::from_value(it).ok());
+    let view = DomainView { listed, is_complete: false, detail };
+    AuditedDomain { id: row.id, asset, view, read_at: row.read_at, looked_at: row.looked_at }
 }
 
 fn to_names(stored: Value) -> Vec<String> {

@@ -1,10 +1,5 @@
 //! Findings: opened once, told again while they last, closed when they are gone.
 
-#![expect(
-    clippy::as_conversions,
-    reason = "sqlx's macros take the type of a nullable array by `as`"
-)]
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -238,41 +233,7 @@ pub(super) async fn settle(
     now: DateTime<Utc>,
 ) -> Result<Settled, sqlx::Error> {
     let fingerprints: Vec<String> = judged.found.iter().map(Finding::fingerprint).collect();
-    let kinds: Vec<String> = judged.kinds.iter().map(ToString::to_string).collect();
-    let (unjudged_subjects, unjudged_kinds): (Vec<String>, Vec<String>) =
-        judged.unjudged.iter().map(|(subject, kind)| (subject.clone(), kind.to_string())).unzip();
-    // Two statements: an OR of both would leave the index on the subjects aside.
-    let closed = if let Some(subjects) = judged.subjects {
-        sqlx::query_as!(
-            ListedFinding,
-            r#"UPDATE provisor.findings f SET closed_at = $6
-               WHERE f.closed_at IS NULL AND f.kind = ANY ($1) AND f.subject = ANY ($2)
-                 AND f.fingerprint <> ALL ($3)
-                 AND NOT EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS u (subject, kind)
-                                 WHERE u.subject = f.subject AND u.kind = f.kind)
-               RETURNING kind, severity, subject, detail, first_seen, last_seen, closed_at"#,
-            &kinds,
-            subjects,
-            &fingerprints,
-            &unjudged_subjects,
-            &unjudged_kinds,
-            now,
-        )
-        .fetch_all(&mut *connection)
-        .await?
-    } else {
-        sqlx::query_as!(
-            ListedFinding,
-            r#"UPDATE provisor.findings f SET closed_at = $3
-               WHERE f.closed_at IS NULL AND f.kind = ANY ($1) AND f.fingerprint <> ALL ($2)
-               RETURNING kind, severity, subject, detail, first_seen, last_seen, closed_at"#,
-            &kinds,
-            &fingerprints,
-            now,
-        )
-        .fetch_all(&mut *connection)
-        .await?
-    };
+    let closed = close(&mut *connection, judged, &fingerprints, now).await?;
     let mut settled: Settled = closed.into_iter().map(|finding| (Turn::Closed, finding)).collect();
     if judged.found.is_empty() {
         return Ok(settled);
@@ -314,4 +275,48 @@ pub(super) async fn settle(
         (turn, finding)
     }));
     Ok(settled)
+}
+
+/// Closes what is judged and was not found again.
+async fn close(
+    connection: &mut PgConnection,
+    judged: &Judged<'_>,
+    fingerprints: &[String],
+    now: DateTime<Utc>,
+) -> Result<Vec<ListedFinding>, sqlx::Error> {
+    let kinds: Vec<String> = judged.kinds.iter().map(ToString::to_string).collect();
+    let (unjudged_subjects, unjudged_kinds): (Vec<String>, Vec<String>) =
+        judged.unjudged.iter().map(|(subject, kind)| (subject.clone(), kind.to_string())).unzip();
+    // Two statements: an OR of both would leave the index on the subjects aside.
+    if let Some(subjects) = judged.subjects {
+        sqlx::query_as!(
+            ListedFinding,
+            r#"UPDATE provisor.findings f SET closed_at = $6
+               WHERE f.closed_at IS NULL AND f.kind = ANY ($1) AND f.subject = ANY ($2)
+                 AND f.fingerprint <> ALL ($3)
+                 AND NOT EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS u (subject, kind)
+                                 WHERE u.subject = f.subject AND u.kind = f.kind)
+               RETURNING kind, severity, subject, detail, first_seen, last_seen, closed_at"#,
+            &kinds,
+            subjects,
+            fingerprints,
+            &unjudged_subjects,
+            &unjudged_kinds,
+            now,
+        )
+        .fetch_all(connection)
+        .await
+    } else {
+        sqlx::query_as!(
+            ListedFinding,
+            r#"UPDATE provisor.findings f SET closed_at = $3
+               WHERE f.closed_at IS NULL AND f.kind = ANY ($1) AND f.fingerprint <> ALL ($2)
+               RETURNING kind, severity, subject, detail, first_seen, last_seen, closed_at"#,
+            &kinds,
+            fingerprints,
+            now,
+        )
+        .fetch_all(connection)
+        .await
+    }
 }

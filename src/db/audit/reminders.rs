@@ -120,7 +120,8 @@ impl Database {
                                   coalesce(r.pass = $5 OR r.detail ? 'seen', false) AS is_fresh) AS seen
                        WHERE d.domain > $1 AND d.customer_id IS NOT NULL
                          AND (seen.expires_at BETWEEN $2 AND $3 OR d.expiry_believed BETWEEN $2 AND $3)
-                         AND d.missing_runs = 0 AND r.detail IS DISTINCT FROM '"not_ours"' AND coalesce(l.status NOT IN ('failed', 'cancelled'), true)
+                         AND d.missing_runs = 0 AND r.detail IS DISTINCT FROM '"not_ours"'
+                         AND coalesce(l.status NOT IN ('failed', 'cancelled'), true)
                        ORDER BY d.domain LIMIT $4"#,
                     after,
                     from,

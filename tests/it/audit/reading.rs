@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 use provisor::{
     audit::{RunKind, Stage},
-    jobs::audit::LooksMax,
+    clock::Deadline,
+    jobs::audit::{LooksMax, Stepped},
 };
 use serde_json::json;
 
@@ -219,8 +220,9 @@ async fn an_upstream_that_may_not_be_asked_is_waited_for_but_not_for_ever() {
         .await;
     eventually("the circuit is seen", async || {
         let look = begin(&auditor, RunKind::Scheduled, now).await.expect("it is its own");
-        let stepped = auditor.step(look, provisor::clock::Deadline::after(std::time::Duration::from_secs(60))).await;
-        matches!(stepped, Ok(provisor::jobs::audit::Stepped::Later(run, _)) if run.figures.failures == 0)
+        let deadline = Deadline::after(std::time::Duration::from_mins(1));
+        let stepped = auditor.step(look, deadline).await;
+        matches!(stepped, Ok(Stepped::Later(run, _)) if run.figures.failures == 0)
     })
     .await;
     drop(begun);

@@ -159,10 +159,11 @@ async fn an_order_is_found_by_its_site_while_orders_can_not_be_asked_about() {
     known_order(&house).await;
     daemon.stop().await;
     let shut = "INSERT INTO provisor.circuits (provider, endpoint, reason, cause, probe_at)
-                VALUES ('ljpc', 'GET /api/v1/orders/{id}', 'shut on purpose', 'key', now() + interval '1 hour')";
+                VALUES ('ljpc', 'GET /api/v1/orders/{id}', 'shut on purpose', 'key', now() + interval '9 minutes')";
     house.world.run(shut).await;
-    // A daemon looks at the circuits when it starts.
-    let daemon = house.daemon(PROBING);
+    // A daemon looks at the circuits when it starts, and does not try this one while the test lasts.
+    let patient = [PROBING, &[("LJPC__CIRCUIT_PROBE_INTERVAL", "1m")]].concat();
+    let daemon = house.daemon(&patient);
     house.submit("SECOND", json!([hosting("second.nl")])).await;
     house.until_line("SECOND", 0, "provisioning").await;
     house.lose("SHOP-1", "process_then_drop");

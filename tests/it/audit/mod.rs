@@ -99,8 +99,18 @@ impl House {
 
     /// An auditor of a process of its own, its clock so far ahead.
     fn auditor(&self, db: &Database, ahead: TimeDelta) -> (Auditor, DropGuard) {
+        self.auditor_with(&[], db, ahead)
+    }
+
+    /// The same with these changes of its settings.
+    fn auditor_with(
+        &self,
+        changes: &[(&str, &str)],
+        db: &Database,
+        ahead: TimeDelta,
+    ) -> (Auditor, DropGuard) {
         let lifecycle = Lifecycle::default();
-        let auditor = app::connect_auditor(&self.settings(&[]), &lifecycle, db);
+        let auditor = app::connect_auditor(&self.settings(changes), &lifecycle, db);
         let auditor = auditor.expect("the settings are good").ahead(ahead);
         // Its budget ends with the test's interest in it.
         (auditor, lifecycle.stopped.drop_guard())

@@ -208,14 +208,15 @@ async fn an_upstream_that_may_not_be_asked_is_waited_for_but_not_for_ever() {
     let house = House::new().await;
     house.domain("expiring.nl", 20, false).await;
     let db = database(&house);
-    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+    // It is not tried while the test lasts.
+    let patient = [("LJPC__CIRCUIT_PROBE_INTERVAL", "1m")];
+    let (auditor, _ends) = house.auditor_with(&patient, &db, TimeDelta::zero());
     let now = auditor.now().await.unwrap();
-    let begun = begin(&auditor, RunKind::Scheduled, now).await.expect("nobody else is at it");
     house
         .world
         .run(
             "INSERT INTO provisor.circuits (provider, endpoint, reason, cause, probe_at)
-             VALUES ('ljpc', '', 'a test', 'key', now() + interval '1 day')",
+             VALUES ('ljpc', '', 'a test', 'key', now() + interval '9 minutes')",
         )
         .await;
     eventually("the circuit is seen", async || {
@@ -225,12 +226,16 @@ async fn an_upstream_that_may_not_be_asked_is_waited_for_but_not_for_ever() {
         matches!(stepped, Ok(Stepped::Later(run, _)) if run.figures.failures == 0)
     })
     .await;
-    drop(begun);
     // An hour later everything that needs it is given up, and customers are reminded all the same.
-    let (later, _ends) = house.auditor(&db, TimeDelta::minutes(61));
-    house.world.run("UPDATE provisor.audit_runs SET lease_until = clock_timestamp()").await;
-    let taken = begin(&later, RunKind::Scheduled, now).await.expect("it is free");
-    let (ended, is_ended) = steps(&later, taken, 100).await.expect("it is its own");
+    house
+        .world
+        .run(
+            "UPDATE provisor.audit_runs
+             SET figures = jsonb_set(figures, '{waiting_since}', to_jsonb(now() - interval '61 minutes'))",
+        )
+        .await;
+    let taken = begin(&auditor, RunKind::Scheduled, now).await.expect("it is its own");
+    let (ended, is_ended) = steps(&auditor, taken, 100).await.expect("it is its own");
     assert!(is_ended);
     assert!(ended.figures.given_up && !ended.figures.complete, "{:?}", ended.figures);
     assert_eq!(house.reminded().await.len(), 1);

@@ -124,6 +124,7 @@ async fn nothing_that_is_told_holds_an_auth_code_or_what_a_contact_holds() {
         ("LOG__FILTER", "trace"),
         ("EMAIL__DISABLED", ""),
         ("POLL__TRANSFER_MAX_INTERVAL", "500ms"),
+        ("POLL__FAILED_RECHECK", "500ms"),
         ("LJPC__EVIDENCE_INTERVAL", "200ms"),
     ];
     let mut daemon = Process::start(&["run"], &house.environment(&changes));

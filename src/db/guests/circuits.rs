@@ -64,10 +64,12 @@ impl Trials {
         self.interval.saturating_mul(INTERVALS_MAX).min(APART_MAX.max(self.interval))
     }
 
-    /// A trial of the whole upstream is a safe GET, which comes at a fixed interval. One of an endpoint is a request that
-    /// may end in doubt: for as long as the circuit has been open, so long again it is left alone, hence the doubling.
+    /// A trial of the whole upstream, or of an endpoint that only reads, is a safe GET, which comes at a fixed interval. Any
+    /// other is a request that may end in doubt: for as long as the circuit has been open, so long again it is left alone,
+    /// hence the doubling.
     fn apart_max_of(self, endpoint: &str) -> Duration {
-        if endpoint.is_empty() { self.interval } else { self.apart_max() }
+        let is_safe = endpoint.is_empty() || endpoint.starts_with("GET ");
+        if is_safe { self.interval } else { self.apart_max() }
     }
 }
 
@@ -217,7 +219,10 @@ mod tests {
         for (interval, most) in [(1, 64), (9, 576), (10, 600), (60, 600), (3600, 3600)] {
             let trials = Trials { interval: Duration::from_secs(interval) };
             assert_eq!(trials.apart_max(), Duration::from_secs(most), "{interval} s");
-            assert_eq!(trials.apart_max_of(""), trials.interval);
+            for safe in ["", "GET /api/v1/orders/{id}"] {
+                assert_eq!(trials.apart_max_of(safe), trials.interval);
+            }
+            assert_eq!(trials.apart_max_of("POST /api/v1/orders"), trials.apart_max());
         }
     }
 }

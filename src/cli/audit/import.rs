@@ -146,12 +146,10 @@ pub(super) async fn import(
         .into());
     }
     // All rows are tried before the first one is written.
-    let mut outcome = Outcome { dry_run: true, skipped, ..Outcome::default() };
-    for batch in rows.chunks(BATCH) {
-        take_over(db, &account, batch, &mut outcome).await?;
-    }
-    if !args.dry_run {
-        outcome = Outcome { skipped: outcome.skipped, ..Outcome::default() };
+    let mut outcome = Outcome::default();
+    let passes: &[bool] = if args.dry_run { &[true] } else { &[true, false] };
+    for &dry_run in passes {
+        outcome = Outcome { dry_run, skipped: skipped.clone(), ..Outcome::default() };
         for batch in rows.chunks(BATCH) {
             take_over(db, &account, batch, &mut outcome).await?;
         }

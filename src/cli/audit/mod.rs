@@ -95,7 +95,7 @@ pub(super) async fn audit(args: AuditArgs, settings: &Settings) -> Result<(), Fa
     }
 }
 
-/// All of them, if each can be found.
+/// Each that can be; what could not be is told at the end.
 async fn disown(db: &Database, assets: &[String], is_json: bool) -> anyhow::Result<()> {
     let mut named = Vec::new();
     for asset in assets {
@@ -112,7 +112,7 @@ async fn disown(db: &Database, assets: &[String], is_json: bool) -> anyhow::Resu
     }
     anyhow::ensure!(
         unknown.is_empty(),
-        "nobody is known to have {}, or its order is still under way: nothing of it has changed",
+        "nobody is known to have {}, or its order is still under way: it stays as it is",
         unknown.join(", ")
     );
     if is_json {

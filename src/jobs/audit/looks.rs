@@ -113,7 +113,7 @@ impl Auditor {
                 }
                 return self.go_on(run.looked_enough(kind)).await;
             }
-            if !run.figures.takes(&candidate, due_before, max) {
+            if !run.figures.takes(&candidate, due_before, max.routine) {
                 run.row.position = candidate.key;
                 continue;
             }
@@ -217,12 +217,12 @@ impl Auditor {
 
 impl super::Figures {
     /// Whether an asset has its turn in this run.
-    fn takes(&self, candidate: &Candidate, due_before: DateTime<Utc>, max: LooksMax) -> bool {
+    fn takes(&self, candidate: &Candidate, due_before: DateTime<Utc>, routine_max: u32) -> bool {
         match candidate.look {
             Look::No => false,
-            Look::Now => self.needed_looks < max.needed,
+            Look::Now => true,
             Look::Sometime => {
-                self.routine_looks < max.routine
+                self.routine_looks < routine_max
                     && candidate.looked_at.is_none_or(|at| at <= due_before)
             }
         }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Cause, ContactHandle, LineStatus, UpstreamOrderId,
+    Cause, ContactHandle, LineStatus, SiteId, UpstreamOrderId,
     domain::{Purpose, SplitName},
     doubt::decide_doubt,
     effect::{Acceptance, Effect, EffectStep},
@@ -17,7 +17,7 @@ use super::{
     kinds,
     ledger::EffectState,
     name::DomainName,
-    outcome::{accepted, decide_interrupted, in_doubt},
+    outcome::{accepted, decide_interrupted, delivered, in_doubt},
     status::Hindrance,
     wish::Wish,
 };
@@ -94,6 +94,8 @@ pub struct Evidence {
     pub state: EffectState,
     /// The LJPc order that it is, where that was found.
     pub upstream_order_id: Option<UpstreamOrderId>,
+    /// The site that it has brought, where that was found.
+    pub site_id: Option<SiteId>,
 }
 
 /// One entry of the timeline. Never a secret, never personal data.
@@ -206,10 +208,17 @@ pub(super) fn adopt(facts: &Facts) -> Option<Change> {
     let progress = &facts.progress;
     let cost = progress.cost.or(placement.price);
     let (acceptance, is_borne) = match step {
-        EffectStep::PlaceOrder => {
-            let id = placement.upstream_order_id?;
-            (Acceptance::Order { id, cost }, progress.upstream_order_id.is_some())
-        }
+        EffectStep::PlaceOrder => match (placement.upstream_order_id, placement.site_id) {
+            (Some(id), _) => (Acceptance::Order { id, cost }, progress.upstream_order_id.is_some()),
+            // It was found by its site, so that there is no order to follow.
+            (None, Some(site)) => {
+                let may_end = progress.upstream_order_id.is_none()
+                    && progress.status != LineStatus::Completed
+                    && progress.status.may_become(LineStatus::Completed);
+                return may_end.then(|| delivered(facts, placement, site));
+            }
+            (None, None) => return None,
+        },
         EffectStep::Register | EffectStep::Transfer => {
             let status = "accepted".to_owned();
             (Acceptance::Name { cost, status }, progress.accepted_at.is_some())

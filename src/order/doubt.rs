@@ -71,7 +71,7 @@ fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -
 /// What evidence says of the step's placement that counts.
 pub(super) fn evidence(facts: &Facts, step: EffectStep, state: EffectState) -> Option<Evidence> {
     let placement = facts.placement(step)?;
-    Some(Evidence { step, n: placement.n, state, upstream_order_id: None })
+    Some(Evidence { step, n: placement.n, state, upstream_order_id: None, site_id: None })
 }
 
 fn look_for_contact(facts: &Facts, known: &Known, patience: &Patience, latest: &Placement) -> Step {

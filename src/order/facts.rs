@@ -103,6 +103,8 @@ pub struct Placement {
     pub live: bool,
     /// Where the upstream accepted it.
     pub upstream_order_id: Option<UpstreamOrderId>,
+    /// The site that it has brought, once that is known.
+    pub site_id: Option<SiteId>,
     /// What the account was going to be charged for it.
     pub price: Option<Money>,
     /// The WHOIS contact that it made.

@@ -194,3 +194,35 @@ async fn an_order_that_a_shop_locks_for_long_holds_up_no_other_and_its_answer_en
     assert_eq!(house.lines("completed").await, 4);
     daemon.stop().await;
 }
+
+/// How many of the daemon's calls wait for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+                       WHERE application_name = 'provisor' AND wait_event_type = 'Lock'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_its_tables_are_locked_a_daemon_keeps_connections_and_the_answers_under_way_enter() {
+    let house = House::new().await;
+    let slow = json!({ "endpoint": POST, "fault": "slow", "delay_ms": 1500, "match": { "reference": "SHOP-0" } });
+    house.fault(&slow);
+    let daemon = house.daemon(&[("LJPC__TIMEOUT", "4s"), ("QUEUE__LEASE", "30s")]);
+    house.submit_some(0..1).await;
+    eventually("it is being sent", async || house.posts("SHOP-0").len() == 1).await;
+    let mut other = house.world.connection().await.expect("the server answers");
+    let mut transaction = other.begin().await.expect("a transaction");
+    house.submit_some(1..40).await;
+    let lock =
+        "LOCK TABLE provisor.wakes, provisor.effects, provisor.attempts IN ACCESS EXCLUSIVE MODE";
+    transaction.execute(lock).await.expect("the tables can be locked");
+    // Whatever was sent by then is answered, and can't be recorded.
+    let mut most = 0;
+    let until = tokio::time::Instant::now() + Duration::from_secs(12);
+    while tokio::time::Instant::now() < until {
+        most = most.max(house.world.value::<i64>(WAITING).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!((1..9).contains(&most), "{most} calls wait, of 9 connections that it may have");
+    transaction.rollback().await.expect("it lets go");
+    house.assert_exactly_once().await;
+    assert_eq!(house.lines("completed").await, 40);
+    daemon.stop().await;
+}

@@ -16,7 +16,7 @@ use provisor::{
         effect::{Acceptance, EffectStep},
         facts::{Known, Patience, Reading, SimpleStatus},
         ledger::{EffectState, Outcome},
-        outcome::{accepted, in_doubt, panicked, rejected},
+        outcome::{accepted, delivered, in_doubt, panicked, rejected},
     },
 };
 use rust_decimal::Decimal;
@@ -497,7 +497,48 @@ async fn an_answer_to_a_lost_intent_that_was_made_again_tells_that_it_was_bought
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_found_upstream_enters_though_a_person_has_spoken_meanwhile() {
+async fn an_order_that_was_found_enters_though_a_person_has_spoken_meanwhile() {
+    let id = UpstreamOrderId(110);
+    let by_number = |run: &Run| {
+        let acceptance = Acceptance::Order { id, cost: None };
+        let change = accepted(&run.loaded.facts, STEP, &acceptance);
+        found(change, |it| it.upstream_order_id = Some(id))
+    };
+    let change = found_too_late(by_number, "accepted 110").await;
+    assert_eq!(change.progress.status, LineStatus::Provisioning);
+    assert_eq!(change.progress.upstream_order_id, Some(id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_was_found_enters_though_a_person_has_spoken_meanwhile() {
+    let site = SiteId(77);
+    let by_site = |run: &Run| {
+        let facts = &run.loaded.facts;
+        let change = delivered(facts, facts.latest().expect("what is in doubt"), site);
+        found(change, |it| it.site_id = Some(site))
+    };
+    let change = found_too_late(by_site, "accepted 77").await;
+    assert_eq!(change.progress.status, LineStatus::Completed);
+    assert_eq!(change.progress.site_id, Some(site));
+}
+
+/// What a run has found of the first placement.
+fn found(mut change: Change, name: impl FnOnce(&mut Evidence)) -> Change {
+    let mut evidence = Evidence {
+        step: STEP,
+        n: 1,
+        state: EffectState::Accepted,
+        upstream_order_id: None,
+        site_id: None,
+    };
+    name(&mut evidence);
+    change.evidence = Some(evidence);
+    change
+}
+
+/// A run finds something of an order in doubt, and somebody says that it does not exist before that is recorded. Gives what
+/// the line becomes.
+async fn found_too_late(find: impl FnOnce(&Run) -> Change, ledger: &str) -> Change {
     let house = House::new().await;
     let (db, owner) = (database(&house), Uuid::new_v4());
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
@@ -509,17 +550,8 @@ async fn what_was_found_upstream_enters_though_a_person_has_spoken_meanwhile() {
         let committed = db.commit_records(&[record], WAITS).await;
         assert!(matches!(committed.results[..], [Ok(Recorded::Done { .. })]), "{committed:?}");
     }
-    // A run finds the order by its number.
     let run = begin(&db, owner).await;
-    let id = UpstreamOrderId(110);
-    let mut found = accepted(&run.loaded.facts, STEP, &Acceptance::Order { id, cost: None });
-    found.evidence = Some(Evidence {
-        step: STEP,
-        n: 1,
-        state: EffectState::Accepted,
-        upstream_order_id: Some(id),
-    });
-    let found = run.record(found);
+    let found = run.record(find(&run));
     // Before that is recorded, somebody says that it does not exist.
     declare_absent(&house, "SHOP-1").await;
     house.world.run("UPDATE provisor.wakes SET run_token = run_token + 1, owner = NULL").await;
@@ -531,15 +563,15 @@ async fn what_was_found_upstream_enters_though_a_person_has_spoken_meanwhile() {
         known_after.push(everything(&house).await);
     }
     assert_eq!(known_after[0], known_after[1], "it enters once");
-    let known = "SELECT concat_ws(' ', state, upstream_order_id) FROM provisor.effects";
-    assert_eq!(house.world.value::<String>(known).await, "accepted 110");
+    let known = "SELECT concat_ws(' ', state, upstream_order_id, site_id) FROM provisor.effects";
+    assert_eq!(house.world.value::<String>(known).await, ledger);
     let events = house.events("SHOP-1").await;
     assert_eq!(events.iter().filter(|event| *event == "late_answer").count(), 1, "{events:?}");
     // So the line follows it, and nothing is placed again.
     house.world.run("UPDATE provisor.wakes SET lease_until = now(), due_at = now()").await;
     let run = begin(&db, owner).await;
     let Step::Record(change) = decide(&run.loaded.facts, &Known::default(), &PATIENCE) else {
-        panic!("the acceptance is adopted before anything is read");
+        panic!("it is adopted before anything is read");
     };
-    assert_eq!(change.progress.status, LineStatus::Provisioning);
+    *change
 }

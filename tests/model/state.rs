@@ -243,6 +243,7 @@ impl Placed {
             state: self.state,
             live: self.live,
             upstream_order_id: self.id.map(UpstreamOrderId),
+            site_id: None,
             price: None,
             contact_handle: None,
             detail: None,

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::order::{ContactHandle, LineId, Money, UnknownName, UpstreamOrderId, facts::Placement};
+use crate::order::{
+    ContactHandle, LineId, Money, SiteId, UnknownName, UpstreamOrderId, facts::Placement,
+};
 
 /// The placements of lines, of each line the one that was intended last at the end.
 pub(super) async fn select(
@@ -10,7 +12,7 @@ pub(super) async fn select(
     lines: &[i64],
 ) -> Result<HashMap<LineId, Vec<Result<Placement, UnknownName>>>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT e.line_id, e.step, e.n, e.state, e.live, e.upstream_order_id, e.price, e.contact_handle,
+        r#"SELECT e.line_id, e.step, e.n, e.state, e.live, e.upstream_order_id, e.site_id, e.price, e.contact_handle,
                   e.intended_at, e.order_id_floor, e.probe,
                   (SELECT a.detail FROM provisor.attempts a WHERE a.effect_id = e.id
                    ORDER BY a.started_at DESC LIMIT 1) AS detail
@@ -29,6 +31,7 @@ pub(super) async fn select(
                 state: row.state.parse()?,
                 live: row.live,
                 upstream_order_id: row.upstream_order_id.map(UpstreamOrderId),
+                site_id: row.site_id.map(SiteId),
                 price: row.price.map(Money),
                 contact_handle: row.contact_handle.map(ContactHandle),
                 detail: row.detail,

@@ -197,7 +197,8 @@ pub(super) async fn learn_late(
         .await?;
         let Some(others_bought) = others_bought else { continue };
         note_evidence(&mut *connection, &[(record.line_id, found)]).await?;
-        let told = json!({ "outcome": "accepted", "upstream_order_id": found.upstream_order_id });
+        let told = json!({ "outcome": "accepted", "upstream_order_id": found.upstream_order_id,
+                           "site_id": found.site_id });
         note_late(&mut *connection, record, &told).await?;
         if found.step.buys() && others_bought {
             let episode = format!("{}-{}", found.step, found.n);
@@ -338,13 +339,19 @@ pub(super) async fn note_evidence(
         evidence.iter().map(|(_, evidence)| evidence.state.as_str().to_owned()).collect();
     let orders: Vec<Option<i64>> =
         evidence.iter().map(|(_, evidence)| evidence.upstream_order_id.map(|id| id.0)).collect();
+    let sites: Vec<Option<i64>> =
+        evidence.iter().map(|(_, evidence)| evidence.site_id.map(|id| id.0)).collect();
     sqlx::query!(
         "UPDATE provisor.effects e
          SET state = v.state, settled_at = clock_timestamp(),
              upstream_order_id = coalesce(e.upstream_order_id, v.upstream_order_id),
+             -- As with the sites of lines that are delivered (`settle`): one placement's, the first one's.
+             site_id = coalesce(e.site_id, CASE WHEN v.first AND NOT EXISTS (
+                 SELECT FROM provisor.effects o WHERE o.site_id = v.site_id AND o.id <> e.id) THEN v.site_id END),
              live = e.live AND v.state = 'accepted' AND e.step <> ALL ($5)
-         FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::text[], $6::bigint[])
-                  AS v (line_id, step, n, state, upstream_order_id)
+         FROM (SELECT *, row_number() OVER (PARTITION BY site_id ORDER BY line_id) = 1 AS first
+               FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::text[], $6::bigint[], $7::bigint[])
+                        AS u (line_id, step, n, state, upstream_order_id, site_id)) AS v
          WHERE e.line_id = v.line_id AND e.step = v.step AND e.n = v.n
            AND (e.state IN ('sending', 'in_doubt') OR v.state = 'accepted'
                 OR (e.state IN ('not_sent', 'absent') AND v.state = 'abandoned'))",
@@ -354,6 +361,7 @@ pub(super) async fn note_evidence(
         &states,
         &repeatable_steps(),
         &orders as &[Option<i64>],
+        &sites as &[Option<i64>],
     )
     .execute(connection)
     .await

@@ -240,20 +240,14 @@ async fn write(
     rouse(connection, wake, change.progress.status).await
 }
 
-/// The site is the line's, also where its placement had been given up, or the site was known as nobody's.
+/// The site is the line's, also where it was known as nobody's.
 async fn claim_site(
     connection: &mut PgConnection,
     line: LineId,
     site: SiteId,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "WITH brought AS (
-             UPDATE provisor.effects SET site_id = $2
-             WHERE id = (SELECT e.id FROM provisor.effects e
-                         WHERE e.line_id = $1 AND e.state = 'accepted' AND e.claims_site
-                           AND NOT EXISTS (SELECT FROM provisor.effects o WHERE o.site_id = $2)
-                         ORDER BY e.n DESC LIMIT 1))
-         UPDATE provisor.sites s
+        "UPDATE provisor.sites s
          SET line_id = l.id, customer_id = o.customer_id
          FROM provisor.order_lines l JOIN provisor.orders o ON o.id = l.order_id
          WHERE s.site_id = $2 AND l.id = $1 AND s.line_id IS NULL",

@@ -85,6 +85,7 @@ fn of_step(step: EffectStep, n: i32, state: EffectState) -> Placement {
         state,
         live: state.is_live(),
         upstream_order_id: None,
+        site_id: None,
         price: None,
         contact_handle: None,
         detail: None,

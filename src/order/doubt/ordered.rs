@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{evidence, look_again};
 use crate::order::{
-    LineStatus, UpstreamOrderId,
+    LineStatus,
     decide::{Change, Event, Evidence, Query, Step, Then},
     effect::{Acceptance, EffectStep},
     facts::{Facts, Known, Patience, Placement, ProbeReading, SitesReading},
@@ -28,7 +28,8 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
         Some(ProbeReading::Found { id, cost }) => {
             let cost = cost.or(latest.price);
             let change = accepted(facts, latest.step, &Acceptance::Order { id: *id, cost });
-            return found(facts, change, Some(*id), json!({ "upstream_order_id": id })).step();
+            let what = json!({ "upstream_order_id": id });
+            return found(facts, change, |it| it.upstream_order_id = Some(*id), what).step();
         }
         Some(
             // Not before the sites have been looked at as well.
@@ -48,7 +49,8 @@ pub(super) fn look(facts: &Facts, known: &Known, patience: &Patience, latest: &P
                 // It was not there before the intent, is no other line's, and no other line waits for it.
                 if let [site] = sites.as_slice() {
                     let change = delivered(facts, latest, *site);
-                    return found(facts, change, None, json!({ "site_id": site })).step();
+                    let what = json!({ "site_id": site });
+                    return found(facts, change, |it| it.site_id = Some(*site), what).step();
                 }
             }
             Some(
@@ -98,11 +100,11 @@ fn rest(facts: &Facts) -> Step {
 fn found(
     facts: &Facts,
     mut change: Change,
-    order: Option<UpstreamOrderId>,
+    name: impl FnOnce(&mut Evidence),
     what: serde_json::Value,
 ) -> Change {
-    let found = evidence(facts, EffectStep::PlaceOrder, EffectState::Accepted);
-    change.evidence = found.map(|found| Evidence { upstream_order_id: order, ..found });
+    change.evidence = evidence(facts, EffectStep::PlaceOrder, EffectState::Accepted);
+    change.evidence.as_mut().map(name);
     change.events.insert(0, Event { name: "found_upstream", detail: what });
     change
 }

@@ -290,6 +290,7 @@ fn placement(
         state: EffectState::Accepted,
         live: true,
         upstream_order_id,
+        site_id: None,
         price: effect.price,
         contact_handle,
         detail: None,

@@ -94,7 +94,16 @@ impl<'a> Stuck<'a> {
             let absent = format!(" --absent --placement {}", PlacementNamed::new(*step, *n));
             exits.push(self.exit("it is not there, and shall be made again", "resolve", &absent));
         }
-        exits.push(self.exit("it shall end", "resolve", " --abandon"));
+        let buys_name = |(step, ..): &&(EffectStep, i32, EffectState)| {
+            matches!(step, EffectStep::Register | EffectStep::Transfer)
+        };
+        // It is in the account with a contact that is not the line's: nothing says that this line has brought it.
+        let end = if doubted.is_some_and(|it| buys_name(&it)) {
+            "it shall end (should the name be there, `provisor audit import` brings it to its customer)"
+        } else {
+            "it shall end"
+        };
+        exits.push(self.exit(end, "resolve", " --abandon"));
         exits
     }
 

@@ -221,6 +221,14 @@ fn retry(
         LineStatus::InDoubt if is_given_up(facts) => {
             (LineStatus::InDoubt, facts.progress.reason.clone())
         }
+        // Typed again, after it was done or beside somebody else.
+        LineStatus::Pending | LineStatus::Placing | LineStatus::Provisioning
+            if max_cost.is_none_or(|limit| facts.cost_limit == Some(limit))
+                && (!allow_premium || facts.allow_premium) =>
+        {
+            let so = format!("the line is {status}, and goes on by itself");
+            return Ok(Consequence::Already(so));
+        }
         LineStatus::Pending
         | LineStatus::Placing
         | LineStatus::InDoubt
@@ -338,7 +346,7 @@ fn resolved(mut change: Change, event: Event, placements: Vec<Evidence>) -> Cons
 }
 
 const fn settled(placement: &Placement, state: EffectState) -> Evidence {
-    Evidence { step: placement.step, n: placement.n, state, upstream_order_id: None }
+    Evidence { step: placement.step, n: placement.n, state, upstream_order_id: None, site_id: None }
 }
 
 /// What is said of a placement, for the timeline.

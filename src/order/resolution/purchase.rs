@@ -91,7 +91,8 @@ pub(super) fn adopt_site(facts: &Facts, said: &Said, id: SiteId) -> Result<Conse
     let change = delivered(facts, placement, id);
     let mut detail = told("accepted", placement);
     detail.insert("site_id".to_owned(), json!(id));
-    let placements = vec![settled(placement, EffectState::Accepted)];
+    let placements =
+        vec![Evidence { site_id: Some(id), ..settled(placement, EffectState::Accepted) }];
     Ok(resolved(change, event("resolved", said, detail), placements))
 }
 

@@ -45,6 +45,7 @@ fn of_step(step: EffectStep, n: i32, state: EffectState) -> Placement {
         state,
         live: state.is_live(),
         upstream_order_id: (state == EffectState::Accepted).then_some(UpstreamOrderId(OWN)),
+        site_id: None,
         price: "4.49".parse().ok(),
         contact_handle: None,
         detail: None,
@@ -226,11 +227,15 @@ fn elsewhere() -> Vec<Row> {
     use EffectState::{Abandoned, Absent, NotSent, Rejected, Sending};
     use LineStatus::{Cancelled, Completed, Failed, Held, Pending, Placing, Provisioning};
     vec![
-        ("pending", facts(Pending, Vec::new()), [NO, NOTHING, NOTHING, NOTHING, NO, NO]),
-        ("not sent", one(Pending, NotSent), [NO, NOTHING, NOTHING, NOTHING, NO, NO]),
-        ("said to be absent", one(Pending, Absent), [NO, ADOPTED, OTHER, SITE, "already", NO]),
-        ("placing", one(Placing, Sending), [NO; 6]),
-        ("provisioning", borne(Provisioning, 0), [NO, "already", BEARS, NO, NO, NO]),
+        ("pending", facts(Pending, Vec::new()), ["already", NOTHING, NOTHING, NOTHING, NO, NO]),
+        ("not sent", one(Pending, NotSent), ["already", NOTHING, NOTHING, NOTHING, NO, NO]),
+        (
+            "said to be absent",
+            one(Pending, Absent),
+            ["already", ADOPTED, OTHER, SITE, "already", NO],
+        ),
+        ("placing", one(Placing, Sending), ["already", NO, NO, NO, NO, NO]),
+        ("provisioning", borne(Provisioning, 0), ["already", "already", BEARS, NO, NO, NO]),
         ("held", facts(Held, Vec::new()), ["pending", NOTHING, NOTHING, NOTHING, NO, "failed"]),
         (
             "held after an absence",

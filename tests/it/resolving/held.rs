@@ -33,6 +33,8 @@ async fn a_higher_limit_lets_it_be_bought() {
     assert_eq!(house.order("SHOP-1").await, ("in_progress".to_owned(), None));
     let told = house.details("SHOP-1", "retried").await;
     assert_eq!(told, [json!({ "by": "alice", "max_cost": "4.49", "why": "he pays it" })]);
+    house.say_well("retry", "SHOP-1", &["--max-cost", "4.49", "--why", "he pays it"]).await;
+    assert_eq!(house.details("SHOP-1", "retried").await.len(), 1, "said twice, done once");
     let words = ["the line is pending: it goes on by itself"];
     house.say_in_vain("retry", "SHOP-1", &["--max-cost", "9.00"], &words).await;
     let daemon = house.daemon(&[]);

@@ -378,6 +378,7 @@ impl Placed {
             state: self.state,
             live: self.live,
             upstream_order_id: None,
+            site_id: None,
             price: None,
             contact_handle: self.has_handle.then(handle),
             detail: self.said_to_exist.then(|| "The domain already exists".to_owned()),

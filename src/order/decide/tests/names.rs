@@ -277,8 +277,13 @@ fn a_doubtful_wish_that_shows_is_accepted() {
     ];
     facts.progress.accepted_at = Some(minute(0));
     let evidence = change(&facts, &shown(seen(false))).evidence;
-    let accepted =
-        Evidence { step: EffectStep::UpdateDomain, n: 1, state: Accepted, upstream_order_id: None };
+    let accepted = Evidence {
+        step: EffectStep::UpdateDomain,
+        n: 1,
+        state: Accepted,
+        upstream_order_id: None,
+        site_id: None,
+    };
     assert_eq!(evidence, Some(accepted));
 }
 

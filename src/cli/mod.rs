@@ -3,8 +3,10 @@
 mod audit;
 mod change;
 mod check;
+mod configuration;
 mod cure;
 mod demo;
+mod email;
 mod leanstack;
 mod ljpc;
 mod order;
@@ -12,6 +14,7 @@ mod output;
 mod plan;
 mod queue;
 mod report;
+mod said;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -62,6 +65,12 @@ enum Command {
     Queue(queue::QueueCommand),
     /// Compares what the account has with what is wished: expiry, renewal, sites, prices; reminds customers.
     Audit(audit::AuditArgs),
+    /// Lists emails, shows what they look like, and sends one again.
+    #[command(subcommand)]
+    Email(email::EmailCommand),
+    /// Shows what this process is configured with, and where each value comes from.
+    #[command(subcommand)]
+    Config(configuration::ConfigCommand),
     /// Asks LJPc what it sells and what this account has there, and buys or changes it: through the ledger, asking first.
     Ljpc(ljpc::LjpcArgs),
     /// Asks Leanstack about names, and makes customers known to it. Its answers are advice: LJPc's decide.
@@ -136,6 +145,11 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
             let settings = load(args.needs())?;
             audit::audit(args, &settings).await
         }
+        Command::Email(command) => {
+            let settings = load(command.needs())?;
+            email::email(command, &settings).await
+        }
+        Command::Config(command) => configuration::config(&command, &load(&[])?),
         Command::Ljpc(args) => {
             let settings = load(args.needs())?;
             ljpc::ljpc(args, &settings).await

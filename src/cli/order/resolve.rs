@@ -5,8 +5,6 @@
 
 mod look;
 
-use std::os::unix::fs::MetadataExt as _;
-
 use anyhow::{Context as _, anyhow, bail};
 use clap::{ArgGroup, Args};
 use serde_json::json;
@@ -17,7 +15,9 @@ use crate::{
         Failed,
         change::{demand_agreement, demand_somebody},
         order::explain,
-        output, unobserved,
+        output,
+        said::SaidArgs,
+        unobserved,
     },
     config::{Need, Settings},
     db::{
@@ -36,10 +36,6 @@ use crate::{
 
 use look::Look;
 
-/// The most characters of a name, and of a reason.
-const BY_CHARS_MAX: usize = 64;
-const WHY_CHARS_MAX: usize = 500;
-
 /// Which line is meant, and who says so.
 #[derive(Args, Debug)]
 struct Which {
@@ -48,12 +44,8 @@ struct Which {
     /// Which line, as `order show` numbers them, from 0.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     line: i32,
-    /// Who says so, for the timeline. Else the user of this system.
-    #[arg(long, value_name = "NAME", value_parser = |text: &str| told(text, BY_CHARS_MAX))]
-    by: Option<String>,
-    /// Why, for the timeline. No personal data, and no secret: a shop can read it.
-    #[arg(long, value_name = "TEXT", value_parser = |text: &str| told(text, WHY_CHARS_MAX))]
-    why: Option<String>,
+    #[command(flatten)]
+    said: SaidArgs,
     /// Don't ask. Needed where nobody can answer: without a terminal.
     #[arg(long)]
     yes: bool,
@@ -147,7 +139,7 @@ async fn decide(
     let waits =
         Waits { grace: settings.ljpc.in_doubt_grace, progress_after: settings.poll.progress_after };
     let (found, loaded) = find(db, which, waits).await?;
-    let mut said = Said { what, by: who(which)?, why: which.why.clone() };
+    let mut said = Said { what, by: which.said.who()?, why: which.said.why().map(str::to_owned) };
     match resolve(&loaded.facts, &said) {
         Err(refusal) => return Err(refused(&refusal, &loaded).into()),
         Ok(Consequence::Already(so)) => return already(which, &so, &loaded),
@@ -297,33 +289,6 @@ fn tell(which: &Which, verdict: Verdict, loaded: &LoadedLine) -> Result<(), Fail
     }
 }
 
-/// Who says so: as given, or the user of this system.
-fn who(which: &Which) -> anyhow::Result<String> {
-    if let Some(by) = &which.by {
-        return Ok(by.clone());
-    }
-    let named = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|key| {
-        let name = std::env::var(key).ok()?;
-        told(&name, BY_CHARS_MAX).ok()
-    });
-    if let Some(name) = named {
-        return Ok(name);
-    }
-    let uid = std::fs::metadata("/proc/self").context("who says so? Give --by NAME")?.uid();
-    Ok(format!("uid {uid}"))
-}
-
-/// What is told in the timeline: something, of one line and of bounded length.
-fn told(text: &str, chars_max: usize) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > chars_max {
-        return Err(format!(
-            "must be 1 to {chars_max} characters, none of them a control character"
-        ));
-    }
-    Ok(text.to_owned())
-}
-
 /// An amount as `max_cost` has it (contract, "The order document").
 fn amount(text: &str) -> Result<Money, String> {
     let (whole, cents) = text.split_once('.').unwrap_or((text, "0"));
@@ -350,15 +315,6 @@ mod tests {
         }
         for text in ["", "-1", "5,50", "5.", ".5", "5.505", "123456789", "1e3", " 5", "5.5 "] {
             assert!(amount(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_told_is_one_line_and_bounded() {
-        assert_eq!(told(" their support said so ", 500).unwrap(), "their support said so");
-        assert!(told(&"é".repeat(64), 64).is_ok());
-        for text in ["", "  ", "a\nb", "\u{1b}[31m", &"é".repeat(65)] {
-            assert!(told(text, 64).is_err(), "{text:?}");
         }
     }
 }

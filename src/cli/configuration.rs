@@ -9,8 +9,8 @@ use crate::config::{Explained, Settings};
 pub(super) enum ConfigCommand {
     /// Shows each key, its value, and where the value comes from. Secrets are masked.
     ///
-    /// Values come from default.toml (compiled in), <PROVISOR_ENV>.toml, the file of --config, and the environment, the
-    /// later over the earlier. Mistakes are told all at once, and make the exit status 2.
+    /// Values come from `default.toml` (compiled in), the file that `PROVISOR_ENV` names, the file of --config, and the
+    /// environment, the later over the earlier. Mistakes are told all at once, and make the exit status 2.
     Show {
         /// For scripts.
         #[arg(long)]

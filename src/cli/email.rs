@@ -36,7 +36,7 @@ pub(super) enum EmailCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Shows an email as a customer would get it, with made-up contents: try your own templates (email.templates_dir).
+    /// Shows an email as a customer would get it, with made-up contents: try your own templates (`email.templates_dir`).
     Preview(PreviewArgs),
     /// Owes an email that was sent, given up or disabled once more. Its Message-ID stays.
     ///

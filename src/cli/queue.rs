@@ -27,6 +27,9 @@ pub(super) enum QueueCommand {
     /// A failover without synchronous replication may have lost the intents of requests that were sent. Look first in
     /// LJPc's panel for orders whose tag (the summary's beginning) no line of `provisor order show` knows.
     Resume {
+        /// Only closes the circuits, as after a mended key: says nothing of a failover.
+        #[arg(long)]
+        circuits: bool,
         /// For scripts.
         #[arg(long)]
         json: bool,
@@ -90,7 +93,7 @@ pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<
     let db = app::connect_now(settings).await?;
     match command {
         QueueCommand::Stats { json } => stats(&db, settings, json).await?,
-        QueueCommand::Resume { json } => resume(&db, settings, json).await?,
+        QueueCommand::Resume { circuits, json } => resume(&db, settings, circuits, json).await?,
     }
     Ok(())
 }
@@ -121,8 +124,12 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
     }
     let circuits: Vec<Circuit> =
         db.open_circuits(trials(settings)).await?.into_iter().map(Circuit::from).collect();
+    let timeline = db.timeline().await?;
     if json {
-        return output::json(&json!({ "lanes": lanes, "upstreams": paces, "circuits": circuits }));
+        return output::json(&json!({
+            "lanes": lanes, "upstreams": paces, "circuits": circuits,
+            "timeline": { "now": timeline.now, "confirmed": timeline.confirmed },
+        }));
     }
     let mut table = output::table(&["LANE", "DUE", "PARKED", "LEASED", "OLDEST DUE"]);
     for lane in &lanes {
@@ -144,6 +151,13 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
     for circuit in &circuits {
         output::line(&format!("circuit open: {}", circuit.told()));
     }
+    if !timeline.is_confirmed() {
+        output::line(&format!(
+            "failed over: the database is on WAL timeline {}, and irreversible requests wait until you have looked and \
+             say provisor queue resume",
+            timeline.now
+        ));
+    }
     Ok(())
 }
 
@@ -151,17 +165,40 @@ const fn trials(settings: &Settings) -> Trials {
     Trials { interval: settings.ljpc.circuit_probe_interval }
 }
 
-async fn resume(db: &Database, settings: &Settings, json: bool) -> anyhow::Result<()> {
-    let resumed = db.resume(trials(settings)).await?;
-    let closed: Vec<Circuit> = resumed
-        .closed
+async fn resume(
+    db: &Database,
+    settings: &Settings,
+    only_circuits: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    let closed: Vec<Circuit> = db
+        .close_circuits(trials(settings))
+        .await?
         .into_iter()
         .map(|circuit| Circuit { next_trial_seconds: None, ..Circuit::from(circuit) })
         .collect();
+    let confirmed = if only_circuits { None } else { Some(db.confirm_timeline().await?) };
+    let timeline = db.timeline().await?;
     if json {
-        return output::json(&json!({ "timeline": resumed.timeline, "circuits_closed": closed }));
+        return output::json(&json!({
+            "timeline": timeline.confirmed, "failover_confirmed": confirmed, "circuits_closed": closed,
+        }));
     }
-    output::line(&format!("Irreversible requests go on (WAL timeline {}).", resumed.timeline));
+    match confirmed {
+        Some(true) => output::line(&format!(
+            "The failover to WAL timeline {} is confirmed: irreversible requests go on.",
+            timeline.now
+        )),
+        Some(false) => output::line(&format!(
+            "Irreversible requests go on (WAL timeline {}, which was confirmed before).",
+            timeline.now
+        )),
+        None if timeline.is_confirmed() => {}
+        None => output::line(
+            "The database was failed over, and that is not confirmed by this: irreversible requests wait on \
+             (provisor queue stats).",
+        ),
+    }
     if closed.is_empty() {
         output::line("No circuit was open.");
     }

@@ -138,10 +138,21 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
         "failed" if line.upstream_order_id.is_some() => {
             "nothing; it was ordered, and was not delivered".to_owned()
         }
+        "failed" if may_have_bought(line) => {
+            "nothing by itself; what was sent may have had its effect, and is followed if its answer comes"
+                .to_owned()
+        }
         "failed" => "nothing; it bought nothing and will not".to_owned(),
         "cancelled" => "nothing; it was withdrawn".to_owned(),
         other => format!("unknown status {other}: is a newer version running?"),
     }
+}
+
+/// Whether a placement of the line was given up, or called absent, without an answer.
+fn may_have_bought(line: &LineReport) -> bool {
+    line.placements
+        .iter()
+        .any(|it| ["abandoned", "absent", "in_doubt"].contains(&it.state.as_str()))
 }
 
 /// An entry of the timeline.

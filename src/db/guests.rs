@@ -12,39 +12,64 @@ pub use self::{
 };
 use super::{Database, DbError, micros};
 
-/// What an operator's `resume` has done.
-#[derive(Clone, Debug)]
-pub struct Resumed {
-    /// The WAL timeline on which irreversible requests may be made from now on.
-    pub timeline: String,
-    /// The circuits that were open, and are not any more.
-    pub closed: Vec<OpenCircuit>,
+/// The WAL timeline of the database: another one after each failover.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WalTimeline {
+    /// As the names of its WAL files begin: `00000001`.
+    pub now: String,
+    /// The one on which an operator lets irreversible requests be made.
+    pub confirmed: String,
+}
+
+impl WalTimeline {
+    /// Whether irreversible requests are made.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.now == self.confirmed
+    }
 }
 
 impl Database {
-    /// An operator has looked after a failover, or has mended the key: irreversible requests may be made on the WAL timeline
-    /// of now, and every circuit is closed. An upstream that was shut begins slowly, as after a good trial.
-    pub async fn resume(&self, trials: Trials) -> Result<Resumed, DbError> {
-        let closed = self.open_circuits(trials).await?;
-        let timeline = self
-            .call("resuming", async |connection| {
-                sqlx::query_scalar!(
-                    "UPDATE provisor.timeline
-                     SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
-                         confirmed_at = clock_timestamp()
-                     RETURNING confirmed"
-                )
-                .fetch_one(connection)
-                .await
-            })
-            .await?;
-        let mut resumed = Resumed { timeline, closed: Vec::new() };
-        for circuit in closed {
+    /// Which timeline it is on, and which one was confirmed.
+    pub async fn timeline(&self) -> Result<WalTimeline, DbError> {
+        self.call("asking for the WAL timeline", async |connection| {
+            sqlx::query_as!(
+                WalTimeline,
+                r#"SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS "now!", confirmed
+                   FROM provisor.timeline"#
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    /// An operator has looked after a failover: irreversible requests may be made on the WAL timeline of now. Answers whether
+    /// there was one to be confirmed.
+    pub async fn confirm_timeline(&self) -> Result<bool, DbError> {
+        self.call("confirming the WAL timeline", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.timeline
+                 SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), confirmed_at = clock_timestamp()
+                 WHERE confirmed <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(|done| done.rows_affected() > 0)
+    }
+
+    /// An operator has mended the key: every circuit is closed. An upstream that was shut begins slowly, as after a good
+    /// trial. Answers those that were open.
+    pub async fn close_circuits(&self, trials: Trials) -> Result<Vec<OpenCircuit>, DbError> {
+        let mut closed = Vec::new();
+        for circuit in self.open_circuits(trials).await? {
             // One that somebody else has closed meanwhile is not named.
             if self.close_circuit(&circuit.provider, &circuit.endpoint).await? {
-                resumed.closed.push(circuit);
+                closed.push(circuit);
             }
         }
-        Ok(resumed)
+        Ok(closed)
     }
 }

@@ -44,6 +44,12 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether the server has provably recorded nothing.
+    #[must_use]
+    pub fn was_rolled_back(&self) -> bool {
+        matches!(self, Self::Db(error) if error.was_rolled_back())
+    }
+
     /// Whether another try may succeed, which is harmless: what was recorded is not recorded twice.
     fn may_pass(&self) -> bool {
         match self {

@@ -17,7 +17,10 @@ use super::{
     kinds,
     ledger::EffectState,
     name::DomainName,
-    outcome::{accepted, decide_interrupted, delivered, in_doubt},
+    outcome::{
+        accepted, decide_interrupted, delivered, given_up_wrongly, in_doubt, says_exists,
+        was_ever_doubted,
+    },
     status::Hindrance,
     wish::Wish,
 };
@@ -252,6 +255,9 @@ fn decide_pending(facts: &Facts, known: &Known, patience: &Patience) -> Step {
             return Change::fail(facts, wrong.to_string(), Some(Cause::NameUnavailable)).step();
         }
     };
+    if let Some(held) = hold_refused(facts) {
+        return held.step();
+    }
     if let Some(waiting) = decide_prerequisites(facts) {
         return waiting.step();
     }
@@ -287,6 +293,17 @@ pub(super) fn decide_contact(facts: &Facts, known: &Known, patience: &Patience) 
         | Wish::Update(_)
         | Wish::Dns(_) => None,
     }
+}
+
+/// LJPc has refused to sell again what an earlier placement may have bought. That a name exists already is looked into.
+fn hold_refused(facts: &Facts) -> Option<Change> {
+    let step = facts.main_step();
+    let refused = facts.placement(step).filter(|it| it.state == EffectState::Rejected)?;
+    let message = refused.detail.as_deref().unwrap_or("no message was given");
+    let is_for_a_person =
+        was_ever_doubted(facts) && !(step == EffectStep::Register && says_exists(message));
+    let reason = format!("LJPc refused the {}: {message}", step.noun());
+    is_for_a_person.then(|| given_up_wrongly(facts, &reason))
 }
 
 /// What the line waits for, or fails by; `None` when it may go on.

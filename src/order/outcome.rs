@@ -119,8 +119,27 @@ pub fn rejected(facts: &Facts, step: EffectStep, message: Option<&str>) -> Chang
         let then = Then::After(std::time::Duration::ZERO);
         return Change::to(facts, LineStatus::Pending, Some(reason), then);
     }
+    if step.buys() && was_ever_doubted(facts) {
+        // Perhaps for what an earlier placement has bought: the next run asks a person.
+        let then = Then::After(std::time::Duration::ZERO);
+        return Change::to(facts, LineStatus::Pending, Some(reason), then);
+    }
     let cause = (step == EffectStep::Transfer).then_some(Cause::TransferRefused);
     Change::fail(facts, reason, cause)
+}
+
+/// Some placement of the line may have bought what it asks for, though it was called absent or was given up.
+pub(super) fn was_ever_doubted(facts: &Facts) -> bool {
+    facts.placements.iter().any(|placement| {
+        placement.step.buys()
+            && matches!(placement.state, EffectState::Absent | EffectState::Abandoned)
+    })
+}
+
+/// It can't be bought anew, perhaps because this line has bought it: a person must look.
+pub(super) fn given_up_wrongly(facts: &Facts, reason: &str) -> Change {
+    let reason = format!("{reason}; an earlier placement of this line may have bought it");
+    Change::hold(facts, reason)
 }
 
 /// LJPc, POST /api/hosting/v1/domain-names: the one refusal that its document shows for a name.

@@ -36,7 +36,10 @@ use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use crate::house::{House, eventually, hosting};
+use crate::{
+    binary::provisor,
+    house::{House, eventually, hosting},
+};
 
 const POST: &str = "POST /api/v1/orders";
 
@@ -281,8 +284,17 @@ async fn after_a_failover_nothing_is_sent_before_somebody_confirms_it() {
     // In the moment between its intent and the look at the timeline it is too late; nothing is changed by asking.
     eventually("it can be cancelled", async || house.cancel("SHOP-2").await == "cancelled").await;
     assert!(house.requests("POST", "/").is_empty());
-    let confirm = "UPDATE provisor.timeline SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)";
-    house.world.run(confirm).await;
+    let operator = house.environment(&[]);
+    let stats = provisor(&["queue", "stats"], &operator).await;
+    assert!(stats.stdout.contains("failed over: the database is on WAL timeline"), "{stats:?}");
+    // Who has mended a key says nothing of it.
+    let circuits = provisor(&["queue", "resume", "--circuits"], &operator).await;
+    assert!(circuits.stdout.contains("that is not confirmed by this"), "{circuits:?}");
+    assert!(house.requests("POST", "/").is_empty());
+    let resumed = provisor(&["queue", "resume"], &operator).await;
+    assert!(resumed.stdout.contains("is confirmed: irreversible requests go on"), "{resumed:?}");
+    let again = provisor(&["queue", "resume"], &operator).await;
+    assert!(again.stdout.contains("which was confirmed before"), "{again:?}");
     house.until_order("SHOP-1", "completed").await;
     assert_eq!((house.bought("SHOP-1/0"), house.posts("SHOP-1").len()), (1, 1));
     assert!(house.posts("SHOP-2").is_empty());

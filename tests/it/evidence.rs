@@ -6,6 +6,7 @@ use provisor::{order::ledger::Outcome, sandbox::Entry};
 use serde_json::{Value, json};
 
 use crate::{
+    binary::provisor,
     doubt::answer_late,
     house::{House, eventually, hosting},
     order_show::show,
@@ -120,6 +121,32 @@ async fn of_two_new_sites_neither_is_believed() {
     })
     .await;
     assert_eq!(house.line_status("SHOP-1", 0).await, "in_doubt");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_that_ended_long_ago_without_a_site_awaits_none() {
+    let house = House::new().await;
+    let daemon = house.daemon(OFTEN);
+    house.until_listed().await;
+    house.lose("OLD", "drop");
+    house.submit("OLD", json!([hosting("example.nl")])).await;
+    house.until_line("OLD", 0, "in_doubt").await;
+    let give_up = ["order", "resolve", "OLD", "--line", "0", "--abandon", "--yes"];
+    let given_up = provisor(&give_up, &house.environment(&[])).await;
+    assert_eq!(given_up.code, Some(0), "{given_up:?}");
+    house.lose("SHOP-1", "process_then_drop");
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    eventually("the site may be either's", async || {
+        house.seen("SHOP-1/0", "the sites").await.contains("another line waits")
+    })
+    .await;
+    house
+        .world
+        .run("UPDATE provisor.effects SET intended_at = now() - interval '40 days' WHERE tag = 'OLD/0'")
+        .await;
+    house.until_line("SHOP-1", 0, "completed").await;
+    assert_eq!((house.bought("SHOP-1/0"), house.posts("SHOP-1").len()), (1, 1));
     daemon.stop().await;
 }
 

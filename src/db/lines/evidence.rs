@@ -53,7 +53,8 @@ impl Database {
                      SELECT s.id, nullif(s.domain, ''), $3, $3
                      FROM unnest($1::bigint[], $2::text[]) AS s (id, domain) ORDER BY s.id
                      ON CONFLICT (site_id) DO UPDATE
-                     SET domain = excluded.domain, last_at = greatest(known.last_at, excluded.last_at)),
+                     SET domain = excluded.domain, first_at = least(known.first_at, excluded.first_at),
+                         last_at = greatest(known.last_at, excluded.last_at)),
                  old AS (
                      DELETE FROM provisor.site_listings
                      WHERE ended_at < clock_timestamp() - interval '60 days')
@@ -69,6 +70,22 @@ impl Database {
         })
         .await
         .map(drop)
+    }
+
+    /// When a site was first seen in a listing, where it was.
+    pub async fn site_first_listed_at(
+        &self,
+        site: SiteId,
+    ) -> Result<Option<DateTime<Utc>>, DbError> {
+        self.call("looking for a site's first listing", async |connection| {
+            sqlx::query_scalar!(
+                "SELECT first_at FROM provisor.listed_sites WHERE site_id = $1",
+                site.0
+            )
+            .fetch_optional(connection)
+            .await
+        })
+        .await
     }
 
     /// The sites for a line's name that no listing older than its intent shows, that the last one does, and that no line
@@ -93,10 +110,14 @@ impl Database {
                               coalesce(last.at < clock_timestamp() - greatest(20 * last.took,
                                            $4::bigint * interval '1 microsecond'), true) AS "is_stale!",
                               coalesce(last.sites, 0) AS "listed!",
-                              EXISTS (SELECT FROM provisor.effects e
+                              -- One that has ended long ago, without a site, brings none any more.
+                              EXISTS (SELECT FROM provisor.effects e JOIN provisor.order_lines l ON l.id = e.line_id
                                       WHERE e.domain = $2 AND e.claims_site AND e.site_id IS NULL
                                         AND (e.line_id <> $1 OR e.n <> $5)
-                                        AND e.state NOT IN ('rejected', 'not_sent')) AS "others_wait!",
+                                        AND e.state NOT IN ('rejected', 'not_sent')
+                                        AND (l.status NOT IN ('completed', 'failed', 'cancelled')
+                                             OR e.intended_at > $3::timestamptz - interval '30 days'))
+                                  AS "others_wait!",
                               ARRAY (SELECT s.site_id FROM provisor.listed_sites s
                                      WHERE s.domain = $2 AND s.first_at > $3 AND s.last_at = last.at
                                        AND NOT EXISTS (SELECT FROM provisor.effects e WHERE e.site_id = s.site_id)

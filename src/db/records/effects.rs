@@ -45,9 +45,10 @@ pub(super) async fn learn(
     }
     let rows = sqlx::query!(
         r#"SELECT a.id AS attempt, e.id, e.state, e.step, e.tag,
-                  EXISTS (SELECT FROM provisor.effects o
-                          WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
-                            AND o.state IN ('sending', 'in_doubt', 'accepted')) AS "others_bought!"
+                  -- What the line's other placements have bought, or may have (0).
+                  ARRAY (SELECT coalesce(o.upstream_order_id, 0) FROM provisor.effects o
+                         WHERE o.line_id = e.line_id AND o.step = e.step AND o.id <> e.id
+                           AND o.state IN ('sending', 'in_doubt', 'accepted')) AS "bought_by_others!"
            FROM provisor.attempts a JOIN provisor.effects e ON e.id = a.effect_id
            WHERE a.id = ANY ($1) ORDER BY e.id FOR NO KEY UPDATE OF e"#,
         &news,
@@ -67,7 +68,10 @@ pub(super) async fn learn(
         }
         // What sets a value, or makes a contact, buys nothing.
         let buys = row.step.parse::<EffectStep>().is_ok_and(EffectStep::buys);
-        if buys && after == EffectState::Accepted && before != after && row.others_bought {
+        // A person may have given this very order to another placement.
+        let is_another = |&other: &i64| truth.upstream_order_id.is_none_or(|id| id.0 != other);
+        let others_bought = row.bought_by_others.iter().any(is_another);
+        if buys && after == EffectState::Accepted && before != after && others_bought {
             let episode = truth.attempt.to_string();
             note_bought_twice(connection, record, &told(truth), &episode).await?;
         }

@@ -128,7 +128,11 @@ impl CarryOutLine {
                 }
                 Err(UpstreamError::Rejected { status: 404, .. }) => IdSeen::Unknown,
                 Err(UpstreamError::Rejected { status: 403, .. }) => IdSeen::Other,
-                Err(error) => return unanswered(&error),
+                Err(error) => {
+                    end = unanswered(&error)?;
+                    read.fail(id);
+                    break;
+                }
             };
             read.learn(id, seen);
         }

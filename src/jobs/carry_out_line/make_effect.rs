@@ -32,6 +32,19 @@ const NAME_BUSY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
 const FAILED_OVER: &str =
     "the database was failed over: nothing is sent before `provisor queue resume`";
 
+/// Why an intent is not in the ledger, as far as is known.
+#[derive(Clone, Copy, Debug)]
+enum Uncommitted {
+    /// Somebody else has the line.
+    Stale,
+    /// The line has moved, or another one is in the way.
+    Conflict,
+    /// The database refused it.
+    RolledBack,
+    /// It may be there all the same.
+    Unknown,
+}
+
 impl CarryOutLine {
     pub(super) async fn make_effect(
         &self,
@@ -74,7 +87,14 @@ impl CarryOutLine {
         failpoint!("effect.connected");
         let intent = to_intent(loaded, effect, &prepared, Uuid::now_v7());
         let attempt = intent.attempt;
-        let confirmed = self.commit_intent(claim, loaded, effect, &intent).await?;
+        let confirmed = match self.commit_intent(claim, loaded, effect, &intent).await {
+            Ok(confirmed) => confirmed,
+            Err(uncommitted) => {
+                // What follows may take as long as the database does: others may use the connection meanwhile.
+                drop((connected, permit));
+                return self.go_without(claim, loaded, effect, &intent, uncommitted).await;
+            }
+        };
         failpoint!("effect.intended");
         let may_send = self.may_send(claim);
         let answer = if !confirmed {
@@ -142,7 +162,7 @@ impl CarryOutLine {
         loaded: &LoadedLine,
         effect: &Effect,
         intent: &Intent,
-    ) -> Result<bool, Stop> {
+    ) -> Result<bool, Uncommitted> {
         let attempt = intent.attempt;
         let detail =
             serde_json::json!({ "tag": effect.tag, "price": effect.price, "attempt": attempt });
@@ -157,9 +177,34 @@ impl CarryOutLine {
             Ok(Recorded::Done { timeline }) => {
                 Ok(timeline.is_some_and(|timeline| timeline.confirmed))
             }
-            Ok(Recorded::Stale) => Err(Stop::Stale),
+            Ok(Recorded::Stale) => Err(Uncommitted::Stale),
+            Ok(Recorded::Conflict) => Err(Uncommitted::Conflict),
+            Err(error) => {
+                let causes = crate::causes::causes(&error);
+                tracing::warn!(error = %causes, %attempt, "the intent is not known to be committed; nothing is sent");
+                Err(if error.was_rolled_back() {
+                    Uncommitted::RolledBack
+                } else {
+                    Uncommitted::Unknown
+                })
+            }
+        }
+    }
+
+    /// Nothing is sent: its intent is not in the ledger, or may not be.
+    async fn go_without(
+        &self,
+        claim: Claim,
+        loaded: &LoadedLine,
+        effect: &Effect,
+        intent: &Intent,
+        why: Uncommitted,
+    ) -> Result<(), Stop> {
+        match why {
+            Uncommitted::Stale => Err(Stop::Stale),
+            Uncommitted::RolledBack => Err(Stop::Retry),
             // Cancelled meanwhile, or another line is at work for the name or the contact.
-            Ok(Recorded::Conflict) => {
+            Uncommitted::Conflict => {
                 let reason =
                     format!("waits: the line was changed meanwhile, or {}", in_the_way(effect));
                 let mut delay = Delay { reason, then: Then::After(NAME_BUSY_FOR) };
@@ -175,11 +220,7 @@ impl CarryOutLine {
                 Err(Stop::Stale)
             }
             // Whether it is committed is unknown, so it is never sent; and that is what is recorded, if it is.
-            Err(error) => {
-                tracing::warn!(
-                    error = %crate::causes::causes(&error), %attempt,
-                    "the intent's commit is uncertain; nothing is sent"
-                );
+            Uncommitted::Unknown => {
                 let answer = Err(UpstreamError::NotSent {
                     detail: "the intent's commit was uncertain".to_owned(),
                 });

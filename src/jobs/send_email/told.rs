@@ -111,7 +111,8 @@ fn to_ops(email: &OwedEmail) -> Ops {
                 &["provisor audit run --dry-run", "provisor audit run --past-brake"]
             }
             Some("order_lost") => &["provisor ljpc orders show ID", "provisor order list"],
-            _ => &["provisor check", "provisor queue resume"],
+            Some("failover") => &["provisor queue stats", "provisor queue resume"],
+            _ => &["provisor check", "provisor queue resume --circuits"],
         };
         return Ops {
             status: email.about.clone().unwrap_or_default(),

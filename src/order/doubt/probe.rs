@@ -24,6 +24,9 @@ pub const UNKNOWN_IN_A_ROW: usize = 20;
 /// person's to find.
 pub const READINGS_MAX: u32 = 4_000;
 
+/// How often an id may give no answer, while the order that is known to be ours does, before it is gone on without it.
+const FAILURES_MAX: u32 = 5;
+
 /// By how much the two clocks may differ.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 
@@ -46,6 +49,12 @@ pub struct Probe {
     /// The order that is known to be ours is not shown: reading ids proves nothing.
     #[serde(default)]
     is_blind: bool,
+    /// How often the id that is read next gave no answer, while others did.
+    #[serde(default)]
+    failures: u32,
+    /// An id gave no answer however often it was read: that no other is this order proves nothing.
+    #[serde(default)]
+    skipped: Option<i64>,
 }
 
 /// What the reading of ids goes on with.
@@ -85,6 +94,8 @@ impl Probe {
             readings: 0,
             differs: None,
             is_blind: false,
+            failures: 0,
+            skipped: None,
         }
     }
 
@@ -127,15 +138,28 @@ impl Probe {
         }
         match self.again.as_ref().map(BTreeSet::first) {
             Some(Some(id)) => ProbeStep::Read(UpstreamOrderId(*id)),
+            Some(None) if at_end && self.skipped.is_some() => ProbeStep::GivesUp,
             Some(None) if at_end => ProbeStep::Absent,
             None if at_end => ProbeStep::Waits,
             Some(None) | None => ProbeStep::Read(UpstreamOrderId(self.next)),
         }
     }
 
+    /// Notes that an id gave no answer; after some times it is gone on without it.
+    pub fn fail(&mut self, id: UpstreamOrderId) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < FAILURES_MAX {
+            self.readings = self.readings.saturating_add(1);
+            return;
+        }
+        self.learn(id, IdSeen::Other);
+        self.skipped = self.skipped.or(Some(id.0));
+    }
+
     /// Notes what an id stands for.
     pub fn learn(&mut self, id: UpstreamOrderId, seen: IdSeen) {
         self.readings = self.readings.saturating_add(1);
+        self.failures = 0;
         if let Some(again) = &mut self.again {
             again.remove(&id.0);
         }
@@ -145,6 +169,12 @@ impl Probe {
             IdSeen::Differs => self.differs = Some(id.0),
         }
         self.next = self.next.max(id.0.saturating_add(1));
+    }
+
+    /// An order that may be the one that is looked for.
+    #[must_use]
+    pub fn differs(&self) -> Option<UpstreamOrderId> {
+        self.differs.map(UpstreamOrderId)
     }
 
     fn is_at_end(&self) -> bool {
@@ -169,7 +199,11 @@ impl Probe {
         }
         let up_to = self.next.saturating_sub(1);
         let again = if self.again.is_some() { ", those read twice" } else { "" };
-        format!("order ids up to {up_to} read, {} of them unknown{again}", self.unknown.len())
+        let skipped = self.skipped.map_or_else(String::new, |id| format!("; {id} gives no answer"));
+        format!(
+            "order ids up to {up_to} read, {} of them unknown{again}{skipped}",
+            self.unknown.len()
+        )
     }
 }
 
@@ -305,6 +339,18 @@ mod tests {
         let mut again: Probe = serde_json::from_value(stored).unwrap();
         assert_eq!(again, probe);
         assert_eq!(again.step(false), ProbeStep::Read(UpstreamOrderId(13)));
+    }
+
+    #[test]
+    fn an_id_that_gives_no_answer_is_gone_on_without_and_nothing_is_called_absent_then() {
+        let mut probe = Probe::above(UpstreamOrderId(100));
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(probe.step(false), ProbeStep::Read(UpstreamOrderId(101)));
+            probe.fail(UpstreamOrderId(101));
+        }
+        assert_eq!(read(&mut probe, false, &[]).1, ProbeStep::Waits);
+        assert_eq!(read(&mut probe, true, &[]).1, ProbeStep::GivesUp);
+        assert!(probe.told().ends_with("; 101 gives no answer"), "{}", probe.told());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::order::{
     facts::{DomainReading, Facts, Known, Patience},
     ledger::EffectState,
     name::DomainName,
-    outcome::says_exists,
+    outcome::{given_up_wrongly, says_exists, was_ever_doubted},
     wish::{NameWish, Route},
 };
 
@@ -69,7 +69,7 @@ pub(in crate::order) fn decide(
         Verdict::Unavailable(reason) => {
             Change::fail(facts, reason, Some(Cause::NameUnavailable)).step()
         }
-        Verdict::Taken(reason) if is_doubted(facts) => given_up_wrongly(facts, &reason),
+        Verdict::Taken(reason) if is_doubted(facts) => given_up_wrongly(facts, &reason).step(),
         Verdict::Taken(reason) => taken(facts, known, patience, parts, reason),
         Verdict::Buy(_)
             if purpose == Purpose::Transfer
@@ -98,7 +98,7 @@ fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Ste
         // By an order, whose handle is the account's own: it may be this one's.
         Some(DomainReading::Seen(_)) if facts.progress.contact_handle.is_none() => {
             let reason = format!("{domain} is a name of this account already");
-            Some(given_up_wrongly(facts, &reason))
+            Some(given_up_wrongly(facts, &reason).step())
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => None,
     }
@@ -136,20 +136,12 @@ fn find_existing(
             found_name(facts, EffectStep::Register, status).step()
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) if was_ever_doubted(facts) => {
-            given_up_wrongly(facts, &reason)
+            given_up_wrongly(facts, &reason).step()
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => {
             taken(facts, known, patience, parts, reason)
         }
     }
-}
-
-/// Some placement of the line may have bought the name, though somebody has said that it did not.
-fn was_ever_doubted(facts: &Facts) -> bool {
-    facts.placements.iter().any(|placement| {
-        placement.step.buys()
-            && matches!(placement.state, EffectState::Absent | EffectState::Abandoned)
-    })
 }
 
 /// An earlier placement may have bought the name, though somebody has said that it did not.
@@ -179,7 +171,7 @@ fn find_ours(
     }
     let reason = format!("{domain} is a name of this account already: LJPc says {status}");
     Some(if is_doubted(facts) {
-        given_up_wrongly(facts, &reason)
+        given_up_wrongly(facts, &reason).step()
     } else if let Err(mut wait) = seen_twice(facts, patience) {
         wait.progress.reason =
             Some(format!("{reason}; it is read once more before it is believed"));
@@ -187,12 +179,6 @@ fn find_ours(
     } else {
         Change::fail(facts, reason, Some(Cause::TransferRefused)).step()
     })
-}
-
-/// Whoever has the name now, it may be this line: a person must look.
-fn given_up_wrongly(facts: &Facts, reason: &str) -> Step {
-    let reason = format!("{reason}; an earlier placement of this line may have bought it");
-    Change::hold(facts, reason).step()
 }
 
 /// Somebody has the name. Its customer is told of others, where somebody can name some.

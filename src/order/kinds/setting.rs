@@ -20,6 +20,9 @@ const ACCEPTED_MAX: usize = 3;
 /// How often a value is sent again after a doubt, before only a person has it sent again.
 const DOUBTED_MAX: usize = 3;
 
+/// How often a value is sent for a name that is there, without an answer that can be used.
+const UNANSWERED_MAX: usize = 10;
+
 /// For how long what LJPc has accepted may be missing in what it shows, before it is sent once more: it may answer out of a
 /// stored row.
 const UNSEEN_MAX: TimeDelta = TimeDelta::seconds(60);
@@ -58,7 +61,14 @@ pub(super) fn not_as_wished(
         ));
     }
     if facts.progress.status != LineStatus::InDoubt {
-        return Next::Send;
+        let unanswered = count(EffectState::InDoubt) + count(EffectState::Absent);
+        return if unanswered < UNANSWERED_MAX {
+            Next::Send
+        } else {
+            Next::GiveUp(format!(
+                "LJPc gave no answer to {what} {UNANSWERED_MAX} times, and does not show it"
+            ))
+        };
     }
     // It stays in doubt, so that a person is told after its grace, and is looked at on and on.
     Next::Wait(Box::new(if count(EffectState::Absent) < DOUBTED_MAX {

@@ -56,10 +56,18 @@ impl<'a> Stuck<'a> {
     #[must_use]
     pub fn exits(&self) -> Vec<Exit> {
         match self.status {
-            LineStatus::Held => vec![
-                self.exit("it shall be decided anew", "retry", &self.limits()),
-                self.exit("it shall end", "resolve", " --abandon"),
-            ],
+            LineStatus::Held => {
+                let given_up = |(step, _, state): &&(EffectStep, i32, EffectState)| {
+                    step.buys() && matches!(state, EffectState::Absent | EffectState::Abandoned)
+                };
+                let mut exits =
+                    vec![self.exit("it shall be decided anew", "retry", &self.limits())];
+                if let Some((step, ..)) = self.placements.iter().rev().find(given_up) {
+                    exits.extend(self.adoptions(*step));
+                }
+                exits.push(self.exit("it shall end", "resolve", " --abandon"));
+                exits
+            }
             LineStatus::InDoubt => self.exits_of_doubt(),
             LineStatus::Pending
             | LineStatus::Placing
@@ -84,11 +92,8 @@ impl<'a> Stuck<'a> {
             let mended = "what made it fail is mended, and it shall be looked for again";
             exits.push(self.exit(mended, "retry", ""));
         }
-        if doubted.is_some_and(|(step, ..)| *step == EffectStep::PlaceOrder) {
-            exits.push(self.exit("the order is there", "resolve", " --upstream-order ID"));
-            if matches!(self.kind, LineKind::Hosting | LineKind::HostingOwn) {
-                exits.push(self.exit("its site is there", "resolve", " --site ID"));
-            }
+        if let Some((step, ..)) = doubted {
+            exits.extend(self.adoptions(*step));
         }
         if let Some((step, n, _)) = doubted {
             let absent = format!(" --absent --placement {}", PlacementNamed::new(*step, *n));
@@ -104,6 +109,18 @@ impl<'a> Stuck<'a> {
             "it shall end"
         };
         exits.push(self.exit(end, "resolve", " --abandon"));
+        exits
+    }
+
+    /// How it is said that what a step may have bought is there.
+    fn adoptions(&self, step: EffectStep) -> Vec<Exit> {
+        if step != EffectStep::PlaceOrder {
+            return Vec::new();
+        }
+        let mut exits = vec![self.exit("the order is there", "resolve", " --upstream-order ID")];
+        if matches!(self.kind, LineKind::Hosting | LineKind::HostingOwn) {
+            exits.push(self.exit("its site is there", "resolve", " --site ID"));
+        }
         exits
     }
 

@@ -77,6 +77,17 @@ async fn what_ljpc_does_not_bear_out_is_not_believed_without_force() {
 async fn a_site_that_was_found_completes_the_line() {
     let house = in_doubt("process_then_drop").await;
     let site = house.sandbox.state().sites().first().expect("a site").id.0.to_string();
+    // One that was listed before anything was sent came of something else.
+    let listed = |at: &str| {
+        format!(
+            "INSERT INTO provisor.listed_sites (site_id, first_at, last_at) VALUES ({site}, {at}, now())
+             ON CONFLICT (site_id) DO UPDATE SET first_at = excluded.first_at"
+        )
+    };
+    house.world.run(&listed("now() - interval '1 hour'")).await;
+    let words = ["was there before anything was sent for the line", "--force"];
+    house.say_in_vain("resolve", "SHOP-1", &["--site", &site], &words).await;
+    house.world.run(&listed("now()")).await;
     let ended = house.say_well("resolve", "SHOP-1", &["--site", &site, "--json"]).await;
     assert_eq!(
         ended.json(),

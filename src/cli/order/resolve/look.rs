@@ -73,7 +73,7 @@ impl Look<'_> {
         if !names.is_empty() && !names.iter().any(|name| self.is_its_name(name)) {
             differences.push(format!("order {id} is for {}", names.join(", ")));
         }
-        if self.is_older(order.created_at) {
+        if self.is_older(order.created_at, CLOCKS_DIFFER_MAX) {
             differences
                 .push(format!("order {id} was placed before anything was sent for the line"));
         }
@@ -90,10 +90,16 @@ impl Look<'_> {
         };
         let (name, status) = (output::cell(site.domain.as_ref()), output::cell(site.status));
         output::note(&format!("LJPc site {id}: {name}, {status}"));
-        if site.domain.is_some_and(|name| self.is_its_name(&name)) {
-            return Ok(Vec::new());
+        let mut differences = Vec::new();
+        if !site.domain.is_some_and(|name| self.is_its_name(&name)) {
+            differences.push(format!("site {id} is of {name}"));
         }
-        Ok(vec![format!("site {id} is of {name}")])
+        let first_listed_at =
+            self.db.site_first_listed_at(id).await.map_err(|error| explain(&error))?;
+        if self.is_older(first_listed_at, TimeDelta::zero()) {
+            differences.push(format!("site {id} was there before anything was sent for the line"));
+        }
+        Ok(differences)
     }
 
     /// What is at LJPc for the line's name that no other line accounts for. That nothing is proves nothing; names that are
@@ -103,8 +109,14 @@ impl Look<'_> {
         if step != Some(EffectStep::PlaceOrder) {
             return Ok(Vec::new());
         }
+        let similar = doubted(self.facts).and_then(|it| it.probe.as_ref()?.differs());
+        let mut differences: Vec<String> = similar
+            .map(|id| format!("LJPc order {id} may be the one: it is like it, but not in all"))
+            .into_iter()
+            .collect();
         if matches!(self.facts.kind, LineKind::DomainRegister | LineKind::DomainTransfer) {
-            return self.at_name().await;
+            differences.extend(self.at_name().await?);
+            return Ok(differences);
         }
         let sites = self.ljpc.all_sites().await.map_err(|error| LJPC.explain(error))?;
         let of_name =
@@ -113,13 +125,10 @@ impl Look<'_> {
             sites.iter().filter(|site| of_name(&site.domain)).map(|site| site.id).collect();
         let held = self.db.lines_of_sites(&ids).await.map_err(|error| explain(&error))?;
         let unheld = ids.iter().filter(|id| held.iter().all(|(site, _)| site != *id));
-        Ok(unheld
-            .map(|id| {
-                format!(
-                    "site {id} is of this name, and no line of ours is known to have brought it"
-                )
-            })
-            .collect())
+        differences.extend(unheld.map(|id| {
+            format!("site {id} is of this name, and no line of ours is known to have brought it")
+        }));
+        Ok(differences)
     }
 
     async fn at_name(&self) -> Result<Vec<String>, Failed> {
@@ -152,11 +161,11 @@ impl Look<'_> {
     }
 
     /// Nothing of the line's can be older than its first intent.
-    fn is_older(&self, created_at: Option<DateTime<Utc>>) -> bool {
+    fn is_older(&self, created_at: Option<DateTime<Utc>>, clocks_differ: TimeDelta) -> bool {
         let of_step = |it: &&crate::order::facts::Placement| it.step == EffectStep::PlaceOrder;
         let first = self.facts.placements.iter().filter(of_step).map(|it| it.intended_at).min();
         let Some((created, first)) = created_at.zip(first) else { return false };
-        created < first - CLOCKS_DIFFER_MAX
+        created < first - clocks_differ
     }
 }
 

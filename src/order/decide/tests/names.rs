@@ -253,9 +253,15 @@ fn a_wish_that_is_not_shown_is_sent_again_and_not_for_ever() {
     facts.now = minute(0);
     facts.placements[1] = of_step(EffectStep::UpdateDomain, 1, Doubtful);
     assert_eq!(next(&facts, &known), "update_domain SHOP-1001/0/update#2");
-    // However often an answer was lost: only what LJPc has accepted counts.
-    facts.placements[1] = of_step(EffectStep::UpdateDomain, 9, Doubtful);
+    // However often an answer was lost, up to a limit.
+    facts.placements.truncate(1);
+    facts.placements.extend((1..=9).map(|n| of_step(EffectStep::UpdateDomain, n, Doubtful)));
     assert_eq!(next(&facts, &known), "update_domain SHOP-1001/0/update#10");
+    facts.placements.push(of_step(EffectStep::UpdateDomain, 10, Doubtful));
+    let given_up = change(&facts, &known).progress;
+    assert_eq!(given_up.milestone, Some(Milestone::Arranged));
+    let refused = "LJPc gave no answer to auto_renew 10 times, and does not show it";
+    assert_eq!(given_up.refused.as_deref(), Some(refused));
     facts.placements.truncate(1);
     facts.placements.extend((1..=3).map(|n| of_step(EffectStep::UpdateDomain, n, Accepted)));
     facts.now = minute(9);

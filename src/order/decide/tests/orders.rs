@@ -148,6 +148,28 @@ fn what_is_in_none_of_the_ids_is_placed_again_under_a_new_tag() {
 }
 
 #[test]
+fn what_is_refused_after_an_absence_is_for_a_person_to_judge() {
+    let mut again = facts(LineStatus::Placing);
+    again.placements = vec![placement(1, EffectState::Absent)];
+    let refused = rejected(&again, EffectStep::PlaceOrder, Some("a site exists"));
+    assert_eq!(
+        refused.progress.status,
+        LineStatus::Pending,
+        "its customer is not told that it failed"
+    );
+    again.progress = refused.progress;
+    again.placements.push(placement(2, EffectState::Rejected));
+    again.placements[1].detail = Some("a site exists".to_owned());
+    let held = change(&again, &Known::default(), &PATIENCE).progress;
+    let why = "LJPc refused the order: a site exists; an earlier placement of this line may have bought it";
+    assert_eq!((held.status, held.reason.as_deref()), (LineStatus::Held, Some(why)));
+    // Without a doubt before, it is a refusal.
+    let first =
+        rejected(&facts(LineStatus::Placing), EffectStep::PlaceOrder, Some("a site exists"));
+    assert_eq!(first.progress.status, LineStatus::Failed);
+}
+
+#[test]
 fn a_name_that_was_ordered_brings_no_site() {
     let mut facts = doubted();
     facts.kind = LineKind::DomainRegister;

@@ -11,7 +11,7 @@ use super::{Failed, output, said::SaidArgs};
 use crate::{
     app,
     config::{Need, Settings},
-    db::{Database, outbox::OutboxRow},
+    db::{Database, emails::outbox::OutboxRow},
     mail::{Locale, TemplateName, Templates, sample::samples},
     order::EmailId,
 };

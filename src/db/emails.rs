@@ -1,5 +1,7 @@
 //! Reading what an email is made of.
 
+pub mod outbox;
+
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -68,8 +68,8 @@ impl DbError {
         }
     }
 
-    /// Whether the server has provably changed nothing: it gave up waiting for a lock, or chose this one to end a deadlock or
-    /// a conflict of serialization. Other refusals may come of a COMMIT that had its effect.
+    /// Whether the server has provably changed nothing: it gave up waiting for a lock, or chose this one to end a deadlock
+    /// or a conflict of serialization. Other refusals may come of a COMMIT that had its effect.
     #[must_use]
     pub fn was_rolled_back(&self) -> bool {
         self.sqlstate().is_some_and(|code| ["55P03", "40P01", "40001"].contains(&code.as_str()))

@@ -22,7 +22,6 @@ pub mod house;
 pub mod lines;
 pub mod listen;
 pub mod operators;
-pub mod outbox;
 mod processes;
 pub mod records;
 pub mod reports;

@@ -132,8 +132,8 @@ async fn a_line_that_ended_long_ago_without_a_site_awaits_none() {
     house.lose("OLD", "drop");
     house.submit("OLD", json!([hosting("example.nl")])).await;
     house.until_line("OLD", 0, "in_doubt").await;
-    let give_up = ["order", "resolve", "OLD", "--line", "0", "--abandon", "--yes"];
-    let given_up = provisor(&give_up, &house.environment(&[])).await;
+    let abandon = ["order", "resolve", "OLD", "--line", "0", "--abandon", "--yes"];
+    let given_up = provisor(&abandon, &house.environment(&[])).await;
     assert_eq!(given_up.code, Some(0), "{given_up:?}");
     house.lose("SHOP-1", "process_then_drop");
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;

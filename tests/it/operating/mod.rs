@@ -2,6 +2,7 @@
 
 mod asking;
 mod contacts;
+mod emails;
 mod leanstack;
 mod names;
 mod plans;

@@ -49,7 +49,7 @@ impl House {
     }
 
     /// The details of an order's events of this name.
-    async fn details(&self, reference: &str, event: &str) -> Vec<Value> {
+    pub(crate) async fn details(&self, reference: &str, event: &str) -> Vec<Value> {
         sqlx::query_scalar(
             "SELECT detail FROM provisor.order_events WHERE reference = $1 AND event = $2 ORDER BY id",
         )

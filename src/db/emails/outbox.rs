@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Database, DbError, begin};
+use crate::db::{Database, DbError, begin};
 use crate::order::EmailId;
 
 /// An email in a listing: without an address, which is its customer's.

@@ -2,16 +2,21 @@
 
 pub mod outbox;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     Database, DbError,
     audit::{Digest, select_digest},
+    wakes::{Fence, WakeId},
 };
 use crate::order::{EmailId, OrderId};
 
@@ -130,15 +135,44 @@ pub struct EmailLine {
 }
 
 impl Database {
-    /// Loads what emails are made of. One that does not exist is not in the answer.
-    pub async fn load_emails(&self, ids: &[EmailId]) -> Result<Vec<OwedEmail>, DbError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    /// Loads what emails are made of, for runs that still hold them. One that does not exist is not in the answer.
+    ///
+    /// A claim is not waited for until it is on the disk (`db/wakes.rs`), and a crash of the server may lose it. For a line
+    /// its intent is the proof that it was not; an email is sent without one. So this has the disk catch up, and looks.
+    pub async fn load_emails(&self, fences: &[Fence]) -> Result<LoadedEmails, DbError> {
+        let wakes: Vec<i64> = fences.iter().map(|fence| fence.wake.0).collect();
+        let tokens: Vec<i64> = fences.iter().map(|fence| fence.run_token).collect();
+        let owners: Vec<Uuid> = fences.iter().map(|fence| fence.owner).collect();
         self.call("loading emails", async |connection| {
+            // The message means nothing; the commit of what writes it waits for all that was written before.
+            let held = sqlx::query_scalar!(
+                r#"WITH flushed AS MATERIALIZED (SELECT pg_logical_emit_message(true, 'provisor', '') AS at)
+                   SELECT w.id FROM flushed, unnest($1::bigint[], $2::bigint[], $3::uuid[]) AS f (id, run_token, owner)
+                   JOIN provisor.wakes w ON w.id = f.id AND w.run_token = f.run_token AND w.owner = f.owner
+                   WHERE flushed.at IS NOT NULL"#,
+                &wakes,
+                &tokens,
+                &owners,
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            let held: HashSet<WakeId> = held.into_iter().map(WakeId).collect();
+            let ids: Vec<i64> = held.iter().map(|wake| wake.subject()).collect();
             let lines = select_lines(&mut *connection, &ids).await?;
-            select_emails(connection, &ids, &lines).await
+            let emails = select_emails(connection, &ids, &lines).await?;
+            Ok(LoadedEmails { held, emails })
         })
         .await
     }
+}
+
+/// What runs of emails go on with.
+#[derive(Debug)]
+pub struct LoadedEmails {
+    /// The wakes that their runs still hold.
+    pub held: HashSet<WakeId>,
+    /// Those runs' emails.
+    pub emails: Vec<OwedEmail>,
 }
 
 /// The lines of these emails' orders, each with the id of its order.

@@ -12,9 +12,9 @@ use self::told::context;
 use crate::{
     db::{
         Database, DbError,
-        emails::OwedEmail,
+        emails::{LoadedEmails, OwedEmail},
         records::{EmailRecord, EmailResult},
-        wakes::Lane,
+        wakes::{Fence, Lane},
     },
     mail::{Address, Composed, Kind, Locale, Mailer, Rendered, TemplateName, Templates, compose},
     order::EmailId,
@@ -61,9 +61,19 @@ pub struct SendEmail {
     templates: Templates,
     mailer: Arc<Mailer>,
     presence: Presence,
-    loads: Batcher<EmailId, Result<Option<OwedEmail>, DbError>>,
+    loads: Batcher<Fence, Result<Loaded, DbError>>,
     records: Batcher<EmailRecord, Result<bool, DbError>>,
     observer: Arc<dyn Observer>,
+}
+
+/// What a run begins with.
+#[derive(Debug)]
+enum Loaded {
+    Owed(Box<OwedEmail>),
+    /// There is no such email.
+    Missing,
+    /// A crash of the database has lost the claim: somebody else may have claimed it anew.
+    Lost,
 }
 
 /// Why a run could not go on; it is tried again.
@@ -111,16 +121,21 @@ impl SendEmail {
         tasks: &TaskTracker,
     ) -> Self {
         let (loading, recording) = (db.clone(), db.clone());
-        let loads = Batcher::start(tasks, GROUP_MAX, move |ids: Vec<EmailId>| {
+        let loads = Batcher::start(tasks, GROUP_MAX, move |fences: Vec<Fence>| {
             let db = loading.clone();
             async move {
-                match db.load_emails(&ids).await {
-                    Ok(emails) => {
-                        let mut found: HashMap<EmailId, OwedEmail> =
-                            emails.into_iter().map(|email| (email.id, email)).collect();
-                        ids.iter().map(|id| Ok(found.remove(id))).collect()
+                match db.load_emails(&fences).await {
+                    Ok(LoadedEmails { held, emails }) => {
+                        let mut found: HashMap<i64, OwedEmail> =
+                            emails.into_iter().map(|email| (email.id.0, email)).collect();
+                        let loaded = |fence: &Fence| match found.remove(&fence.wake.subject()) {
+                            Some(email) => Loaded::Owed(Box::new(email)),
+                            None if held.contains(&fence.wake) => Loaded::Missing,
+                            None => Loaded::Lost,
+                        };
+                        fences.iter().map(loaded).map(Ok).collect()
                     }
-                    Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
+                    Err(error) => fences.iter().map(|_| Err(error.clone())).collect(),
                 }
             }
         });
@@ -139,9 +154,14 @@ impl SendEmail {
     async fn send(&self, claim: Claim) -> Result<Ran, Failure> {
         let id = EmailId(claim.wake.fence.wake.subject());
         failpoint!("email.claimed");
-        let Some(email) = self.loads.submit(id).await?? else {
-            tracing::error!(email_id = id.0, "a wake without its email");
-            return Ok(Ran::Later { lane: Lane::Email, after: Duration::from_hours(24), tries: 0 });
+        let email = match self.loads.submit(claim.wake.fence).await?? {
+            Loaded::Owed(email) => email,
+            Loaded::Lost => return Ok(Ran::Stale),
+            Loaded::Missing => {
+                tracing::error!(email_id = id.0, "a wake without its email");
+                let after = Duration::from_hours(24);
+                return Ok(Ran::Later { lane: Lane::Email, after, tries: 0 });
+            }
         };
         failpoint!("email.loaded");
         let mut delivered = email.delivered.clone();

@@ -2,10 +2,21 @@
 
 use std::time::Duration;
 
-use provisor::sandbox::{Mail, Stage};
+use provisor::{
+    db::{
+        Database, Durability,
+        wakes::{Fence, Lane, LaneDemand},
+    },
+    jobs,
+    sandbox::{Mail, Stage},
+};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::house::{House, eventually, hosting, order};
+use crate::{
+    doubt::database,
+    house::{House, eventually, hosting, order},
+};
 
 /// Mails that went to this address.
 pub(crate) fn mails_to(house: &House, address: &str) -> Vec<Mail> {
@@ -286,4 +297,29 @@ async fn an_email_outlives_the_process_that_was_sending_it() {
     house.until_emailed().await;
     assert_eq!(mails_to(&house, "bob@example.com").len(), 1);
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_sends_nothing_by_a_claim_that_a_crash_of_the_server_may_lose() {
+    let house = House::new().await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    let hasty = Database::new(&house.world.url(), 1, Durability::ClaimsOnly).expect("a URL");
+    let demand = [LaneDemand { lane: Lane::Email, max: 1, watermark: None }];
+    let claim = hasty.claim_wakes(&demand, 1, Duration::from_mins(1), Uuid::new_v4());
+    let fence = claim.await.expect("a claim").0.first().expect("an email is due").fence;
+    assert_eq!(fence.wake.kind(), jobs::EMAIL);
+    let written = "SELECT pg_current_wal_insert_lsn()::text";
+    let written: String = house.world.value(written).await;
+
+    let db = database(&house);
+    let loaded = db.load_emails(&[fence]).await.expect("it can be loaded");
+    assert_eq!((loaded.held.len(), loaded.emails.len()), (1, 1));
+    let on_disk = format!("SELECT pg_current_wal_flush_lsn() >= '{written}'::pg_lsn");
+    assert!(house.world.value::<bool>(&on_disk).await, "the claim is on the disk by then");
+    // It was lost, and somebody else has claimed the email anew.
+    let others = Fence { owner: Uuid::new_v4(), ..fence };
+    for lost in [others, Fence { run_token: fence.run_token + 1, ..fence }] {
+        let loaded = db.load_emails(&[lost]).await.expect("it can be asked");
+        assert!(loaded.held.is_empty() && loaded.emails.is_empty(), "{loaded:?}");
+    }
 }

@@ -1,17 +1,23 @@
 //! `provisor queue …`
 
-use clap::Subcommand;
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Failed, output};
+use super::{Failed, output, said::SaidArgs};
 use crate::{
     app,
     config::Settings,
     db::{
         Database,
         guests::{OpenCircuit, Trials},
+        operators::pauses::{Deed, Pausable, Pause},
+        wakes::Lane,
     },
+    upstream::{leanstack, ljpc},
 };
 
 #[derive(Subcommand, Debug)]
@@ -22,18 +28,73 @@ pub(super) enum QueueCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Lets irreversible requests go on after a failover, once you have looked, and closes every circuit for a new try.
+    /// Pauses lanes of the queue, or an upstream: nothing is lost, and nothing of it goes on before `queue resume`.
     ///
-    /// A failover without synchronous replication may have lost the intents of requests that were sent. Look first in
-    /// LJPc's panel for orders whose tag (the summary's beginning) no line of `provisor order show` knows.
-    Resume {
-        /// Only closes the circuits, as after a mended key: says nothing of a failover.
-        #[arg(long)]
-        circuits: bool,
+    /// Nothing more of a lane is claimed, and nothing is asked of an upstream but what was just begun; daemons hear of it
+    /// within two seconds. Without --lane and --upstream everything is paused.
+    Pause {
+        #[command(flatten)]
+        what: WhatArgs,
+        #[command(flatten)]
+        said: SaidArgs,
         /// For scripts.
         #[arg(long)]
         json: bool,
     },
+    /// Lets everything go on: what was paused, every circuit for a new try, and irreversible requests after a failover, once
+    /// you have looked.
+    ///
+    /// With --lane or --upstream it only lifts that pause.
+    ///
+    /// A failover without synchronous replication may have lost the intents of requests that were sent. Look first in
+    /// LJPc's panel for orders whose tag (the summary's beginning) no line of `provisor order show` knows.
+    Resume {
+        #[command(flatten)]
+        what: WhatArgs,
+        /// Only closes the circuits, as after a mended key: lifts no pause, and says nothing of a failover.
+        #[arg(long, conflicts_with_all = ["lane", "upstream"])]
+        circuits: bool,
+        #[command(flatten)]
+        said: SaidArgs,
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What is meant of the queue.
+#[derive(Args, Debug)]
+pub(super) struct WhatArgs {
+    /// Only this lane. May be given several times.
+    #[arg(long, value_parser = lanes())]
+    lane: Vec<Lane>,
+    /// Only this upstream. May be given several times.
+    #[arg(long, value_parser = [ljpc::PROVIDER, leanstack::PROVIDER])]
+    upstream: Vec<String>,
+}
+
+fn lanes() -> impl TypedValueParser<Value = Lane> {
+    PossibleValuesParser::new(Lane::ALL.map(Lane::as_str)).try_map(|name| {
+        let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == name);
+        lane.ok_or("is no lane")
+    })
+}
+
+impl WhatArgs {
+    fn is_everything(&self) -> bool {
+        self.lane.is_empty() && self.upstream.is_empty()
+    }
+
+    /// What is paused, or goes on; all of it if nothing was named.
+    fn what(&self) -> Vec<Pausable> {
+        let lanes = Lane::ALL.into_iter().map(Pausable::Lane);
+        let upstreams = [ljpc::PROVIDER, leanstack::PROVIDER].into_iter().map(Pausable::Upstream);
+        let is_meant = |what: &Pausable| match what {
+            Pausable::Lane(lane) => self.lane.contains(lane),
+            Pausable::Upstream(name) => self.upstream.iter().any(|meant| meant == name),
+        };
+        lanes.chain(upstreams).filter(|what| self.is_everything() || is_meant(what)).collect()
+    }
 }
 
 /// An upstream's budget.
@@ -93,7 +154,16 @@ pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<
     let db = app::connect_now(settings).await?;
     match command {
         QueueCommand::Stats { json } => stats(&db, settings, json).await?,
-        QueueCommand::Resume { circuits, json } => resume(&db, settings, circuits, json).await?,
+        QueueCommand::Pause { what, said, json } => pause(&db, &what, &said, json).await?,
+        QueueCommand::Resume { what, circuits, said, json } => {
+            let by = said.who()?;
+            let deed = Deed { by: &by, why: said.why() };
+            if what.is_everything() {
+                resume(&db, settings, circuits, deed, json).await?;
+            } else {
+                lift(&db, &what.what(), deed, json).await?;
+            }
+        }
     }
     Ok(())
 }
@@ -124,11 +194,12 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
     }
     let circuits: Vec<Circuit> =
         db.open_circuits(trials(settings)).await?.into_iter().map(Circuit::from).collect();
-    let timeline = db.timeline().await?;
+    let (timeline, pauses) = (db.timeline().await?, db.pauses().await?);
     if json {
         return output::json(&json!({
             "lanes": lanes, "upstreams": paces, "circuits": circuits,
             "timeline": { "now": timeline.now, "confirmed": timeline.confirmed },
+            "paused": pauses.iter().map(to_json).collect::<Vec<_>>(),
         }));
     }
     let mut table = output::table(&["LANE", "DUE", "PARKED", "LEASED", "OLDEST DUE"]);
@@ -151,6 +222,16 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
     for circuit in &circuits {
         output::line(&format!("circuit open: {}", circuit.told()));
     }
+    for pause in &pauses {
+        let why = pause.why.as_ref().map(|why| format!(": {}", output::cell(Some(why))));
+        output::line(&format!(
+            "paused: {}, by {} since {}{}",
+            subject(pause),
+            output::cell(Some(&pause.paused_by)),
+            output::time(Some(pause.paused_at)),
+            why.unwrap_or_default()
+        ));
+    }
     if !timeline.is_confirmed() {
         output::line(&format!(
             "failed over: the database is on WAL timeline {}, and irreversible requests wait until you have looked and \
@@ -165,10 +246,57 @@ const fn trials(settings: &Settings) -> Trials {
     Trials { interval: settings.ljpc.circuit_probe_interval }
 }
 
+fn subject(pause: &Pause) -> String {
+    match (pause.lane, &pause.upstream) {
+        (Some(lane), _) => Pausable::Lane(lane).told(),
+        (None, upstream) => format!("upstream {}", output::cell(upstream.as_ref())),
+    }
+}
+
+fn to_json(pause: &Pause) -> Value {
+    json!({
+        "lane": pause.lane.map(Lane::as_str), "upstream": pause.upstream, "by": pause.paused_by, "why": pause.why,
+        "since": pause.paused_at,
+    })
+}
+
+async fn pause(db: &Database, what: &WhatArgs, said: &SaidArgs, json: bool) -> anyhow::Result<()> {
+    let by = said.who()?;
+    let what = what.what();
+    let changed = db.pause(&what, Deed { by: &by, why: said.why() }).await?;
+    let names: Vec<String> = what.iter().map(|one| one.told()).collect();
+    if json {
+        return output::json(&json!({ "paused": names, "changed": changed }));
+    }
+    let names = names.join(", ");
+    if changed {
+        output::line(&format!("Paused: {names}. Let it go on: provisor queue resume"));
+    } else {
+        output::line(&format!("Nothing to do: {names} is paused already."));
+    }
+    Ok(())
+}
+
+async fn lift(db: &Database, what: &[Pausable], deed: Deed<'_>, json: bool) -> anyhow::Result<()> {
+    let changed = db.lift_pauses(what, deed).await?;
+    let names: Vec<String> = what.iter().map(|one| one.told()).collect();
+    if json {
+        return output::json(&json!({ "resumed": names, "changed": changed }));
+    }
+    let names = names.join(", ");
+    if changed {
+        output::line(&format!("Goes on: {names}."));
+    } else {
+        output::line(&format!("Nothing to do: {names} was not paused."));
+    }
+    Ok(())
+}
+
 async fn resume(
     db: &Database,
     settings: &Settings,
     only_circuits: bool,
+    deed: Deed<'_>,
     json: bool,
 ) -> anyhow::Result<()> {
     let closed: Vec<Circuit> = db
@@ -177,11 +305,26 @@ async fn resume(
         .into_iter()
         .map(|circuit| Circuit { next_trial_seconds: None, ..Circuit::from(circuit) })
         .collect();
-    let confirmed = if only_circuits { None } else { Some(db.confirm_timeline().await?) };
+    let (confirmed, lifted) = if only_circuits {
+        (None, false)
+    } else {
+        let everything = WhatArgs { lane: Vec::new(), upstream: Vec::new() }.what();
+        (Some(db.confirm_timeline().await?), db.lift_pauses(&everything, deed).await?)
+    };
     let timeline = db.timeline().await?;
+    if confirmed == Some(true) {
+        db.note_deed("failover_confirmed", &json!({ "timeline": timeline.confirmed }), deed)
+            .await?;
+    }
+    if !closed.is_empty() {
+        let names: Vec<String> =
+            closed.iter().map(|it| format!("{} {}", it.provider, it.endpoint)).collect();
+        db.note_deed("circuits_closed", &json!({ "circuits": names }), deed).await?;
+    }
     if json {
         return output::json(&json!({
             "timeline": timeline.confirmed, "failover_confirmed": confirmed, "circuits_closed": closed,
+            "pauses_lifted": lifted,
         }));
     }
     match confirmed {
@@ -198,6 +341,9 @@ async fn resume(
             "The database was failed over, and that is not confirmed by this: irreversible requests wait on \
              (provisor queue stats).",
         ),
+    }
+    if lifted {
+        output::line("What was paused goes on.");
     }
     if closed.is_empty() {
         output::line("No circuit was open.");

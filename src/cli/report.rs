@@ -118,6 +118,9 @@ fn spaced(name: &str) -> String {
 fn next(line: &LineReport, order: &OrderReport) -> String {
     let when = |what: &str| match line.next_at {
         _ if line.running => format!("{what} right now"),
+        Some(_) if let Some(by) = &line.paused_by => {
+            format!("{what} after `provisor queue resume` ({by} has paused it)")
+        }
         Some(at) if at <= order.read_at => format!("{what} as soon as a worker is free"),
         Some(at) => format!("{what} in {} ({})", duration(order.read_at, at), time(at)),
         None => format!("{what} when what it waits for is done"),

@@ -96,6 +96,8 @@ pub struct LineReport {
     pub next_at: Option<DateTime<Utc>>,
     /// A worker is at it right now.
     pub running: bool,
+    /// Who has paused what it waits in, or the upstream.
+    pub paused_by: Option<String>,
     /// How often a worker has panicked on it since a person last looked.
     pub panics: i32,
     /// The ledger's rows of it.
@@ -299,7 +301,9 @@ async fn lines(
         r#"SELECT l.line, l.kind, l.domain, l.status, l.reason, l.upstream_order_id, l.site_id, l.cost,
                   l.contact_handle, l.expires_at, l.alternatives, l.simple_status,
                   l.in_doubt_at, l.sent, l.panics AS "panics!", nullif(w.due_at, 'infinity') AS next_at,
-                  coalesce(w.lease_until > clock_timestamp(), false) AS "running!"
+                  coalesce(w.lease_until > clock_timestamp(), false) AS "running!",
+                  (SELECT p.paused_by FROM provisor.pauses p
+                   WHERE p.lane = w.lane OR p.upstream = 'ljpc' LIMIT 1) AS paused_by
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
            WHERE l.order_id = $1 ORDER BY l.line"#,
         order,
@@ -350,6 +354,7 @@ async fn lines(
             sent: row.sent,
             next_at: row.next_at,
             running: row.running,
+            paused_by: row.paused_by,
             panics: row.panics,
             placements,
         });

@@ -92,7 +92,7 @@ impl Lane {
         }
     }
 
-    fn from_number(number: i16) -> Self {
+    pub(super) fn from_number(number: i16) -> Self {
         Self::ALL.into_iter().find(|lane| lane.number() == number).unwrap_or(Self::Audit)
     }
 }
@@ -240,6 +240,7 @@ impl Database {
                                AND lease_until <= now()
                              ORDER BY due_at, id LIMIT l.n
                              FOR UPDATE SKIP LOCKED) w
+                         WHERE NOT EXISTS (SELECT FROM provisor.pauses p WHERE p.lane = l.lane)
                          LIMIT $4))
                      RETURNING id, lane, due_at, run_token, kicks, tries, now() AS \"claimed_at!\"",
                     &lanes,
@@ -288,7 +289,8 @@ impl Database {
                            SELECT due_at FROM provisor.wakes
                            WHERE lane = l.lane AND due_at >= l.watermark AND due_at < 'infinity'
                              AND lease_until <= now()
-                           ORDER BY due_at LIMIT 1) w ON true"#,
+                           ORDER BY due_at LIMIT 1) w
+                           ON NOT EXISTS (SELECT FROM provisor.pauses p WHERE p.lane = l.lane)"#,
                     &numbers,
                     &watermarks,
                 )

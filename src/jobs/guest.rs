@@ -39,6 +39,9 @@ pub const OUTAGE_FAILURES: i32 = 5;
 /// lease.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
+/// When a request is asked for again while an operator has paused its upstream.
+const PAUSED_FOR: Duration = Duration::from_secs(10);
+
 /// Is told of circuits.
 pub trait CircuitObserver: Send + Sync {
     /// The circuit of an endpoint, or of the whole upstream (empty), is open or closed.
@@ -63,6 +66,8 @@ pub enum Why {
     Outage,
     /// The upstream wants to be left alone for a while.
     Pause,
+    /// An operator wants it to be left alone.
+    Operator,
 }
 
 /// The permission to make one request. It counts as one of those at a time until it is dropped.
@@ -92,6 +97,8 @@ pub struct Guest<U = Ljpc> {
     troubled: AtomicBool,
     /// The same of some endpoint whose requests have an effect.
     endpoints_troubled: AtomicBool,
+    /// An operator has paused the upstream.
+    paused: AtomicBool,
     looks: Mutex<Looks>,
     observer: Arc<dyn CircuitObserver>,
     alarm: Alarm,
@@ -123,10 +130,16 @@ impl<U: Host> Guest<U> {
             circuits: KnownCircuits::default(),
             troubled: AtomicBool::new(false),
             endpoints_troubled: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             looks: Mutex::new(Looks::begin(Instant::now())),
             observer,
             alarm,
         }
+    }
+
+    /// Whether an operator has paused the upstream, as of the last look.
+    fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     /// The client.
@@ -162,6 +175,9 @@ impl<U: Host> Guest<U> {
     /// A trial that is due just now is not everybody's to make. Whoever waits for an endpoint looks again sooner than that
     /// may be tried: it may be open by then.
     fn look_whether_shut(&self, endpoint: &str) -> Result<(), NotNow> {
+        if self.is_paused() {
+            return Err(NotNow { after: PAUSED_FOR, why: Why::Operator });
+        }
         let Some(shut) = self.circuits.get(endpoint) else { return Ok(()) };
         let why = if shut.cause == Cause::Outage { Why::Outage } else { Why::Key };
         let after = if endpoint.is_empty() {

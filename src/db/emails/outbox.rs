@@ -101,7 +101,7 @@ impl Database {
                          WHERE id = $1 RETURNING order_id, line, template)
                      INSERT INTO provisor.events (order_id, line, event, detail)
                      SELECT order_id, line, 'email_resend', jsonb_build_object('template', template) || $2
-                     FROM owed WHERE order_id IS NOT NULL",
+                     FROM owed",
                     id.0,
                     json!({ "by": by, "why": why }),
                 )

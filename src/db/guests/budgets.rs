@@ -78,6 +78,8 @@ pub struct UpstreamState {
     pub failures: i32,
     /// An endpoint whose requests have an effect has failed lately.
     pub endpoints_fail: bool,
+    /// An operator has paused it.
+    pub is_paused: bool,
 }
 
 /// Polls that are to come, the soonest of them.
@@ -292,6 +294,7 @@ impl Database {
                     r#"SELECT failures,
                               EXISTS (SELECT FROM provisor.endpoint_failures f WHERE f.provider = $1)
                                   AS "endpoints_fail!",
+                              EXISTS (SELECT FROM provisor.pauses p WHERE p.upstream = $1) AS "is_paused!",
                               provisor.pace_in_force(pace, pace_at, clock_timestamp(),
                                   $2::bigint * interval '1 microsecond') AS "pace!"
                        FROM provisor.upstream_budgets WHERE provider = $1"#,
@@ -306,6 +309,7 @@ impl Database {
             pace: Pace(row.pace),
             failures: row.failures,
             endpoints_fail: row.endpoints_fail,
+            is_paused: row.is_paused,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod drafts;
 mod introductions;
+pub mod pauses;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

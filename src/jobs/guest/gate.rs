@@ -25,6 +25,9 @@ impl<U: Host> Guest<U> {
 
 impl Gate for Guest<Ljpc> {
     fn admit(&self, max: usize) -> usize {
+        if self.is_paused() {
+            return 0;
+        }
         // A line that would wait for its place among the requests would only use up its lease.
         let max = max.min(self.in_flight.available_permits());
         if self.circuits.get("").is_none() {
@@ -45,6 +48,10 @@ impl Gate for Guest<Ljpc> {
     }
 
     fn lack(&self) {
+        // The watch rings the alarm when the pause is over.
+        if self.is_paused() {
+            return;
+        }
         // A circuit rings the alarm itself when it closes.
         let open = self.circuits.get("").is_some();
         if !open || self.with_looks(|looks| looks.left(Instant::now())) > 0 {

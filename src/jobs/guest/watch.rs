@@ -34,11 +34,16 @@ impl<U: Host> Guest<U> {
             self.troubled.store(true, Ordering::Relaxed);
         }
         self.endpoints_troubled.store(state.endpoints_fail, Ordering::Relaxed);
+        if self.paused.swap(state.is_paused, Ordering::Relaxed) && !state.is_paused {
+            self.alarm.ring();
+        }
         let mut open = self.db.open_circuits(self.trials).await?;
         open.retain(|circuit| circuit.provider == U::PROVIDER);
         self.learn_circuits(&open);
         match open.iter().find(|circuit| circuit.endpoint.is_empty()) {
-            Some(shut) if shut.probe_in.is_zero() => self.try_upstream(shut).await,
+            Some(shut) if shut.probe_in.is_zero() && !state.is_paused => {
+                self.try_upstream(shut).await
+            }
             _ => Ok(()),
         }
     }

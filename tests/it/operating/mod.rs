@@ -5,6 +5,7 @@ mod contacts;
 mod emails;
 mod leanstack;
 mod names;
+mod pauses;
 mod plans;
 mod zones;
 

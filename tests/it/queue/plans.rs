@@ -52,7 +52,9 @@ impl Plan {
     #[track_caller]
     fn assert_scans_no_table(&self, what: &str) {
         let nodes = self.nodes();
-        assert!(!nodes.iter().any(|node| node.starts_with("Seq Scan")), "{what}: {nodes:#?}");
+        // Of what is paused there are seven rows at the most.
+        let is_scan = |node: &String| node.starts_with("Seq Scan") && !node.contains("pauses");
+        assert!(!nodes.iter().any(is_scan), "{what}: {nodes:#?}");
     }
 }
 

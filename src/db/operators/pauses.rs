@@ -1,0 +1,162 @@
+//! What an operator pauses, and his deeds that are of no order.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::db::{Database, DbError, wakes::Lane};
+
+/// What may be paused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pausable {
+    /// Nothing of it is claimed.
+    Lane(Lane),
+    /// Nothing is asked of it.
+    Upstream(&'static str),
+}
+
+impl Pausable {
+    /// For people, and for scripts.
+    #[must_use]
+    pub fn told(self) -> String {
+        match self {
+            Self::Lane(lane) => format!("lane {}", lane.as_str()),
+            Self::Upstream(name) => format!("upstream {name}"),
+        }
+    }
+}
+
+/// Something that is paused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pause {
+    /// The lane, of one.
+    pub lane: Option<Lane>,
+    /// The upstream, of one.
+    pub upstream: Option<String>,
+    /// Who has paused it.
+    pub paused_by: String,
+    /// Why.
+    pub why: Option<String>,
+    /// When.
+    pub paused_at: DateTime<Utc>,
+}
+
+/// Who says something, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// Why.
+    pub why: Option<&'a str>,
+}
+
+impl Database {
+    /// Pauses these. Answers whether any of them was not paused before.
+    pub async fn pause(&self, what: &[Pausable], deed: Deed<'_>) -> Result<bool, DbError> {
+        let (lanes, upstreams) = columns(what);
+        let detail = told(what, deed);
+        self.call("pausing", async |connection| {
+            sqlx::query_scalar!(
+                r#"WITH paused AS (
+                       INSERT INTO provisor.pauses (lane, upstream, paused_by, why)
+                       SELECT l.lane, NULL, $3, $4 FROM unnest($1::smallint[]) AS l (lane)
+                       UNION ALL
+                       SELECT NULL, u.name, $3, $4 FROM unnest($2::text[]) AS u (name)
+                       ON CONFLICT DO NOTHING RETURNING 1),
+                   noted AS (
+                       INSERT INTO provisor.events (event, detail)
+                       SELECT 'queue_paused', $5 WHERE EXISTS (SELECT FROM paused))
+                   SELECT EXISTS (SELECT FROM paused) AS "changed!""#,
+                &lanes,
+                &upstreams,
+                deed.by,
+                deed.why,
+                detail,
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    /// Lets these go on. Answers whether any of them was paused.
+    pub async fn lift_pauses(&self, what: &[Pausable], deed: Deed<'_>) -> Result<bool, DbError> {
+        let (lanes, upstreams) = columns(what);
+        let detail = told(what, deed);
+        self.call("lifting a pause", async |connection| {
+            sqlx::query_scalar!(
+                r#"WITH lifted AS (
+                       DELETE FROM provisor.pauses
+                       WHERE lane = ANY ($1::smallint[]) OR upstream = ANY ($2::text[]) RETURNING 1),
+                   noted AS (
+                       INSERT INTO provisor.events (event, detail)
+                       SELECT 'queue_resumed', $3 WHERE EXISTS (SELECT FROM lifted))
+                   SELECT EXISTS (SELECT FROM lifted) AS "changed!""#,
+                &lanes,
+                &upstreams,
+                detail,
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    /// What is paused.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, DbError> {
+        let rows = self
+            .call("reading what is paused", async |connection| {
+                sqlx::query!(
+                    "SELECT lane, upstream, paused_by, why, paused_at FROM provisor.pauses ORDER BY upstream, lane"
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
+        let pauses = rows.into_iter().map(|row| Pause {
+            lane: row.lane.map(Lane::from_number),
+            upstream: row.upstream,
+            paused_by: row.paused_by,
+            why: row.why,
+            paused_at: row.paused_at,
+        });
+        Ok(pauses.collect())
+    }
+
+    /// Notes what an operator has done that is of no order.
+    pub async fn note_deed(
+        &self,
+        event: &str,
+        detail: &Value,
+        deed: Deed<'_>,
+    ) -> Result<(), DbError> {
+        self.call("noting an operator's deed", async |connection| {
+            sqlx::query!(
+                "INSERT INTO provisor.events (event, detail) VALUES ($1, jsonb_strip_nulls($2::jsonb || $3::jsonb))",
+                event,
+                detail,
+                json!({ "by": deed.by, "why": deed.why }),
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// The lanes among these, and the upstreams.
+fn columns(what: &[Pausable]) -> (Vec<i16>, Vec<String>) {
+    let (mut lanes, mut upstreams) = (Vec::new(), Vec::new());
+    for one in what {
+        match one {
+            Pausable::Lane(lane) => lanes.push(lane.number()),
+            Pausable::Upstream(name) => upstreams.push((*name).to_owned()),
+        }
+    }
+    (lanes, upstreams)
+}
+
+fn told(what: &[Pausable], deed: Deed<'_>) -> Value {
+    let names: Vec<String> = what.iter().map(|one| one.told()).collect();
+    json!({ "what": names, "by": deed.by, "why": deed.why })
+}

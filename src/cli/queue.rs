@@ -264,31 +264,35 @@ async fn pause(db: &Database, what: &WhatArgs, said: &SaidArgs, json: bool) -> a
     let by = said.who()?;
     let what = what.what();
     let changed = db.pause(&what, Deed { by: &by, why: said.why() }).await?;
-    let names: Vec<String> = what.iter().map(|one| one.told()).collect();
+    let names = names(&what);
     if json {
         return output::json(&json!({ "paused": names, "changed": changed }));
     }
     let names = names.join(", ");
-    if changed {
-        output::line(&format!("Paused: {names}. Let it go on: provisor queue resume"));
+    output::line(&if changed {
+        format!("Paused: {names}. Let it go on: provisor queue resume")
     } else {
-        output::line(&format!("Nothing to do: {names} is paused already."));
-    }
+        format!("Nothing to do: {names} is paused already.")
+    });
     Ok(())
+}
+
+fn names(what: &[Pausable]) -> Vec<String> {
+    what.iter().map(|one| one.told()).collect()
 }
 
 async fn lift(db: &Database, what: &[Pausable], deed: Deed<'_>, json: bool) -> anyhow::Result<()> {
     let changed = db.lift_pauses(what, deed).await?;
-    let names: Vec<String> = what.iter().map(|one| one.told()).collect();
+    let names = names(what);
     if json {
         return output::json(&json!({ "resumed": names, "changed": changed }));
     }
     let names = names.join(", ");
-    if changed {
-        output::line(&format!("Goes on: {names}."));
+    output::line(&if changed {
+        format!("Goes on: {names}.")
     } else {
-        output::line(&format!("Nothing to do: {names} was not paused."));
-    }
+        format!("Nothing to do: {names} was not paused.")
+    });
     Ok(())
 }
 

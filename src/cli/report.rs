@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::{
     db::reports::{AttemptReport, EmailReport, EventReport, LineReport, LookReport, OrderReport},
-    order::{Reference, UpstreamOrderId, decide::PANICS_MAX, resolution::Stuck},
+    order::{
+        Reference, UpstreamOrderId, decide::PANICS_MAX, effect::EffectStep, resolution::Stuck,
+    },
 };
 
 /// Renders an order.
@@ -151,11 +153,12 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
     }
 }
 
-/// Whether a placement of the line was given up, or called absent, without an answer.
+/// Whether a purchase of the line was given up, or called absent, without an answer. A contact or a setting buys nothing.
 fn may_have_bought(line: &LineReport) -> bool {
-    line.placements
-        .iter()
-        .any(|it| ["abandoned", "absent", "in_doubt"].contains(&it.state.as_str()))
+    line.placements.iter().any(|it| {
+        it.step.parse().is_ok_and(EffectStep::buys)
+            && ["abandoned", "absent", "in_doubt"].contains(&it.state.as_str())
+    })
 }
 
 /// An entry of the timeline.

@@ -26,6 +26,10 @@ const PASSING_MS: u64 = 800;
 /// More faults than these need not wait for somebody to strike: what is seldom asked for would never answer.
 const WAITING_MAX: usize = 200;
 
+/// Nor more strikes than these at one endpoint: while it is left alone but for trials, its troubles pass by like all others,
+/// rather than queue up for the trials.
+const WAITING_AT_ONE_MAX: u32 = 10;
+
 /// The operator's mailbox, as the daemons are told.
 pub(super) const OPERATOR: &str = "ops@example.com";
 
@@ -106,6 +110,7 @@ impl Weather {
     /// Lets faults pass by until there is calm.
     pub(crate) async fn blow(&self, calm: CancellationToken) {
         let mut chance = Chance::stream(self.seed, PASSING, 0);
+        let mut passing: BTreeMap<u64, String> = BTreeMap::new();
         loop {
             let pause = chance.between(PASSING_MS / 2, PASSING_MS * 3 / 2);
             tokio::select! {
@@ -114,13 +119,24 @@ impl Weather {
                 () = calm.cancelled() => return,
                 () = tokio::time::sleep(Duration::from_millis(pause)) => {}
             }
-            if self.sandbox.faults().len() >= WAITING_MAX {
+            let waiting: BTreeMap<u64, u32> =
+                self.sandbox.faults().into_iter().map(|fault| (fault.id, fault.left)).collect();
+            passing.retain(|id, _| waiting.contains_key(id));
+            if waiting.len() >= WAITING_MAX {
                 continue;
             }
             if chance.happens(150) {
                 self.set_mail(&passing_mail_fault(&mut chance));
-            } else {
-                self.set(&passing_fault(&mut chance));
+                continue;
+            }
+            let spec = passing_fault(&mut chance);
+            let endpoint = spec["endpoint"].as_str().unwrap_or_default();
+            let here = passing.iter().filter(|(_, at)| *at == endpoint);
+            let strikes: u32 = here.filter_map(|(id, _)| waiting.get(id)).sum();
+            if strikes < WAITING_AT_ONE_MAX
+                && let Some(id) = self.set(&spec)
+            {
+                passing.insert(id, endpoint.to_owned());
             }
         }
     }

@@ -204,7 +204,7 @@ pub(super) fn parts(
     handlers.insert(jobs::LINE, Arc::new(lines));
     handlers.insert(jobs::EMAIL, Arc::new(mails));
     handlers.insert(jobs::ORDER, Arc::new(orders));
-    let wishes = KeepWish::new(db.clone(), Arc::clone(&guest), retries, settings.ljpc.timeout);
+    let wishes = keep_wish(settings, db, &guest, retries);
     handlers.insert(jobs::NAME, Arc::new(wishes));
     handlers.insert(jobs::HOUSE, Arc::new(KeepHouse::new(db.clone())));
     let customers = SyncCustomers::new(db.clone(), advisor.clone(), retries, LEANSTACK_TIMEOUT);
@@ -234,6 +234,16 @@ pub(super) fn parts(
         tasks,
     );
     Ok(Daemon { engine, guest, advisor, mailer })
+}
+
+fn keep_wish(
+    settings: &Settings,
+    db: &Database,
+    guest: &Arc<Guest>,
+    retries: queue::Schedule,
+) -> KeepWish {
+    let ljpc = &settings.ljpc;
+    KeepWish::new(db.clone(), Arc::clone(guest), retries, ljpc.evidence_interval, ljpc.timeout)
 }
 
 pub(super) fn guest(
@@ -268,6 +278,7 @@ pub fn patience(settings: &Settings) -> Patience {
         site_id_wait: settings.poll.site_id_wait,
         overdue_after: settings.poll.overdue_after,
         in_doubt_grace: settings.ljpc.in_doubt_grace,
+        poll_interval: settings.poll.initial_interval.min(settings.ljpc.evidence_interval),
         evidence_interval: settings.ljpc.evidence_interval,
         order_id_probe: settings.ljpc.order_id_probe,
         offers_alternatives: settings.leanstack.enabled,

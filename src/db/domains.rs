@@ -1,5 +1,7 @@
 //! The names of our customers: what is wished of them, and how they were seen.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Database, DbError, records::write_seen};
@@ -46,12 +48,55 @@ impl Database {
         }))
     }
 
-    /// Notes how a name was seen.
-    pub async fn note_seen(&self, domain: &DomainName, seen: &DomainSeen) -> Result<(), DbError> {
-        self.call("noting how a name was seen", async |connection| {
-            write_seen(connection, &[(domain.as_str(), seen)]).await
+    /// Notes how a name was seen, and tells for how long each reading has shown the renewal as it is wished; `None`: this
+    /// one does not.
+    pub async fn note_seen(
+        &self,
+        domain: &DomainName,
+        seen: &DomainSeen,
+    ) -> Result<Option<Duration>, DbError> {
+        let seconds = self
+            .call("noting how a name was seen", async |connection| {
+                write_seen(connection, &[(domain.as_str(), seen)]).await?;
+                sqlx::query_scalar!(
+                    "SELECT extract(epoch FROM clock_timestamp() - auto_renew_kept_since)::float8
+                     FROM provisor.domains WHERE domain = $1",
+                    domain.as_str(),
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
+        // A clock that was set back makes it younger than nothing.
+        Ok(seconds.flatten().map(|it| Duration::try_from_secs_f64(it).unwrap_or_default()))
+    }
+
+    /// What was read of a name's renewal says nothing of what is read from now on.
+    pub async fn wish_not_kept(&self, id: i64) -> Result<(), DbError> {
+        self.call("noting that a wish is not kept", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.domains SET auto_renew_kept_since = NULL WHERE id = $1",
+                id
+            )
+            .execute(connection)
+            .await
         })
         .await
+        .map(drop)
+    }
+
+    /// LJPc has refused to carry out the wish for a name's renewal.
+    pub async fn refuse_wish(&self, id: i64) -> Result<(), DbError> {
+        self.call("noting that a wish was refused", async |connection| {
+            sqlx::query!(
+                "UPDATE provisor.domains SET auto_renew_refused_at = clock_timestamp() WHERE id = $1",
+                id,
+            )
+            .execute(connection)
+            .await
+        })
+        .await
+        .map(drop)
     }
 
     /// Writes into the timeline of the order that brought a name; nothing for a name that no order brought.

@@ -2,6 +2,9 @@
 //!
 //! A reconciler: it takes no input but the wish, and repeating it is harmless. Turning a renewal on or off buys nothing, so
 //! it needs no place in the ledger; the timeline tells each change before it is sent.
+//!
+//! LJPc may answer out of a stored row, so the wish is believed to be kept when two readings say so that are
+//! `ljpc.evidence_interval` apart.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,19 +57,21 @@ pub struct KeepWish {
     db: Database,
     guest: Arc<Guest>,
     retries: Schedule,
+    believed_after: Duration,
     timeout: Duration,
 }
 
 impl KeepWish {
-    /// Makes the handler.
+    /// Makes the handler, which believes that a wish is kept when it has been shown for `believed_after`.
     #[must_use]
     pub const fn new(
         db: Database,
         guest: Arc<Guest>,
         retries: Schedule,
+        believed_after: Duration,
         timeout: Duration,
     ) -> Self {
-        Self { db, guest, retries, timeout }
+        Self { db, guest, retries, believed_after, timeout }
     }
 
     async fn keep(&self, claim: Claim, id: i64) -> Result<End, End> {
@@ -82,14 +87,23 @@ impl KeepWish {
         let seen = match self.look(&name.domain).await? {
             Ok(seen) => seen,
             Err(UpstreamError::Rejected { status: 404, .. }) => {
+                self.db.wish_not_kept(id).await?;
+                // It may be missing for a moment, just after it came.
+                if claim.wake.tries == 0 {
+                    return Ok(End::Retry);
+                }
                 self.db.note_of_name(id, "auto_renew_unknown", json!({ "status": 404 })).await?;
                 return Ok(End::Rest);
             }
             Err(error) => return Err(end_of(&error)),
         };
-        self.db.note_seen(&name.domain, &seen).await?;
+        let kept = self.db.note_seen(&name.domain, &seen).await?;
         failpoint!("wish.seen");
         if seen.auto_renew == Some(wished) {
+            let left = self.believed_after.saturating_sub(kept.unwrap_or_default());
+            if !left.is_zero() {
+                return Ok(End::Later(left));
+            }
             self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
             return Ok(End::Rest);
         }
@@ -141,6 +155,7 @@ impl KeepWish {
                 format!("LJPc accepts that the renewal of {domain} changes, and does not show it");
             self.guest.tell_operator("auto_renew_unseen", &id.to_string(), &told).await;
         }
+        self.db.wish_not_kept(id).await?;
         self.db.note_of_name(id, "changing_auto_renew", json!({ "auto_renew": wished })).await?;
         failpoint!("wish.noted");
         let answer = self.guest.ljpc().update_domain(connected, &prepared, domain, deadline).await;
@@ -153,6 +168,7 @@ impl KeepWish {
             Err(error) if error.is_no_change() => Ok(End::Retry),
             Err(UpstreamError::Rejected { status, message, .. }) => {
                 let detail = json!({ "auto_renew": wished, "status": status, "reason": message });
+                self.db.refuse_wish(id).await?;
                 self.db.note_of_name(id, "auto_renew_refused", detail).await?;
                 let told = format!("LJPc refused to change the renewal of {domain}: {message}");
                 // Once for each name and wish: each audit may try again.

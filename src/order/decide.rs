@@ -170,7 +170,10 @@ impl Change {
     /// A line about which a person must decide.
     #[must_use]
     pub fn hold(facts: &Facts, reason: String) -> Self {
-        Self::to(facts, LineStatus::Held, Some(reason), Then::Rest)
+        let mut change = Self::to(facts, LineStatus::Held, Some(reason), Then::Rest);
+        // Whoever decides it anew begins with readings of his own.
+        change.progress.completed_seen_at = None;
+        change
     }
 
     /// The same with one more entry in the timeline.

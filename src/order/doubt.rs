@@ -8,6 +8,8 @@
 mod ordered;
 pub mod probe;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::{
@@ -141,12 +143,19 @@ fn look_for_name(facts: &Facts, known: &Known, patience: &Patience, latest: &Pla
 /// LJPc may answer out of a stored row, above all while its own system is away, which is when doubts arise: what it shows is
 /// believed when it still shows it `ljpc.evidence_interval` later.
 pub(super) fn seen_twice(facts: &Facts, patience: &Patience) -> Result<(), Box<Change>> {
-    let interval = TimeDelta::from_std(patience.evidence_interval).unwrap_or(TimeDelta::MAX);
-    let since = facts.progress.completed_seen_at;
-    if since.is_some_and(|since| facts.now.signed_duration_since(since) >= interval) {
+    seen_after(facts, patience.evidence_interval)
+}
+
+/// What a reading shows is believed when a reading after this time still shows it.
+pub(super) fn seen_after(facts: &Facts, interval: Duration) -> Result<(), Box<Change>> {
+    // A clock that was set back makes it younger than nothing.
+    let since = facts.progress.completed_seen_at.filter(|since| *since <= facts.now);
+    let age = since.and_then(|since| facts.now.signed_duration_since(since).to_std().ok());
+    let left = interval.saturating_sub(age.unwrap_or_default());
+    if since.is_some() && left.is_zero() {
         return Ok(());
     }
-    let mut change = Change::unchanged(facts, Then::After(patience.evidence_interval));
+    let mut change = Change::unchanged(facts, Then::After(left));
     change.progress.completed_seen_at = since.or(Some(facts.now));
     Err(Box::new(change))
 }

@@ -50,8 +50,7 @@ pub struct Progress {
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was first read as failed, since it last was anything else.
     pub failed_seen_at: Option<DateTime<Utc>>,
-    /// When it was first read as completed without a site; of a name whose purchase is in doubt, or that is to be
-    /// transferred: when it was first seen in the account.
+    /// Since when readings show what would end the line, and is not believed at once: completed without a site, a name.
     pub completed_seen_at: Option<DateTime<Utc>>,
     /// When its outcome became unknown.
     pub in_doubt_at: Option<DateTime<Utc>>,
@@ -382,6 +381,8 @@ pub struct Known {
 /// How long the contract's configuration waits for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// `poll.initial_interval`, or `ljpc.evidence_interval` if that is shorter.
+    pub poll_interval: Duration,
     /// `poll.failed_recheck`
     pub failed_recheck: Duration,
     /// `poll.site_id_wait`

@@ -402,6 +402,7 @@ pub(crate) async fn clumsy_engine(
             site_id_wait: hour,
             overdue_after: hour,
             in_doubt_grace: hour,
+            poll_interval: hour,
             evidence_interval: hour,
             order_id_probe: false,
             offers_alternatives: false,

@@ -132,6 +132,7 @@ pub(crate) const PATIENCE: Patience = Patience {
     site_id_wait: Duration::from_hours(1),
     overdue_after: Duration::from_hours(1),
     in_doubt_grace: Duration::from_hours(1),
+    poll_interval: Duration::from_secs(2),
     evidence_interval: Duration::from_hours(1),
     order_id_probe: false,
     offers_alternatives: false,

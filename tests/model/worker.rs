@@ -125,6 +125,7 @@ fn step(model: &Provisor, run: &Run, known: &Known) -> At {
         site_id_wait: Duration::ZERO,
         overdue_after: Duration::MAX,
         in_doubt_grace: Duration::ZERO,
+        poll_interval: Duration::ZERO,
         evidence_interval: Duration::ZERO,
         order_id_probe: model.limits.evidence,
         offers_alternatives: false,

@@ -71,6 +71,10 @@ pub(in crate::db) async fn write_seen(
          SET status = s.status, expires_at = coalesce(s.expires_at, d.expires_at), auto_renew_seen = s.auto_renew,
              transfer_lock_seen = s.transfer_lock, contact_handle_seen = s.handle,
              nameservers_seen = ARRAY (SELECT jsonb_array_elements_text(s.nameservers)),
+             auto_renew_kept_since = CASE WHEN s.auto_renew = d.auto_renew_wished
+                                          THEN least(d.auto_renew_kept_since, clock_timestamp()) END,
+             auto_renew_refused_at = CASE WHEN s.auto_renew IS DISTINCT FROM d.auto_renew_wished
+                                          THEN d.auto_renew_refused_at END,
              seen_at = clock_timestamp()
          FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[], $5::boolean[], $6::text[], $7::jsonb[])
                   AS s (domain, status, expires_at, auto_renew, transfer_lock, handle, nameservers)

@@ -27,6 +27,7 @@ const PATIENCE: Patience = Patience {
     site_id_wait: Duration::from_mins(10),
     overdue_after: Duration::from_hours(24),
     in_doubt_grace: Duration::from_mins(15),
+    poll_interval: Duration::from_secs(2),
     evidence_interval: Duration::from_secs(30),
     order_id_probe: false,
     offers_alternatives: false,

@@ -7,12 +7,13 @@ use serde_json::json;
 use super::{
     making::make,
     poll::{after, decide_reading, noting, tell_if_overdue},
-    setting::{Next, again, not_as_wished, shown},
+    setting::{Next, again, believed, not_as_wished, shown},
 };
 use crate::order::{
     Cause, LineStatus, Milestone,
     decide::{Change, Event, Query, Step, Then},
     domain::{DomainSeen, Purpose, Transfer, diff_records, transfer_of},
+    doubt::seen_after,
     effect::{EffectStep, Request},
     facts::{DomainReading, Facts, Known, Patience, Reading, SimpleStatus, ZoneReading},
     ledger::EffectState,
@@ -42,7 +43,9 @@ pub(in crate::order) fn decide(
         Some(DomainReading::Unanswered) => return polled(facts, patience, purpose, None).step(),
         Some(DomainReading::NotOurs) => {
             let reason = "LJPc does not show the name yet; it is asked again".to_owned();
-            return polled(facts, patience, purpose, Some(reason)).step();
+            let mut change = polled(facts, patience, purpose, Some(reason));
+            change.progress.simple_status = None;
+            return unlike(change).step();
         }
         Some(DomainReading::Seen(seen)) => seen,
     };
@@ -86,12 +89,8 @@ fn await_transfer(
     }
     let status = seen.status.clone().unwrap_or_default();
     let mut change = match transfer_of(&status) {
-        Transfer::Done => return None,
-        Transfer::Pending => {
-            let mut change = polled(facts, patience, purpose, None);
-            change.progress.failed_seen_at = None;
-            change
-        }
+        Transfer::Done => *seen_done_twice(facts, patience).err()?,
+        Transfer::Pending => unlike(polled(facts, patience, purpose, None)),
         Transfer::Failed => failed(facts, patience, &status),
     };
     if facts.progress.simple_status.as_deref() != Some(status.as_str()) {
@@ -101,6 +100,32 @@ fn await_transfer(
     }
     change.seen = Some(seen.clone());
     Some(change)
+}
+
+/// The row of an earlier time in the account says that a transfer is done, too: it is when the reading before said so as
+/// well.
+fn seen_done_twice(facts: &Facts, patience: &Patience) -> Result<(), Box<Change>> {
+    let before = facts.progress.simple_status.as_deref().unwrap_or_default();
+    let mut seen = seen_after(facts, patience.poll_interval);
+    if seen.is_ok() && transfer_of(before) != Transfer::Done {
+        let mut wait = Change::unchanged(facts, Then::After(patience.poll_interval));
+        wait.progress.completed_seen_at = Some(facts.now);
+        seen = Err(Box::new(wait));
+    }
+    seen.map_err(|mut wait| {
+        wait.progress.failed_seen_at = None;
+        wait
+    })
+}
+
+/// After a reading that shows neither that the name is here nor that its transfer has failed: an earlier one that did was a
+/// stored row. Of an LJPc order it stays known that it was delivered.
+fn unlike(mut change: Change) -> Change {
+    let is_delivered =
+        change.progress.upstream_order_id.is_some() && change.progress.milestone.is_none();
+    change.progress.failed_seen_at = None;
+    change.progress.completed_seen_at = change.progress.completed_seen_at.filter(|_| is_delivered);
+    change
 }
 
 /// A failed transfer is looked at again for a while before it is believed, as a failed order is: LJPc may have answered out
@@ -142,11 +167,21 @@ fn arrange(
     let step = EffectStep::UpdateDomain;
     // The name's row may be another line's still; then the line's own wish is the latest.
     let auto_renew = facts.name.auto_renew_wished.or(wish.auto_renew);
-    let missing = wish.afterwards(auto_renew).missing_in(seen);
+    let wished = wish.afterwards(auto_renew);
+    let missing = wished.missing_in(seen);
     let mut change = here(facts, &domain, seen);
     if missing.is_empty() {
+        let evidence = shown(facts, step);
+        if !wished.is_empty()
+            && let Err(wait) = believed(facts, patience, step)
+        {
+            change.progress.milestone = Some(Milestone::Named);
+            change.progress.completed_seen_at = wait.progress.completed_seen_at;
+            change.then = wait.then;
+            return change.step();
+        }
         change.progress.milestone = Some(Milestone::Arranged);
-        change.evidence = shown(facts, step);
+        change.evidence = evidence;
         return change.step();
     }
     change.progress.milestone = Some(Milestone::Named);
@@ -167,7 +202,7 @@ fn arrange(
         }
         Next::Send => {
             tell_if_overdue(facts, &mut change, patience.overdue_after);
-            make(facts, step, Some(domain), Request::UpdateDomain(missing), None, change)
+            make(facts, step, Some(domain), Request::UpdateDomain(wished), None, change)
         }
     }
 }
@@ -182,6 +217,7 @@ fn here(facts: &Facts, domain: &DomainName, seen: &DomainSeen) -> Change {
         change.events.push(Event { name: "domain_arrived", detail });
     }
     change.progress.failed_seen_at = None;
+    change.progress.completed_seen_at = None;
     change.progress.expires_at = seen.expires_at;
     change.progress.contact_handle = seen.contact_handle.clone().or(change.progress.contact_handle);
     change.seen = Some(seen.clone());

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     making::{make, placing},
-    setting::{Next, again, as_wished, not_as_wished, sending, unanswered},
+    setting::{Next, as_wished, not_as_wished, not_ours, sending, unanswered},
 };
 use crate::order::{
     ContactHandle, LineStatus,
@@ -70,13 +70,8 @@ pub(in crate::order) fn update(
         Some(ContactReading::Unanswered) => {
             return unanswered(facts, patience, &handle.0).step();
         }
-        Some(ContactReading::NotOurs) if facts.placement(step).is_none() => {
-            let reason = format!("{handle} is not a WHOIS contact of this account");
-            return Change::fail(facts, reason, None).step();
-        }
         Some(ContactReading::NotOurs) => {
-            let reason = format!("LJPc does not show {handle}; it is asked again");
-            return again(facts, patience, Some(reason)).step();
+            return not_ours(facts, patience, step, &handle.0, None).step();
         }
         Some(ContactReading::Seen(seen)) => seen,
     };

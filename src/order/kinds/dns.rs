@@ -2,7 +2,7 @@
 
 use super::{
     making::make,
-    setting::{Next, as_wished, not_as_wished, sending, unanswered},
+    setting::{Next, as_wished, believed, not_as_wished, not_ours, sending, unanswered},
 };
 use crate::order::{
     Cause, LineStatus,
@@ -71,10 +71,14 @@ fn nothing_to_do(facts: &Facts, known: &Known, patience: &Patience, domain: Doma
         None => Step::Read(Query::Domain(domain)),
         Some(DomainReading::Unanswered) => unanswered(facts, patience, domain.as_str()).step(),
         Some(DomainReading::NotOurs) => {
-            let reason = format!("{domain} is not a name of this account");
-            Change::fail(facts, reason, Some(Cause::NameUnavailable)).step()
+            let cause = Some(Cause::NameUnavailable);
+            not_ours(facts, patience, EffectStep::ReplaceRecords, domain.as_str(), cause).step()
         }
-        Some(DomainReading::Seen(_)) => done(facts, &domain, &RecordDiff::default()).step(),
+        Some(DomainReading::Seen(_)) => match believed(facts, patience, EffectStep::ReplaceRecords)
+        {
+            Ok(()) => done(facts, &domain, &RecordDiff::default()).step(),
+            Err(wait) => wait.step(),
+        },
     }
 }
 

@@ -48,7 +48,7 @@ pub(in crate::order) fn decide(
         let reason = format!("waits: {domain} is being registered or transferred by line {rival}");
         return waiting(facts, reason, Then::Retry, patience).step();
     }
-    if let Some(found) = find_earlier(facts, known, &domain) {
+    if let Some(found) = find_earlier(facts, known, patience, &domain) {
         return found;
     }
     let Some(tlds) = &known.tlds else { return Step::Read(Query::Tlds) };
@@ -83,7 +83,12 @@ pub(in crate::order) fn decide(
 
 /// A person has said of an earlier placement that it does not exist. He may be wrong: the name is looked for once more
 /// before it is bought again, for a purchase of ours would else be read as "taken".
-fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Step> {
+fn find_earlier(
+    facts: &Facts,
+    known: &Known,
+    patience: &Patience,
+    domain: &DomainName,
+) -> Option<Step> {
     if !is_doubted(facts) {
         return None;
     }
@@ -92,8 +97,7 @@ fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Ste
         None => Some(Step::Read(Query::Domain(domain.clone()))),
         Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
         Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
-            let status = seen.status.clone().unwrap_or_default();
-            Some(found_name(facts, step, status).step())
+            Some(found_twice(facts, patience, step, seen))
         }
         // By an order, whose handle is the account's own: it may be this one's.
         Some(DomainReading::Seen(_)) if facts.progress.contact_handle.is_none() => {
@@ -108,6 +112,18 @@ fn find_earlier(facts: &Facts, known: &Known, domain: &DomainName) -> Option<Ste
 fn is_ours(facts: &Facts, seen: &DomainSeen) -> bool {
     let handle = facts.progress.contact_handle.as_ref();
     handle.is_some() && seen.contact_handle.as_ref() == handle && !facts.name.is_owned
+}
+
+/// The name is adopted when it is still shown as ours a while later.
+fn found_twice(facts: &Facts, patience: &Patience, step: EffectStep, seen: &DomainSeen) -> Step {
+    let status = seen.status.clone().unwrap_or_default();
+    match seen_twice(facts, patience) {
+        Ok(()) => found_name(facts, step, status).step(),
+        Err(mut wait) => {
+            wait.progress.failed_seen_at = None;
+            wait.step()
+        }
+    }
 }
 
 /// LJPc has refused the registration because the name exists already.
@@ -132,11 +148,19 @@ fn find_existing(
         None => Step::Read(Query::Domain(domain.clone())),
         Some(DomainReading::Unanswered) => Change::unchanged(facts, Then::Retry).step(),
         Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
-            let status = seen.status.clone().unwrap_or_default();
-            found_name(facts, EffectStep::Register, status).step()
+            found_twice(facts, patience, EffectStep::Register, seen)
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) if was_ever_doubted(facts) => {
             given_up_wrongly(facts, &reason).step()
+        }
+        Some(DomainReading::Seen(_) | DomainReading::NotOurs)
+            if facts.progress.failed_seen_at.is_none() =>
+        {
+            let mut change = Change::unchanged(facts, Then::After(patience.poll_interval));
+            change.progress.reason =
+                Some(format!("{reason}; the name is read once more before that is believed"));
+            change.progress.failed_seen_at = Some(facts.now);
+            change.step()
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => {
             taken(facts, known, patience, parts, reason)

@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 
 use super::{making::placing, poll::tell_if_overdue};
 use crate::order::{
-    LineStatus,
+    Cause, LineStatus,
     decide::{Change, Evidence, Then},
-    doubt::{evidence, without_effect},
+    doubt::{evidence, seen_after, without_effect},
     effect::EffectStep,
     facts::{Facts, Patience, Placement},
     ledger::EffectState,
@@ -53,7 +53,7 @@ pub(super) fn not_as_wished(
         |sent: &Placement| facts.now.signed_duration_since(sent.intended_at) < UNSEEN_MAX;
     if latest.filter(|sent| sent.state == EffectState::Accepted).is_some_and(is_young) {
         let reason = format!("LJPc accepted {what}, and does not show it yet");
-        return Next::Wait(Box::new(again(facts, patience, Some(reason))));
+        return Next::Wait(Box::new(unlike(again(facts, patience, Some(reason)))));
     }
     if count(EffectState::Accepted) >= ACCEPTED_MAX {
         return Next::GiveUp(format!(
@@ -71,11 +71,72 @@ pub(super) fn not_as_wished(
         };
     }
     // It stays in doubt, so that a person is told after its grace, and is looked at on and on.
-    Next::Wait(Box::new(if count(EffectState::Absent) < DOUBTED_MAX {
+    Next::Wait(Box::new(unlike(if count(EffectState::Absent) < DOUBTED_MAX {
         without_effect(facts, step)
     } else {
         again(facts, patience, None)
-    }))
+    })))
+}
+
+/// The line after a reading that is not as wished: an earlier one that was came out of a stored row.
+const fn unlike(mut change: Change) -> Change {
+    change.progress.completed_seen_at = None;
+    change
+}
+
+/// A reading shows the value as wished. Where LJPc has accepted the line's own request that settles it; otherwise it may
+/// come out of a stored row, and is read once more after a while before it is believed.
+pub(super) fn believed(
+    facts: &Facts,
+    patience: &Patience,
+    step: EffectStep,
+) -> Result<(), Box<Change>> {
+    let latest = facts.placement(step).map(|sent| sent.state);
+    let seen = match latest {
+        Some(EffectState::Accepted) => return Ok(()),
+        // A name that has just come has hardly a row of another time.
+        None if facts.progress.status == LineStatus::Provisioning => {
+            seen_after(facts, patience.poll_interval)
+        }
+        _ => seen_after(facts, patience.evidence_interval),
+    };
+    seen.map_err(|mut wait| {
+        if facts.progress.status == LineStatus::Pending {
+            let reason = "LJPc shows it as wished; it is read once more before that is believed";
+            wait.progress.reason = Some(reason.to_owned());
+        }
+        wait.progress.failed_seen_at = None;
+        tell_if_overdue(facts, &mut wait, patience.overdue_after);
+        wait
+    })
+}
+
+/// What the line is about is not shown, as a name or contact of somebody else's is not. It may be so for a moment, just
+/// after a purchase or while LJPc's own system is away, so it is read once more before the line fails.
+pub(super) fn not_ours(
+    facts: &Facts,
+    patience: &Patience,
+    step: EffectStep,
+    about: &str,
+    cause: Option<Cause>,
+) -> Change {
+    // LJPc has it, or may have: then it was a name of this account's.
+    let may_have = |sent: &Placement| {
+        matches!(sent.state, EffectState::Accepted | EffectState::Sending | EffectState::InDoubt)
+    };
+    let has_sent = facts.placement(step).is_some_and(may_have);
+    if facts.progress.failed_seen_at.is_some() && !has_sent {
+        let what = if step == EffectStep::UpdateContact { "WHOIS contact" } else { "name" };
+        let reason = format!("{about} is not a {what} of this account");
+        return Change::fail(facts, reason, cause);
+    }
+    let reason = format!("LJPc does not show {about}; it is asked again");
+    let mut change = unlike(again(facts, patience, Some(reason)));
+    change.progress.failed_seen_at = facts.progress.failed_seen_at.or(Some(facts.now));
+    if !has_sent {
+        change.then = Then::Poll(true);
+    }
+    change
 }
 
 /// The line is looked at again by the schedule of polls; it stays what it is.
@@ -114,6 +175,8 @@ pub(super) fn as_wished(facts: &Facts, step: EffectStep, reason: Option<String>)
     change.events.clear();
     change = change.telling(status.as_str(), serde_json::json!({}));
     change.evidence = shown(facts, step);
+    change.progress.failed_seen_at = None;
+    change.progress.completed_seen_at = None;
     change
 }
 

@@ -2,11 +2,11 @@
 
 use super::{
     making::make,
-    setting::{Next, again, as_wished, not_as_wished, sending, unanswered},
+    setting::{Next, as_wished, believed, not_as_wished, not_ours, sending, unanswered},
 };
 use crate::order::{
     Cause,
-    decide::{Change, Query, Step, Then},
+    decide::{Change, Query, Step},
     domain::{DomainChange, DomainSeen},
     effect::{EffectStep, Request},
     facts::{DomainReading, Facts, Known, Patience},
@@ -27,46 +27,37 @@ pub(in crate::order) fn decide(
         Some(DomainReading::Unanswered) => {
             return unanswered(facts, patience, domain.as_str()).step();
         }
-        Some(DomainReading::NotOurs) => return not_ours(facts, patience, &domain).step(),
+        Some(DomainReading::NotOurs) => {
+            let cause = Some(Cause::NameUnavailable);
+            return not_ours(facts, patience, step, domain.as_str(), cause).step();
+        }
         Some(DomainReading::Seen(seen)) => seen,
     };
     // The customer may have changed his mind about the renewal since.
     let renew = wish.auto_renew.and(facts.name.auto_renew_wished.or(wish.auto_renew));
-    let missing = DomainChange { auto_renew: renew, ..wish.clone() }.missing_in(seen);
+    let wished = DomainChange { auto_renew: renew, ..wish.clone() };
+    let missing = wished.missing_in(seen);
     if missing.is_empty() {
-        return done(facts, &domain, seen).step();
+        return match believed(facts, patience, step) {
+            Ok(()) => done(facts, &domain, seen).step(),
+            Err(wait) => wait.step(),
+        };
     }
     match not_as_wished(facts, patience, step, &missing.fields().join(", ")) {
         Next::Wait(change) => Step::Record(change),
         Next::GiveUp(reason) => Change::fail(facts, reason, None).step(),
         Next::Send => {
             let during = sending(facts, patience, Some(&domain));
-            make(facts, step, Some(domain), Request::UpdateDomain(missing), None, during)
+            // All of it, so that nothing hangs on what a stored row has shown of the rest.
+            make(facts, step, Some(domain), Request::UpdateDomain(wished), None, during)
         }
     }
-}
-
-/// A name that LJPc does not show. It may be so for a moment, just after a purchase, so it is read once more.
-fn not_ours(facts: &Facts, patience: &Patience, domain: &DomainName) -> Change {
-    let has_sent = facts.placement(EffectStep::UpdateDomain).is_some();
-    if facts.progress.failed_seen_at.is_some() && !has_sent {
-        let reason = format!("{domain} is not a name of this account");
-        return Change::fail(facts, reason, Some(Cause::NameUnavailable));
-    }
-    let reason = format!("LJPc does not show {domain}; it is asked again");
-    let mut change = again(facts, patience, Some(reason));
-    change.progress.failed_seen_at = facts.progress.failed_seen_at.or(Some(facts.now));
-    if !has_sent {
-        change.then = Then::Poll(true);
-    }
-    change
 }
 
 /// It is as wished.
 fn done(facts: &Facts, domain: &DomainName, seen: &DomainSeen) -> Change {
     let mut change = as_wished(facts, EffectStep::UpdateDomain, None);
     change.progress.domain = Some(domain.as_str().to_owned());
-    change.progress.failed_seen_at = None;
     change.progress.expires_at = seen.expires_at;
     change.progress.contact_handle.clone_from(&seen.contact_handle);
     change.seen = Some(seen.clone());

@@ -6,6 +6,8 @@
 
 mod imagined;
 
+use std::time::Duration;
+
 use super::{
     ContactHandle, LineKind, LineStatus, Money, UpstreamOrderId,
     decide::{Change, Query, Step, Then, decide},
@@ -99,8 +101,14 @@ impl Rehearsal {
             lines: lines.into_iter().map(begin).collect(),
             imagined: Imagined::default(),
             requests: Vec::new(),
-            // What else could be had is not part of the plan.
-            patience: Patience { offers_alternatives: false, ..patience },
+            patience: Patience {
+                // What else could be had is not part of the plan.
+                offers_alternatives: false,
+                // No time passes: what is to be read twice is read twice at once.
+                poll_interval: Duration::ZERO,
+                evidence_interval: Duration::ZERO,
+                ..patience
+            },
         }
     }
 

@@ -19,6 +19,7 @@ fn idle_daemon(house: &House) -> Daemon {
         ("POLL__INITIAL_INTERVAL", "1h"),
         ("POLL__MAX_INTERVAL", "1h"),
         ("POLL__TRANSFER_MAX_INTERVAL", "1h"),
+        ("LJPC__EVIDENCE_INTERVAL", "200ms"),
     ])
 }
 

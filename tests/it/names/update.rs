@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{UPDATE, register, update};
-use crate::house::House;
+use crate::house::{House, eventually};
 
 /// A name of ours, renewed by itself and locked, on LJPc's own name servers.
 fn ours(domain: &str) -> Value {
@@ -11,7 +11,7 @@ fn ours(domain: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_differs_is_changed() {
+async fn where_anything_differs_all_that_is_wished_is_sent() {
     let house = House::new().await;
     house.put_domain(&ours("example.nl"));
     let daemon = house.quick_daemon();
@@ -35,6 +35,24 @@ async fn what_is_so_already_needs_no_request() {
     house.until_order("SHOP-1", "completed").await;
     assert!(house.requests("PATCH", "/").is_empty());
     assert_eq!(house.line("SHOP-1", 0).await.domain.as_deref(), Some("example.nl"));
+    daemon.stop().await;
+}
+
+/// LJPc answers out of a stored row while its own system is away: the first reading shows what is so no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_row_is_not_believed_once() {
+    let house = House::new().await;
+    house.put_domain(&ours("example.nl"));
+    let daemon = house.daemon(&[("LJPC__EVIDENCE_INTERVAL", "3s")]);
+    house.order_names("SHOP-1", json!([update("example.nl", json!({ "auto_renew": true }))])).await;
+    eventually("it was read", async || house.line("SHOP-1", 0).await.why().contains("once more"))
+        .await;
+    let mut truth = ours("example.nl");
+    truth["auto_renew"] = json!(false);
+    house.put_domain(&truth);
+    house.until_order("SHOP-1", "completed").await;
+    assert_eq!(house.requests("PATCH", "/").len(), 1);
+    assert_eq!(house.line("SHOP-1", 0).await.why(), "");
     daemon.stop().await;
 }
 

@@ -59,6 +59,28 @@ async fn a_wish_before_the_name_is_there_waits_for_it() {
     daemon.stop().await;
 }
 
+/// The customer says it again because it is not so: what LJPc shows first comes out of a stored row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_row_that_shows_the_wish_is_not_believed_once() {
+    let house = House::new().await;
+    let daemon = house.daemon(&[("LJPC__EVIDENCE_INTERVAL", "3s")]);
+    let name = register("example.nl", json!({ "auto_renew": true }));
+    house.order_names("SHOP-1", json!([name])).await;
+    house.until_order("SHOP-1", "completed").await;
+    let looks = || house.requests("GET", PATCH).len();
+    let before = looks();
+    house.wish(true).await;
+    eventually("it was read", async || looks() > before).await;
+    house.put_domain(&json!({ "domain": "example.nl", "status": "active", "auto_renew": false }));
+    eventually("it is changed", async || house.requests("PATCH", PATCH).len() == 1).await;
+    eventually("it is told", async || {
+        house.events("SHOP-1").await.contains(&"auto_renew_seen".to_owned())
+    })
+    .await;
+    assert_eq!(house.renews().await, Some(true));
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_read_back() {
     let house = House::new().await;

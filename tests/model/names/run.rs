@@ -26,6 +26,7 @@ const PATIENCE: Patience = Patience {
     site_id_wait: Duration::ZERO,
     overdue_after: Duration::MAX,
     in_doubt_grace: Duration::ZERO,
+    poll_interval: Duration::ZERO,
     evidence_interval: Duration::ZERO,
     order_id_probe: false,
     offers_alternatives: false,

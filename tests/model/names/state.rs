@@ -58,6 +58,10 @@ pub(crate) struct Row {
     pub(crate) is_accepted: bool,
     /// Its name was seen in the account once.
     pub(crate) is_sighted: bool,
+    /// `failed_seen_at`: it was looked for once, and not seen.
+    pub(crate) is_missed: bool,
+    /// `simple_status`: LJPc has last said that it is here.
+    pub(crate) is_said_here: bool,
     /// `refused`
     pub(crate) is_refused: bool,
     /// And says that the zone's records were.
@@ -172,6 +176,8 @@ impl State {
                 milestone: None,
                 is_accepted: false,
                 is_sighted: false,
+                is_missed: false,
+                is_said_here: false,
                 is_refused: false,
                 zone_is_told: false,
                 // The next panic is the last one, so that one is enough to see what follows.
@@ -268,6 +274,8 @@ impl Row {
             milestone: progress.milestone,
             is_accepted: progress.accepted_at.is_some(),
             is_sighted: progress.completed_seen_at.is_some(),
+            is_missed: progress.failed_seen_at.is_some(),
+            is_said_here: progress.simple_status.as_deref() == Some("active"),
             is_refused: progress.refused.is_some(),
             zone_is_told: progress.refused.as_deref().is_some_and(|t| t.contains("DNS records")),
             panics: progress.panics,
@@ -325,6 +333,8 @@ impl Seen {
                 milestone: row.milestone,
                 accepted_at: row.is_accepted.then_some(epoch),
                 completed_seen_at: row.is_sighted.then_some(epoch),
+                failed_seen_at: row.is_missed.then_some(epoch),
+                simple_status: row.is_said_here.then(|| "active".to_owned()),
                 refused: self.refusal(),
                 in_doubt_at: (row.status == LineStatus::InDoubt).then_some(epoch),
                 panics: row.panics,

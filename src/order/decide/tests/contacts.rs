@@ -126,7 +126,16 @@ fn a_contact_is_changed_where_it_differs() {
     assert_eq!(decided(&new, &seen("Testcity")), "update_contact SHOP-1001/0/contact-update");
     assert_eq!(decided(&new, &seen("Otherville")), "completed, rest");
     let foreign = Known { contact_seen: Some(ContactReading::NotOurs), ..Known::default() };
-    assert_eq!(decided(&new, &foreign), "failed, rest: h-1 is not a WHOIS contact of this account");
+    assert_eq!(
+        decided(&new, &foreign),
+        "pending, poll anew: LJPc does not show h-1; it is asked again"
+    );
+    let mut again = new.clone();
+    again.progress.failed_seen_at = Some(again.now);
+    assert_eq!(
+        decided(&again, &foreign),
+        "failed, rest: h-1 is not a WHOIS contact of this account"
+    );
     let sent = with(updates(Provisioning), step, Accepted);
     assert_eq!(
         decided(&sent, &foreign),

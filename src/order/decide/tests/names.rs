@@ -1,6 +1,7 @@
 //! Lines of names, step by step: buying, arriving, wishes, DNS, doubts.
 
 mod doubts;
+mod readings;
 
 use std::sync::Arc;
 
@@ -57,6 +58,20 @@ fn transfers(status: LineStatus) -> Facts {
     facts.kind = DomainTransfer;
     facts.wish = Ok(Wish::Transfer(name_wish(Route::Direct)));
     facts
+}
+
+/// What follows when a reading shows the same once more, a while later: the first is not believed.
+fn twice(facts: &mut Facts, known: &Known) -> Change {
+    let once = change(facts, known);
+    assert_eq!(
+        (once.progress.status, once.evidence),
+        (facts.progress.status, None),
+        "by one reading"
+    );
+    let Then::After(interval) = once.then else { panic!("{:?}", once.then) };
+    facts.progress = once.progress;
+    facts.now += interval;
+    change(facts, known)
 }
 
 fn tlds() -> Known {
@@ -226,8 +241,8 @@ fn a_registered_name_is_read_back_then_arranged_then_done() {
     assert_eq!(wished.during.progress.status, Provisioning);
     assert_eq!(wished.during.progress.milestone, Some(Milestone::Named));
     assert_eq!(wished.during.progress.expires_at, Some(minute(525_600)));
-    // Once it shows what was wished, the line has nothing more to do.
-    let arranged = change(&facts, &shown(seen(false)));
+    // Once it shows what was wished, and still does, the line has nothing more to do.
+    let arranged = twice(&mut facts, &shown(seen(false)));
     assert_eq!(arranged.progress.milestone, Some(Milestone::Arranged));
     assert_eq!(arranged.seen, Some(seen(false)));
     facts.progress = arranged.progress;
@@ -282,7 +297,7 @@ fn a_doubtful_wish_that_shows_is_accepted() {
         of_step(EffectStep::UpdateDomain, 1, Doubtful),
     ];
     facts.progress.accepted_at = Some(minute(0));
-    let evidence = change(&facts, &shown(seen(false))).evidence;
+    let evidence = twice(&mut facts, &shown(seen(false))).evidence;
     let accepted = Evidence {
         step: EffectStep::UpdateDomain,
         n: 1,
@@ -291,37 +306,6 @@ fn a_doubtful_wish_that_shows_is_accepted() {
         site_id: None,
     };
     assert_eq!(evidence, Some(accepted));
-}
-
-#[test]
-fn a_transfer_is_awaited_for_days() {
-    let mut facts = transfers(Provisioning);
-    facts.placements = vec![of_step(EffectStep::Transfer, 1, Accepted)];
-    facts.progress.accepted_at = Some(minute(0));
-    let says = |status: &str| shown(DomainSeen { status: Some(status.to_owned()), ..seen(false) });
-    let pending = change(&facts, &says("pending_transfer,active"));
-    assert_eq!((pending.progress.status, pending.then), (Provisioning, Then::PollTransfer));
-    assert_eq!(pending.progress.milestone, None);
-    // A failure is believed when it is still said after a while: the first may be a stored row.
-    for now in [0, 1, 14] {
-        facts.now = minute(now);
-        let doubted = change(&facts, &says("transfer_rejected"));
-        let (status, then) = (doubted.progress.status, doubted.then);
-        assert_eq!((status, then), (Provisioning, Then::At(minute(15))), "minute {now}");
-        facts.progress = doubted.progress;
-    }
-    // And is forgotten if it is not said again.
-    let better = change(&facts, &says("pending_transfer"));
-    assert_eq!(better.progress.failed_seen_at, None);
-    facts.now = minute(15);
-    let believed = change(&facts, &says("transfer_rejected"));
-    assert_eq!(
-        (believed.progress.status, believed.progress.cause),
-        (Failed, Some(Cause::TransferRefused))
-    );
-    assert_eq!(change(&facts, &says("active")).progress.milestone, Some(Milestone::Arranged));
-    facts.now = minute(24 * 60);
-    assert!(change(&facts, &says("pending_transfer")).overdue, "overdue, and polled on");
 }
 
 #[test]
@@ -349,7 +333,8 @@ fn a_name_may_come_by_an_order() {
     let Request::UpdateDomain(wish) = effect(&facts, &shown(seen(false))).request else {
         panic!("the name servers are changed");
     };
-    assert_eq!(wish.fields(), ["nameservers"]);
+    // All that is wished is sent: what is not missing may come out of a stored row.
+    assert_eq!(wish.fields(), ["nameservers", "auto_renew"]);
 }
 
 fn record(address: &str) -> Record {
@@ -435,11 +420,20 @@ fn renewing(auto_renew: bool, status: LineStatus) -> Facts {
 }
 
 #[test]
-fn an_update_changes_only_what_differs() {
+fn an_update_is_sent_where_anything_differs() {
     let facts = renewing(true, Pending);
     assert_eq!(next(&facts, &Known::default()), "read example.nl");
-    assert_eq!(next(&facts, &shown(seen(true))), "completed, rest");
     assert_eq!(next(&facts, &shown(seen(false))), "update_domain SHOP-1001/0/update");
+    // What is so already ends the line without a request, but not by one reading.
+    let once = change(&facts, &shown(seen(true)));
+    assert_eq!(
+        told_change(&once),
+        "pending, after 30s: LJPc shows it as wished; it is read once more before that is believed"
+    );
+    let stale = Facts { progress: once.progress, ..facts.clone() };
+    let sent = effect(&stale, &shown(seen(false)));
+    assert_eq!(sent.tag.as_str(), "SHOP-1001/0/update", "it was a stored row");
+    assert_eq!(told_change(&twice(&mut facts.clone(), &shown(seen(true)))), "completed, rest");
     let foreign = Known { domain: Some(DomainReading::NotOurs), ..Known::default() };
     // It may be missing for a moment, so it is read twice.
     let once = change(&facts, &foreign);
@@ -447,8 +441,8 @@ fn an_update_changes_only_what_differs() {
         told_change(&once),
         "pending, poll anew: LJPc does not show example.nl; it is asked again"
     );
-    let twice = Facts { progress: once.progress, ..facts.clone() };
-    assert_eq!(next(&twice, &foreign), "failed, rest: example.nl is not a name of this account");
+    let later = Facts { progress: once.progress, ..facts.clone() };
+    assert_eq!(next(&later, &foreign), "failed, rest: example.nl is not a name of this account");
     let away = Known { domain: Some(DomainReading::Unanswered), ..Known::default() };
     assert_eq!(
         next(&facts, &away),
@@ -459,7 +453,7 @@ fn an_update_changes_only_what_differs() {
     // The customer has changed his mind since.
     let mut late = renewing(true, Pending);
     late.name.auto_renew_wished = Some(false);
-    assert_eq!(next(&late, &shown(seen(false))), "completed, rest");
+    assert_eq!(told_change(&twice(&mut late, &shown(seen(false)))), "completed, rest");
 }
 
 #[test]
@@ -468,7 +462,7 @@ fn a_doubtful_change_is_read_back_and_made_again() {
     facts.progress.in_doubt_at = Some(minute(0));
     facts.placements = vec![of_step(EffectStep::UpdateDomain, 1, Doubtful)];
     assert_eq!(next(&facts, &Known::default()), "read example.nl");
-    let shows = change(&facts, &shown(seen(true)));
+    let shows = twice(&mut facts.clone(), &shown(seen(true)));
     assert_eq!(shows.progress.status, Provisioning);
     assert_eq!(shows.evidence.map(|evidence| evidence.state), Some(Accepted));
     let lacks = change(&facts, &shown(seen(false)));
@@ -477,24 +471,6 @@ fn a_doubtful_change_is_read_back_and_made_again() {
     facts.progress = lacks.progress;
     facts.placements[0].state = Absent;
     assert_eq!(next(&facts, &shown(seen(false))), "update_domain SHOP-1001/0/update#2");
-}
-
-#[test]
-fn a_transfer_by_an_order_reads_the_order_until_it_is_delivered() {
-    let mut facts = transfers(Provisioning);
-    facts.wish = Ok(Wish::Transfer(name_wish(Route::Order)));
-    facts.placements = vec![bought(1, 7)];
-    facts.progress.upstream_order_id = Some(UpstreamOrderId(7));
-    facts.progress.accepted_at = Some(minute(0));
-    let completed = Reading::Order { simple_status: SimpleStatus::Completed, site_id: None };
-    let known = Known { reading: Some(completed), ..Known::default() };
-    facts.progress = change(&facts, &known).progress;
-    let pending = DomainSeen { status: Some("pending_transfer".to_owned()), ..seen(false) };
-    for _ in 0..2 {
-        assert_eq!(next(&facts, &Known::default()), "read example.nl");
-        facts.progress = change(&facts, &shown(pending.clone())).progress;
-    }
-    assert_eq!(change(&facts, &shown(pending)).events, [], "nothing new is told");
 }
 
 #[test]
@@ -543,9 +519,15 @@ fn an_empty_zone_of_a_name_that_is_not_ours_is_none() {
     let none = Known { zone: Some(ZoneReading::None), ..Known::default() };
     assert_eq!(next(&facts, &none), "read example.nl");
     let foreign = Known { domain: Some(DomainReading::NotOurs), ..none.clone() };
-    assert_eq!(next(&facts, &foreign), "failed, rest: example.nl is not a name of this account");
+    let once = change(&facts, &foreign);
+    assert_eq!(
+        told_change(&once),
+        "pending, poll anew: LJPc does not show example.nl; it is asked again"
+    );
+    let second = Facts { progress: once.progress, ..facts.clone() };
+    assert_eq!(next(&second, &foreign), "failed, rest: example.nl is not a name of this account");
     let ours = Known { domain: shown(seen(true)).domain, ..none };
-    assert_eq!(next(&facts, &ours), "completed, rest");
+    assert_eq!(told_change(&twice(&mut facts.clone(), &ours)), "completed, rest");
 }
 
 #[test]

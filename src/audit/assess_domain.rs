@@ -48,14 +48,12 @@ fn missing(found: &mut Assessment, asset: &DomainAsset, view: &DomainView, now: 
     if !asset.was_there {
         return;
     }
-    let let_go = asset.auto_renew == Some(false)
-        && asset.expires_before.is_some_and(|expired| expired < now);
     if !view.is_complete || view.detail != Some(DetailReading::NotOurs) {
         // Whatever was open of it stays open: nothing was read that says otherwise.
-        found.unjudged = Kind::ALL.to_vec();
+        *found = Assessment::withheld();
         return;
     }
-    if let_go {
+    if asset.is_let_go(now) {
         return;
     }
     found.is_missing = true;
@@ -64,7 +62,11 @@ fn missing(found: &mut Assessment, asset: &DomainAsset, view: &DomainView, now: 
 }
 
 fn status(found: &mut Assessment, asset: &DomainAsset, view: &DomainView) {
-    let Some((word, severity)) = view.status().and_then(worst) else { return };
+    let Some(status) = view.status() else {
+        found.unjudged.push(Kind::DomainStatus);
+        return;
+    };
+    let Some((word, severity)) = worst(status) else { return };
     // What is still being brought is pending by its nature.
     if asset.is_settled || severity > Severity::Warning {
         let what = format!("its status says {word}");
@@ -176,22 +178,25 @@ fn wishes(
         found.unjudged.extend([Kind::ContactMismatch, Kind::NameserverMismatch]);
         return;
     };
-    if let (Some(wished), Some(shown)) = (&asset.contact_handle, &seen.contact_handle)
-        && wished != shown
-    {
-        let what = format!("its WHOIS contact shall be {wished}, and is {shown}");
-        found.find(Kind::ContactMismatch, Severity::Warning, &asset.domain, what);
+    match (&asset.contact_handle, &seen.contact_handle) {
+        (Some(wished), Some(shown)) if wished != shown => {
+            let what = format!("its WHOIS contact shall be {wished}, and is {shown}");
+            found.find(Kind::ContactMismatch, Severity::Warning, &asset.domain, what);
+        }
+        (Some(_), None) => found.unjudged.push(Kind::ContactMismatch),
+        (Some(_), Some(_)) | (None, _) => {}
     }
-    if let Some(wished) = &asset.nameservers
-        && !seen.nameservers.is_empty()
-        && spelt(wished) != spelt(&seen.nameservers)
-    {
-        let what = format!(
-            "its name servers shall be {}, and are {}",
-            spelt(wished).join(", "),
-            spelt(&seen.nameservers).join(", ")
-        );
-        found.find(Kind::NameserverMismatch, Severity::Warning, &asset.domain, what);
+    match &asset.nameservers {
+        Some(_) if seen.nameservers.is_empty() => found.unjudged.push(Kind::NameserverMismatch),
+        Some(wished) if spelt(wished) != spelt(&seen.nameservers) => {
+            let what = format!(
+                "its name servers shall be {}, and are {}",
+                spelt(wished).join(", "),
+                spelt(&seen.nameservers).join(", ")
+            );
+            found.find(Kind::NameserverMismatch, Severity::Warning, &asset.domain, what);
+        }
+        Some(_) | None => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! The brake: what would change too much at once is rather a fault of what was read than of what is there.
 
+use super::{Assessment, Missing};
+
 /// A share of the assets above which nothing is written: 5 in 100.
 const SHARE: (u64, u64) = (5, 100);
 
@@ -15,6 +17,32 @@ pub struct Brake {
     pub changed: u64,
     /// How many of them would be declared missing.
     pub missing: u64,
+}
+
+/// What one asset adds to it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Weight {
+    /// Something of it would be changed that LJPc has not refused to change already.
+    pub is_changed: bool,
+    /// It would be declared missing, and was not before.
+    pub is_missing: bool,
+}
+
+impl Weight {
+    /// By what its readings mean, if a direct look had confirmed them.
+    #[must_use]
+    pub const fn new(found: &Assessment, is_refused: bool, missed_before: Missing) -> Self {
+        Self {
+            is_changed: found.may_repair && !is_refused,
+            is_missing: found.is_missing && missed_before.runs == 0,
+        }
+    }
+
+    /// It would be touched: under the brake nothing of it is written.
+    #[must_use]
+    pub const fn is_touched(self) -> bool {
+        self.is_changed || self.is_missing
+    }
 }
 
 /// Whether so much would change, or be missing, at once that nothing is written.

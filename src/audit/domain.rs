@@ -35,6 +35,8 @@ pub struct DomainAsset {
     pub was_there: bool,
     /// Whether it shall renew by itself; none: nobody has said.
     pub auto_renew: Option<bool>,
+    /// When LJPc last refused to set that; none since it was last wished.
+    pub refused_at: Option<DateTime<Utc>>,
     /// Whether it shall be locked.
     pub transfer_lock: Option<bool>,
     /// Its WHOIS contact as it was chosen.
@@ -47,6 +49,16 @@ pub struct DomainAsset {
     pub moved_since: Option<DateTime<Utc>>,
     /// What earlier runs missed.
     pub missing: Missing,
+    /// When its detail was last read.
+    pub looked_at: Option<DateTime<Utc>>,
+}
+
+impl DomainAsset {
+    /// It was not to be renewed, and its time is over: that it goes is what was wished.
+    #[must_use]
+    pub fn is_let_go(&self, now: DateTime<Utc>) -> bool {
+        self.auto_renew == Some(false) && self.expires_before.is_some_and(|expired| expired < now)
+    }
 }
 
 /// The runs before this one that missed it, one after the other.
@@ -137,6 +149,27 @@ impl DomainView {
     pub(super) fn is_there(&self) -> bool {
         self.listed.is_some() || self.seen().is_some()
     }
+
+    /// As if a direct look had confirmed what the listing says, where none has said anything. The brake weighs by it, for a
+    /// run can't look at everything that a broken listing leaves a question of.
+    #[must_use]
+    pub fn as_if_confirmed(&self) -> Self {
+        let detail = match (&self.detail, &self.listed) {
+            (None | Some(DetailReading::Unanswered), Some(row)) => {
+                Some(DetailReading::Seen(Box::new(DomainSeen {
+                    status: row.status.clone(),
+                    expires_at: row.expires_at,
+                    nameservers: Vec::new(),
+                    auto_renew: row.auto_renew,
+                    transfer_lock: row.transfer_lock,
+                    contact_handle: None,
+                })))
+            }
+            (None | Some(DetailReading::Unanswered), None) => Some(DetailReading::NotOurs),
+            (Some(detail), _) => Some(detail.clone()),
+        };
+        Self { detail, ..self.clone() }
+    }
 }
 
 /// Whether a direct look is wanted.
@@ -152,15 +185,24 @@ pub enum Look {
 
 /// Whether the listing alone leaves a question that a direct look answers.
 #[must_use]
-pub fn wants_look(asset: &DomainAsset, listed: Option<&Listed>, is_complete: bool) -> Look {
+pub fn wants_look(
+    asset: &DomainAsset,
+    listed: Option<&Listed>,
+    is_complete: bool,
+    zone: Tz,
+    now: DateTime<Utc>,
+) -> Look {
     if !asset.is_owned {
         return Look::No;
     }
     let Some(row) = listed else {
-        return if is_complete && asset.was_there { Look::Now } else { Look::No };
+        return if is_complete && asset.was_there { of_missing(asset, now) } else { Look::No };
     };
     let differs = |wished: Option<bool>, shown: Option<bool>| wished.is_some() && wished != shown;
-    let has_moved = asset.expires_before.is_some() && asset.expires_before != row.expires_at;
+    // Not to the second: the listing may show another time of the day than the detail.
+    let on = |at: Option<DateTime<Utc>>| at.map(|at| day(at, zone));
+    let has_moved =
+        asset.expires_before.is_some() && on(asset.expires_before) != on(row.expires_at);
     if !asset.is_settled {
         Look::No
     } else if differs(asset.auto_renew, row.auto_renew)
@@ -172,6 +214,18 @@ pub fn wants_look(asset: &DomainAsset, listed: Option<&Listed>, is_complete: boo
         Look::Sometime
     } else {
         Look::No
+    }
+}
+
+/// A name that a complete listing does not show. Once all is known that a look can tell, it takes no other's turn.
+fn of_missing(asset: &DomainAsset, now: DateTime<Utc>) -> Look {
+    let looked_since = |at: Option<DateTime<Utc>>| at.is_some() && asset.looked_at >= at;
+    if asset.is_let_go(now) && looked_since(asset.expires_before) {
+        Look::No
+    } else if asset.missing.runs > MISSING_RUNS {
+        Look::Sometime
+    } else {
+        Look::Now
     }
 }
 

@@ -101,6 +101,12 @@ pub struct Assessment {
 }
 
 impl Assessment {
+    /// Nothing is concluded: whatever is open of it stays as it is.
+    #[must_use]
+    pub fn withheld() -> Self {
+        Self { unjudged: FindingKind::ALL.to_vec(), ..Self::default() }
+    }
+
     pub(super) fn find(
         &mut self,
         kind: FindingKind,

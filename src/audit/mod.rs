@@ -16,7 +16,7 @@ mod site;
 mod status;
 
 pub use assess_domain::{assess_domain, is_usual};
-pub use brake::{Brake, is_too_much};
+pub use brake::{Brake, Weight, is_too_much};
 pub use domain::{
     DetailReading, DomainAsset, DomainMemory, DomainView, Listed, Look, Missing, Settings, day,
     remember, wants_look,

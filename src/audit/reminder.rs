@@ -65,12 +65,13 @@ pub fn of_expiry(
     past.iter().filter(move |it| (it.expires_on - expires_on).num_days().abs() <= SAME_EXPIRY_DAYS)
 }
 
-/// Whether the reminder of the latest threshold that is passed reached nobody. `due` is what is decided now.
+/// Whether the reminder of the latest threshold that is passed reached nobody. `due` is what is decided now; `withheld` says
+/// why a reminder that is due is not sent.
 #[must_use]
 pub fn assess_reminders(
     domain: &str,
     expires_on: NaiveDate,
-    past: &[PastReminder],
+    (past, withheld): (&[PastReminder], Option<&str>),
     due: &Due,
     now: DateTime<Utc>,
 ) -> Assessment {
@@ -78,17 +79,26 @@ pub fn assess_reminders(
     if due.send.is_some() {
         return found;
     }
+    if let Some(why) = withheld {
+        let what = format!("no reminder after its expiry on {expires_on} is sent: {why}");
+        let episode = format!("{expires_on}:withheld");
+        found.find_in(Kind::ReminderMissing, Severity::Warning, domain, episode, what);
+        return found;
+    }
     let latest = of_expiry(past, expires_on).min_by_key(|it| it.threshold);
     let Some(latest) = latest.filter(|it| it.outcome == Outcome::Owed) else { return found };
     let waits = now - latest.decided_at > WAITS;
-    let what = match latest.email.as_deref() {
-        Some("failed") => "could not be sent",
-        Some("queued") if waits => "waits for the mail server for more than a day",
+    let (severity, what) = match latest.email.as_deref() {
+        Some("failed") => (Severity::Warning, "could not be sent"),
+        Some("queued") if waits => {
+            (Severity::Warning, "waits for the mail server for more than a day")
+        }
+        Some("disabled") => (Severity::Info, "is not sent: email.disabled has it switched off"),
         _ => return found,
     };
     let episode = format!("{expires_on}:{}", latest.threshold);
     let what = format!("the reminder of its expiry on {expires_on} {what}");
-    found.find_in(Kind::ReminderMissing, Severity::Warning, domain, episode, what);
+    found.find_in(Kind::ReminderMissing, severity, domain, episode, what);
     found
 }
 

@@ -68,6 +68,16 @@ impl SiteView {
         self.listed.is_some() || matches!(self.detail, Some(SiteReading::Seen { .. }))
     }
 
+    /// As if a direct look had confirmed that a site is gone which the listing does not show, where none has said anything.
+    #[must_use]
+    pub fn as_if_confirmed(&self) -> Self {
+        let is_told = matches!(self.detail, Some(SiteReading::Seen { .. } | SiteReading::NotOurs));
+        if is_told || self.listed.is_some() {
+            return self.clone();
+        }
+        Self { detail: Some(SiteReading::NotOurs), ..self.clone() }
+    }
+
     /// Its status, as seen last.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
@@ -118,8 +128,7 @@ pub fn assess_site(asset: &SiteAsset, view: &SiteView, now: DateTime<Utc>) -> As
     }
     if !view.is_there() {
         if !view.is_complete || view.detail != Some(SiteReading::NotOurs) {
-            found.unjudged = Kind::ALL.to_vec();
-            return found;
+            return Assessment::withheld();
         }
         found.is_missing = true;
         let what = "neither the listing nor a direct look shows this site (404)";

@@ -18,6 +18,9 @@ const LOOK_INTERVAL: Duration = Duration::from_mins(5);
 /// How soon it is looked again at a run that another process is at.
 const BUSY_INTERVAL: Duration = Duration::from_secs(20);
 
+/// How soon it is looked again after a lease that was too short for a single step.
+const STEPLESS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The handler.
 pub struct RunAudit {
     db: Database,
@@ -51,7 +54,9 @@ impl RunAudit {
                 Err(after) => return Ok(after),
             },
         };
+        let mut after = STEPLESS_INTERVAL;
         while lease.left() > self.reserve && !self.auditor.is_stopped() {
+            after = Duration::ZERO;
             match self.auditor.step(run, lease).await? {
                 Stepped::On(next, _) => run = next,
                 Stepped::Later(_, after) => return Ok(after),
@@ -62,11 +67,9 @@ impl RunAudit {
                 Stepped::Lost => return Ok(BUSY_INTERVAL),
             }
         }
-        if self.auditor.is_stopped() {
-            // Another process need not wait for this one's lease to end.
-            self.auditor.leave().await?;
-        }
-        Ok(Duration::ZERO)
+        // Another process need not wait for this one's lease to end.
+        self.auditor.leave().await?;
+        Ok(after)
     }
 
     /// Begins the run that is due, or answers when to look again.

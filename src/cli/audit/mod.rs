@@ -7,13 +7,14 @@ mod run;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failed, output};
+use super::{Failed, output, said::SaidArgs};
 use crate::{
     app,
     config::{Need, Settings},
     db::{
         Database,
         audit::{AssetKind, ListedFinding, ReminderRow},
+        operators::pauses::Deed,
     },
     order::name::DomainName,
 };
@@ -54,6 +55,8 @@ enum AuditCommand {
         /// The domain, or the site's id.
         #[arg(value_name = "DOMAIN|SITE_ID", required = true)]
         assets: Vec<String>,
+        #[command(flatten)]
+        said: SaidArgs,
     },
     /// Lists which reminders of expiries went out when: the proof, which is kept for three years.
     Reminders {
@@ -81,7 +84,7 @@ pub(super) async fn audit(args: AuditArgs, settings: &Settings) -> Result<(), Fa
         AuditCommand::Run(run) => run::run(run, settings, &db, args.json).await,
         AuditCommand::Findings { open } => Ok(findings(&db, open, args.json).await?),
         AuditCommand::Import(import) => import::import(import, settings, &db, args.json).await,
-        AuditCommand::Disown { assets } => Ok(disown(&db, &assets, args.json).await?),
+        AuditCommand::Disown { assets, said } => Ok(disown(&db, &assets, &said, args.json).await?),
         AuditCommand::Reminders { domain } => {
             let rows = db.reminders(domain.as_ref().map(DomainName::as_str), LISTED_MAX).await;
             let rows = rows.map_err(anyhow::Error::from)?;
@@ -96,7 +99,14 @@ pub(super) async fn audit(args: AuditArgs, settings: &Settings) -> Result<(), Fa
 }
 
 /// Each that can be; what could not be is told at the end.
-async fn disown(db: &Database, assets: &[String], is_json: bool) -> anyhow::Result<()> {
+async fn disown(
+    db: &Database,
+    assets: &[String],
+    said: &SaidArgs,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let by = said.who()?;
+    let deed = Deed { by: &by, why: said.why() };
     let mut named = Vec::new();
     for asset in assets {
         named.push(match asset.parse::<u64>() {
@@ -106,7 +116,7 @@ async fn disown(db: &Database, assets: &[String], is_json: bool) -> anyhow::Resu
     }
     let mut unknown = Vec::new();
     for ((kind, key), asset) in named.iter().zip(assets) {
-        if !db.disown(*kind, key).await? {
+        if !db.disown(*kind, key, deed).await? {
             unknown.push(asset.as_str());
         }
     }

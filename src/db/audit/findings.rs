@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::{DomainNote, Place, SiteNote, Writing, assets};
+use super::{DomainNote, Place, SiteNote, Writing, domains, sites};
 use crate::{
     audit::{Assessment, Finding, FindingKind, Severity},
     db::{Database, DbError},
@@ -70,7 +70,7 @@ impl Database {
         let named = judged.iter().map(|(subject, _, it)| (&**subject, it));
         let together = together(&subjects, DOMAIN_KINDS, named);
         self.audit_step("judging names", place, writing, async |connection| {
-            assets::note_domains(&mut *connection, &notes).await?;
+            domains::note_domains(&mut *connection, &notes).await?;
             settle(connection, &together, now).await
         })
         .await
@@ -89,7 +89,7 @@ impl Database {
         let named = judged.iter().map(|(subject, _, it)| (&**subject, it));
         let together = together(&subjects, SITE_KINDS, named);
         self.audit_step("judging sites", place, writing, async |connection| {
-            assets::note_sites(&mut *connection, &notes).await?;
+            sites::note_sites(&mut *connection, &notes).await?;
             settle(connection, &together, now).await
         })
         .await

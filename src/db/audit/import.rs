@@ -5,10 +5,10 @@
     reason = "sqlx's macros take the type of a nullable array by `as`"
 )]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::readings::{AssetKind, ListedAsset};
-use crate::db::{Database, DbError, begin};
+use crate::db::{Database, DbError, begin, operators::pauses::Deed};
 
 /// An owner, as an order's customer (contract, "The order document"), with a reference.
 #[derive(Clone)]
@@ -62,7 +62,8 @@ impl Database {
                    UNION ALL
                    SELECT lpad(s.site_id::text, 20, '0'), c.reference
                    FROM provisor.sites s JOIN provisor.customers c ON c.id = s.customer_id
-                   WHERE $1 = 'site' AND lpad(s.site_id::text, 20, '0') = ANY ($2)"#,
+                   WHERE $1 = 'site'
+                     AND s.site_id = ANY (ARRAY (SELECT k::bigint FROM unnest($2::text[]) AS k WHERE $1 = 'site'))"#,
                 kind.as_str(),
                 keys,
             )
@@ -74,9 +75,19 @@ impl Database {
     }
 
     /// Nobody is known to have this asset any more: it is neither missed nor looked after, and nobody is reminded of it.
-    /// `false`: nobody was known to have it.
-    pub async fn disown(&self, kind: AssetKind, key: &str) -> Result<bool, DbError> {
+    /// `false`: nobody was known to have it. The timeline of what operators have done tells who said so, and why.
+    pub async fn disown(
+        &self,
+        kind: AssetKind,
+        key: &str,
+        deed: Deed<'_>,
+    ) -> Result<bool, DbError> {
+        let subject = match kind {
+            AssetKind::Domain => json!({ "domain": key }),
+            AssetKind::Site => json!({ "site_id": key.trim_start_matches('0') }),
+        };
         self.call("disowning an asset", async |connection| {
+            let mut transaction = begin(connection).await?;
             let disowned = match kind {
                 AssetKind::Domain => sqlx::query!(
                     "UPDATE provisor.domains d
@@ -90,11 +101,16 @@ impl Database {
                 ),
                 AssetKind::Site => sqlx::query!(
                     "UPDATE provisor.sites SET customer_id = NULL
-                     WHERE lpad(site_id::text, 20, '0') = $1 AND customer_id IS NOT NULL",
+                     WHERE site_id = $1::text::bigint AND customer_id IS NOT NULL",
                     key,
                 ),
             };
-            Ok(disowned.execute(connection).await?.rows_affected() == 1)
+            let is_so = disowned.execute(&mut *transaction).await?.rows_affected() == 1;
+            if is_so {
+                deed.write(&mut transaction, "disowned", &subject).await?;
+            }
+            transaction.commit().await?;
+            Ok(is_so)
         })
         .await
     }

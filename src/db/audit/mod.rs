@@ -5,6 +5,7 @@
 
 mod assets;
 mod digest;
+mod domains;
 mod findings;
 mod import;
 mod own;
@@ -12,6 +13,7 @@ mod prices;
 mod readings;
 mod reminders;
 mod runs;
+mod sites;
 
 use std::time::Duration;
 
@@ -21,8 +23,8 @@ use uuid::Uuid;
 
 pub(super) use self::digest::select_digest;
 pub use self::{
-    assets::{AuditedDomain, AuditedSite, DomainNote, SiteNote},
     digest::Digest,
+    domains::{AuditedDomain, DomainNote},
     findings::{ListedFinding, Settled, Turn},
     import::{ImportedAsset, ImportedOwner, Importing},
     own::{OWN_KINDS, Waits},
@@ -30,6 +32,7 @@ pub use self::{
     readings::{AssetKind, ListedAsset},
     reminders::{Decided, ExpiringName, ReminderRow},
     runs::{AuditRun, Taken},
+    sites::{AuditedSite, SiteNote},
 };
 use super::{Database, DbError, begin, micros};
 

@@ -33,8 +33,10 @@ pub struct ExpiringName {
     pub auto_renew: Option<bool>,
     /// Whether it shall.
     pub wished: Option<bool>,
-    /// For days the wish was not carried out.
-    pub is_stuck: bool,
+    /// The wish has been carried out, and read back.
+    pub is_kept: bool,
+    /// The wish is about to be carried out, and has been neither refused nor stuck for days.
+    pub is_under_way: bool,
     /// What was decided about its reminders, whichever expiry they were of, the latest first.
     pub past: Vec<PastReminder>,
 }
@@ -82,53 +84,82 @@ pub struct ReminderRow {
 }
 
 impl Database {
-    /// The next names after `after` that expire between two times, at most `limit`, as the pass of the listing shows them
-    /// (`None`: what this run has read is not believed). Names that are missing are left out: nobody is reminded of what
-    /// may be somebody else's.
+    /// The last of the next names after `after`, at most `limit`; `None`: there are no more.
+    pub async fn last_of_names(&self, after: &str, limit: i64) -> Result<Option<String>, DbError> {
+        self.call("reading names for their reminders", async |connection| {
+            sqlx::query_scalar!(
+                "SELECT max(domain) FROM (SELECT domain FROM provisor.domains WHERE domain > $1
+                                          ORDER BY domain LIMIT $2) AS batch",
+                after,
+                limit,
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    /// Of the names after the first, up to the second, those that expire between two times, as the pass of the listing shows
+    /// them. Names that are missing are left out, for nobody is reminded of what may be somebody else's; but not those that
+    /// were to go, and are gone.
     pub async fn expiring_names(
         &self,
-        after: &str,
-        pass: Option<i32>,
+        (after, last): (&str, &str),
+        (pass, is_complete): (i32, bool),
         (from, until): (DateTime<Utc>, DateTime<Utc>),
         stuck_since: DateTime<Utc>,
-        limit: i64,
     ) -> Result<Vec<ExpiringName>, DbError> {
         let rows = self
             .call("reading names that expire", async |connection| {
                 sqlx::query!(
-                    r#"SELECT d.domain, d.customer_id AS "customer_id!", seen.expires_at AS "expires_at!",
-                              d.expiry_believed AS believed, seen.is_fresh AS "is_fresh!", seen.auto_renew,
-                              d.auto_renew_wished AS wished,
-                              EXISTS (SELECT FROM provisor.findings f
-                                      WHERE f.subject = d.domain AND f.kind = 'auto_renew_mismatch'
-                                        AND f.closed_at IS NULL AND f.first_seen < $6) AS "is_stuck!",
+                    r#"WITH keys AS (
+                           SELECT array_agg(domain) AS these FROM provisor.domains WHERE domain > $1 AND domain <= $4)
+                       SELECT d.domain, d.customer_id AS "customer_id!", seen.expires_at AS "expires_at!",
+                              d.expiry_believed AS believed, seen.is_fresh OR gone.is_gone AS "is_fresh!", seen.auto_renew,
+                              d.auto_renew_wished AS wished, d.auto_renew_kept_since IS NOT NULL AS "is_kept!",
+                              -- Kind 4 is a name's wish: jobs/mod.rs.
+                              EXISTS (SELECT FROM provisor.wakes w WHERE w.id = d.id * 16 + 4 AND w.due_at < 'infinity')
+                                  AND d.auto_renew_refused_at IS NULL
+                                  AND NOT EXISTS (SELECT FROM provisor.findings f
+                                                  WHERE f.subject = d.domain AND f.kind = 'auto_renew_mismatch'
+                                                    AND f.closed_at IS NULL AND f.first_seen < $6) AS "is_under_way!",
                               (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                                          'expires_on', r.expires_on, 'threshold', r.threshold, 'outcome', r.outcome,
-                                          'decided_at', r.decided_at, 'email', m.status) ORDER BY r.decided_at DESC), '[]')
-                               FROM provisor.reminders r LEFT JOIN provisor.email_outbox m ON m.id = r.email_id
-                               WHERE r.domain = d.domain AND r.expires_on > ($2::timestamptz - interval '400 days'))
+                                          'expires_on', p.expires_on, 'threshold', p.threshold, 'outcome', p.outcome,
+                                          'decided_at', p.decided_at, 'email', m.status) ORDER BY p.decided_at DESC), '[]')
+                               FROM provisor.reminders p LEFT JOIN provisor.email_outbox m ON m.id = p.email_id
+                               WHERE p.domain = d.domain AND p.expires_on > ($2::timestamptz - interval '400 days'))
                                   AS "past!"
-                       FROM provisor.domains d
-                       LEFT JOIN provisor.order_lines l ON l.id = d.line_id
-                       LEFT JOIN provisor.audit_readings r ON r.asset = 'domain' AND r.key = d.domain AND $5::integer > 0
+                       -- By their keys, so that no batch reads whole tables.
+                       FROM (SELECT * FROM provisor.domains WHERE domain = ANY ((SELECT these FROM keys)::text[])) AS d
+                       LEFT JOIN LATERAL (SELECT * FROM provisor.order_lines l WHERE l.id = d.line_id LIMIT 1) AS l ON true
+                       LEFT JOIN (SELECT * FROM provisor.audit_readings
+                                  WHERE asset = 'domain' AND key = ANY ((SELECT these FROM keys)::text[])) AS r
+                            ON r.key = d.domain
                        -- A dry run has kept nothing, so the readings themselves are asked.
                        CROSS JOIN LATERAL (
                            SELECT coalesce((r.detail -> 'seen' ->> 'expires_at')::timestamptz,
-                                           CASE WHEN r.pass = $5 THEN r.expires_at END, d.expires_at) AS expires_at,
+                                           CASE WHEN r.pass >= $5 THEN r.expires_at END, d.expires_at) AS expires_at,
                                   coalesce((r.detail -> 'seen' ->> 'auto_renew')::boolean,
-                                           CASE WHEN r.pass = $5 THEN r.auto_renew END, d.auto_renew_seen) AS auto_renew,
-                                  coalesce(r.pass = $5 OR r.detail ? 'seen', false) AS is_fresh) AS seen
-                       WHERE d.domain > $1 AND d.customer_id IS NOT NULL
+                                           CASE WHEN r.pass >= $5 THEN r.auto_renew END, d.auto_renew_seen) AS auto_renew,
+                                  coalesce(r.pass >= $5 OR r.detail ? 'seen', false) AS is_fresh) AS seen
+                       -- It was to go, and a look since its expiry has found it gone.
+                       CROSS JOIN LATERAL (
+                           SELECT coalesce($7 AND NOT seen.is_fresh AND d.auto_renew_wished = false
+                                           AND d.looked_at > seen.expires_at, false) AS is_gone) AS gone
+                       WHERE d.customer_id IS NOT NULL
                          AND (seen.expires_at BETWEEN $2 AND $3 OR d.expiry_believed BETWEEN $2 AND $3)
-                         AND d.missing_runs = 0 AND r.detail IS DISTINCT FROM '"not_ours"'
+                         AND (gone.is_gone OR d.missing_runs = 0 AND r.detail IS DISTINCT FROM '"not_ours"')
                          AND coalesce(l.status NOT IN ('failed', 'cancelled'), true)
-                       ORDER BY d.domain LIMIT $4"#,
+                         -- One that is still being transferred here has its expiry with somebody else.
+                         AND coalesce(l.kind <> 'domain_transfer' OR l.status = 'completed' OR l.milestone IS NOT NULL, true)
+                       ORDER BY d.domain"#,
                     after,
                     from,
                     until,
-                    limit,
-                    pass.unwrap_or(0),
+                    last,
+                    pass,
                     stuck_since,
+                    is_complete,
                 )
                 .fetch_all(connection)
                 .await
@@ -142,7 +173,8 @@ impl Database {
             is_fresh: row.is_fresh,
             auto_renew: row.auto_renew,
             wished: row.wished,
-            is_stuck: row.is_stuck,
+            is_kept: row.is_kept,
+            is_under_way: row.is_under_way,
             past: serde_json::from_value(row.past).unwrap_or_default(),
         });
         Ok(names.collect())

@@ -80,7 +80,10 @@ impl Database {
                 if let Some(old) = taken.as_ref().filter(|taken| taken.is_old) {
                     sqlx::query!(
                         "UPDATE provisor.audit_runs
-                         SET stage = $2, position = '', pass = 1, figures = '{}', started_at = $3 WHERE id = $1",
+                         SET stage = $2, position = '', pass = 1, figures = '{}', started_at = $3,
+                             -- That was said of what had been read then.
+                             past_brake = false
+                         WHERE id = $1",
                         old.id,
                         first,
                         now,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use crate::db::{Database, DbError, wakes::Lane};
 
@@ -130,15 +131,27 @@ impl Database {
         deed: Deed<'_>,
     ) -> Result<(), DbError> {
         self.call("noting an operator's deed", async |connection| {
-            sqlx::query!(
-                "INSERT INTO provisor.events (event, detail) VALUES ($1, jsonb_strip_nulls($2::jsonb || $3::jsonb))",
-                event,
-                detail,
-                json!({ "by": deed.by, "why": deed.why }),
-            )
-            .execute(connection)
-            .await
+            deed.write(connection, event, detail).await
         })
+        .await
+    }
+}
+
+impl Deed<'_> {
+    /// Notes it, in the transaction of what was done.
+    pub(in crate::db) async fn write(
+        self,
+        connection: &mut PgConnection,
+        event: &str,
+        detail: &Value,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "INSERT INTO provisor.events (event, detail) VALUES ($1, jsonb_strip_nulls($2::jsonb || $3::jsonb))",
+            event,
+            detail,
+            json!({ "by": self.by, "why": self.why }),
+        )
+        .execute(connection)
         .await
         .map(drop)
     }

@@ -28,6 +28,8 @@ pub struct Figures {
     pub domains: u64,
     /// How many sites.
     pub sites: u64,
+    /// Entries of the listing that is being read which can't be.
+    pub unread: u64,
     /// Domains and sites that were looked at directly.
     pub looks: u32,
     /// Of these, those of the present stage that a question made necessary.
@@ -79,7 +81,7 @@ impl Figures {
     /// Begins a stage.
     pub fn begin_stage(&mut self) {
         // How long the upstream has not been asked is no stage's own.
-        (self.failures, self.skipped) = (0, 0);
+        (self.failures, self.skipped, self.unread) = (0, 0, 0);
         (self.needed_looks, self.routine_looks, self.stage_assets) = (0, 0, None);
     }
 

@@ -1,9 +1,12 @@
 //! The brake, and what the readings mean.
 
+use chrono::{DateTime, Utc};
+
 use super::{Auditor, Run, Stepped, count, past, writing};
 use crate::{
     audit::{
-        Assessment, Brake, FindingKind, RunKind, assess_domain, assess_site, is_too_much, remember,
+        Assessment, Brake, FindingKind, RunKind, Weight, assess_domain, assess_site, is_too_much,
+        remember,
     },
     db::{
         DbError,
@@ -19,33 +22,26 @@ impl Auditor {
     /// Counts what would change or be missing, batch by batch: first the names, then (`#`) the sites.
     pub(super) async fn weigh(&self, mut run: Box<Run>) -> Result<Stepped, DbError> {
         let now = self.now().await?;
-        let weighs = |found: &Assessment, was_missing: bool| {
-            (u64::from(found.may_repair), u64::from(found.is_missing && !was_missing))
-        };
-        let (mut assets, mut changed, mut missing) = (0, 0, 0);
-        let mut add = |(is_changed, is_missing): (u64, u64)| {
-            assets += 1;
-            changed += is_changed;
-            missing += is_missing;
-        };
-        let next = if let Some(after) = run.row.position.strip_prefix('#') {
+        let (weights, next): (Vec<Weight>, _) = if let Some(after) =
+            run.row.position.strip_prefix('#')
+        {
             let batch = self.sites_of(&run, SiteId(after.parse().unwrap_or(0))).await?;
-            for it in batch.iter().filter(|it| it.asset.is_owned) {
-                let found = assess_site(&it.asset, &it.view, now);
-                add(weighs(&found, it.asset.missing.runs > 0));
-            }
-            batch.last().map(|it| format!("#{}", it.asset.id))
+            let owned = batch.iter().filter(|it| it.asset.is_owned);
+            let weights = owned.map(|it| weigh_site(it, now)).collect();
+            (weights, batch.last().map(|it| format!("#{}", it.asset.id)))
         } else {
             let batch = self.domains_of(&run, &run.row.position).await?;
-            for it in batch.iter().filter(|it| it.asset.is_owned) {
-                let found = assess_domain(&it.asset, &it.view, &self.settings.domains, now);
-                add(weighs(&found, it.asset.missing.runs > 0));
-            }
-            Some(batch.last().map_or_else(|| "#0".to_owned(), |it| it.asset.domain.clone()))
+            let owned = batch.iter().filter(|it| it.asset.is_owned);
+            let weights = owned.map(|it| self.weigh_domain(it, now)).collect();
+            let next = batch.last().map_or_else(|| "#0".to_owned(), |it| it.asset.domain.clone());
+            (weights, Some(next))
         };
-        run.figures.assets += assets;
-        run.figures.changed += changed;
-        run.figures.missing += missing;
+        let count = |is: fn(&Weight) -> bool| {
+            u64::try_from(weights.iter().filter(|it| is(it)).count()).unwrap_or(u64::MAX)
+        };
+        run.figures.assets += count(|_| true);
+        run.figures.changed += count(|it| it.is_changed);
+        run.figures.missing += count(|it| it.is_missing);
         match next {
             Some(position) => {
                 run.row.position = position;
@@ -53,6 +49,12 @@ impl Auditor {
             }
             None => self.brake(run).await,
         }
+    }
+
+    fn weigh_domain(&self, it: &AuditedDomain, now: DateTime<Utc>) -> Weight {
+        let view = it.view.as_if_confirmed();
+        let found = assess_domain(&it.asset, &view, &self.settings.domains, now);
+        Weight::new(&found, it.asset.refused_at.is_some(), it.asset.missing)
     }
 
     async fn brake(&self, mut run: Box<Run>) -> Result<Stepped, DbError> {
@@ -83,13 +85,18 @@ impl Auditor {
 
     pub(super) async fn judge_domains(&self, mut run: Box<Run>) -> Result<Stepped, DbError> {
         let batch = self.domains_of(&run, &run.row.position).await?;
-        let Some(last) = batch.last().filter(|_| !run.figures.braked) else {
-            return self.go_on(past(run)).await;
-        };
+        let Some(last) = batch.last() else { return self.go_on(past(run)).await };
         let now = self.now().await?;
         run.row.position.clone_from(&last.asset.domain);
+        let judge = |it: AuditedDomain| {
+            // What has made the run brake is left; the rest is as good as ever.
+            if run.figures.braked && self.weigh_domain(&it, now).is_touched() {
+                return (it.asset.domain, None, Assessment::withheld());
+            }
+            self.judge_domain(it, now)
+        };
         let judged: Vec<(String, Option<DomainNote>, Assessment)> =
-            batch.into_iter().map(|it| self.judge_domain(it, now)).collect();
+            batch.into_iter().map(judge).collect();
         let settled = self.db.judge_domains(&self.place(&run), &judged, now, writing(&run)).await?;
         failpoint!("audit.judged");
         let Some(settled) = settled else { return Ok(Stepped::Lost) };
@@ -100,7 +107,7 @@ impl Auditor {
     fn judge_domain(
         &self,
         it: AuditedDomain,
-        now: chrono::DateTime<chrono::Utc>,
+        now: DateTime<Utc>,
     ) -> (String, Option<DomainNote>, Assessment) {
         let settings = &self.settings.domains;
         let found = assess_domain(&it.asset, &it.view, settings, now);
@@ -119,12 +126,14 @@ impl Auditor {
     pub(super) async fn judge_sites(&self, mut run: Box<Run>) -> Result<Stepped, DbError> {
         let after = SiteId(run.row.position.parse().unwrap_or(0));
         let batch = self.sites_of(&run, after).await?;
-        let Some(last) = batch.last().filter(|_| !run.figures.braked) else {
-            return self.go_on(past(run)).await;
-        };
+        let Some(last) = batch.last() else { return self.go_on(past(run)).await };
         let now = self.now().await?;
         run.row.position = last.asset.id.to_string();
+        let is_braked = run.figures.braked;
         let judge = |it: AuditedSite| {
+            if is_braked && it.asset.is_owned && weigh_site(&it, now).is_touched() {
+                return (it.asset.id.to_string(), None, Assessment::withheld());
+            }
             let found = assess_site(&it.asset, &it.view, now);
             let missing = it.asset.missing.after(it.view.is_there(), found.is_missing, now);
             let note = it.asset.is_owned.then(|| SiteNote {
@@ -217,4 +226,8 @@ impl Auditor {
         }
         Ok(batch)
     }
+}
+
+fn weigh_site(it: &AuditedSite, now: DateTime<Utc>) -> Weight {
+    Weight::new(&assess_site(&it.asset, &it.view.as_if_confirmed(), now), false, it.asset.missing)
 }

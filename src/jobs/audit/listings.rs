@@ -1,13 +1,17 @@
 //! Lists the account's domains and sites, page by page, into the run's readings.
 //!
-//! A listing that changes while it is read may skip what is there. So it is begun anew, and one that keeps changing is
-//! incomplete: then nothing is concluded about what is missing.
+//! A listing that changes while it is read may skip what is there. So it is begun anew; the last time it is read to its end
+//! however it changes, and what all passes have shown together is the listing, if that is as much as there is. One that
+//! shows less, or that has entries which can't be read, is incomplete: then nothing is concluded about what is missing.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Auditor, Run, Stepped, Unread, past};
+use super::{
+    Auditor, Run, Stepped, Unread, past,
+    storable::{is_storable, storable},
+};
 use crate::{
     db::{
         DbError,
@@ -63,13 +67,19 @@ impl Auditor {
             Err(why) => return self.failed(run, why, incomplete).await,
         };
         let at = Position::read(&run.row.position);
-        if at.total.is_some_and(|total| total != page.total) {
-            return self.begin_anew(run, of).await;
+        let is_last_pass = run.row.pass >= PASSES_MAX;
+        if !is_last_pass && at.total.is_some_and(|total| total != page.total) {
+            return self.begin_anew(run).await;
         }
         run.figures.answered();
-        let read = u64::from(at.page - 1) * u64::from(PER_PAGE)
-            + u64::try_from(page.items.len()).unwrap_or(u64::MAX);
-        let is_last = page.items.is_empty() || read >= page.total;
+        if page.unread > 0 {
+            run.figures.unread = run.figures.unread.saturating_add(page.unread);
+            run.figures.note(format!("the list of {of} has entries that can't be read"));
+        }
+        let entries =
+            u64::try_from(page.items.len()).unwrap_or(u64::MAX).saturating_add(page.unread);
+        let read = u64::from(at.page - 1) * u64::from(PER_PAGE) + entries;
+        let is_last = entries == 0 || read >= page.total;
         if !is_last && at.page >= PAGES_MAX {
             run.figures.note(format!("{incomplete}: it has more than {PAGES_MAX} pages"));
             run.figures.given_up = true;
@@ -84,34 +94,45 @@ impl Auditor {
             return Ok(Stepped::On(run, Settled::new()));
         }
         // Entries that came twice have pushed others out.
-        if self.db.count_listed(kind, run.row.pass).await? != page.total {
-            return self.begin_anew(run, of).await;
+        let listed = self.db.count_listed(kind, run.row.pass).await?;
+        if run.figures.unread > 0 {
+            return self.go_on(past(run)).await;
         }
-        match kind {
-            AssetKind::Domain => {
-                run.figures.domains = page.total;
-                run.figures.domains_complete = true;
-            }
-            AssetKind::Site => {
-                run.figures.sites = page.total;
-                run.figures.sites_complete = true;
-            }
+        if listed == page.total {
+            run.figures.listed_whole(kind, page.total);
+            return self.go_on(past(run)).await;
         }
-        self.go_on(past(run)).await
-    }
-
-    async fn begin_anew(&self, mut run: Box<Run>, of: &str) -> Result<Stepped, DbError> {
-        if run.row.pass >= PASSES_MAX {
+        if !is_last_pass {
+            return self.begin_anew(run).await;
+        }
+        if self.db.count_listed(kind, 1).await? >= page.total {
+            run.figures.listed_whole(kind, page.total);
+            run.row.pass = 1;
+        } else {
             run.figures.note(format!(
                 "the list of {of} changed during each of {PASSES_MAX} readings: nothing is concluded about what is missing"
             ));
             tracing::warn!(of, "a listing keeps changing");
-            // What the last pass has shown is there all the same.
-            return self.go_on(past(run)).await;
         }
+        // What the passes have shown is there all the same.
+        self.go_on(past(run)).await
+    }
+
+    async fn begin_anew(&self, mut run: Box<Run>) -> Result<Stepped, DbError> {
         run.row.pass = run.row.pass.saturating_add(1);
         run.row.position = String::new();
+        run.figures.unread = 0;
         self.go_on(run).await
+    }
+}
+
+impl super::Figures {
+    /// A listing was read to its end.
+    const fn listed_whole(&mut self, kind: AssetKind, total: u64) {
+        match kind {
+            AssetKind::Domain => (self.domains, self.domains_complete) = (total, true),
+            AssetKind::Site => (self.sites, self.sites_complete) = (total, true),
+        }
     }
 }
 
@@ -124,6 +145,9 @@ pub enum Unlisted {
     /// LJPc is not asked at the moment.
     #[error("LJPc is not asked at the moment: provisor queue stats tells why")]
     NotNow,
+    /// It has entries that can't be read.
+    #[error("the listing has entries that can't be read: nothing is concluded from the others")]
+    Unreadable,
     /// It changed while it was read, again and again.
     #[error("the listing changed while it was read: try again")]
     Changed,
@@ -150,6 +174,9 @@ impl Auditor {
             })?;
             if *total.get_or_insert(page.total) != page.total {
                 return Ok(None);
+            }
+            if page.unread > 0 {
+                return Err(Unlisted::Unreadable);
             }
             let is_last = page.items.is_empty();
             all.extend(page.items.into_iter().map(|asset| (asset.key.clone(), asset)));
@@ -179,40 +206,43 @@ impl Auditor {
     }
 }
 
-/// A row of a listing, with its key.
+/// A row of a listing, with its key; `None`: it can't be one's.
 trait Row {
-    fn to_asset(self) -> ListedAsset;
+    fn to_asset(self) -> Option<ListedAsset>;
 }
 
 impl Row for Domain {
-    fn to_asset(self) -> ListedAsset {
+    fn to_asset(self) -> Option<ListedAsset> {
         // Its name in the one spelling that lines have.
         let key = DomainName::parse(&self.domain)
             .map_or_else(|_| self.domain.trim().to_lowercase(), |name| name.as_str().to_owned());
-        ListedAsset {
+        (!key.is_empty() && is_storable(&key)).then(|| ListedAsset {
             key,
-            status: self.status,
+            status: self.status.map(storable),
             expires_at: self.expires_at,
             auto_renew: self.auto_renew,
             transfer_lock: self.transfer_lock,
             domain: None,
-        }
+        })
     }
 }
 
 impl Row for Site {
-    fn to_asset(self) -> ListedAsset {
-        ListedAsset {
-            key: format!("{:020}", self.id.0.max(0)),
-            status: self.status,
+    fn to_asset(self) -> Option<ListedAsset> {
+        (self.id.0 > 0).then(|| ListedAsset {
+            key: format!("{:020}", self.id.0),
+            status: self.status.map(storable),
             expires_at: None,
             auto_renew: None,
             transfer_lock: None,
-            domain: self.domain,
-        }
+            domain: self.domain.map(storable),
+        })
     }
 }
 
 fn to_listed(page: Page<impl Row>) -> Page<ListedAsset> {
-    Page { items: page.items.into_iter().map(Row::to_asset).collect(), total: page.total }
+    let rows = page.items.len();
+    let items: Vec<ListedAsset> = page.items.into_iter().filter_map(Row::to_asset).collect();
+    let unfit = u64::try_from(rows.saturating_sub(items.len())).unwrap_or(u64::MAX);
+    Page { items, total: page.total, unread: page.unread.saturating_add(unfit) }
 }

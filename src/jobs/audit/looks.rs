@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{Auditor, Run, Stepped, Unread, past, writing};
+use super::{Auditor, Run, Stepped, Unread, past, storable::storable_json, writing};
 use crate::{
     audit::{DetailReading, Look, RunKind, SiteReading, wants_look},
     clock::Deadline,
@@ -58,12 +58,13 @@ impl Auditor {
             run.row.position = self.last_figures().await?.domains_looked_to;
         }
         let (after, pass) = (run.row.position.clone(), run.figures.domains_pass);
-        let complete = run.figures.domains_complete;
+        let (complete, zone) = (run.figures.domains_complete, self.settings.domains.zone);
+        let now = self.now().await?;
         let batch = self.db.audited_domains(&after, pass, BATCH).await?;
         let candidates = batch.into_iter().map(|it| Candidate {
-            look: wants_look(&it.asset, it.view.listed.as_ref(), complete),
+            look: wants_look(&it.asset, it.view.listed.as_ref(), complete, zone, now),
+            looked_at: it.asset.looked_at,
             key: it.asset.domain,
-            looked_at: it.looked_at,
         });
         self.look(run, AssetKind::Domain, candidates.collect(), deadline).await
     }
@@ -199,7 +200,7 @@ impl Auditor {
                     Shown::No => DetailReading::NotOurs,
                     Shown::Unanswered => DetailReading::Unanswered,
                 };
-                Ok(serde_json::to_value(reading).unwrap_or_default())
+                Ok(storable_json(serde_json::to_value(reading).unwrap_or_default()))
             }
             AssetKind::Site => {
                 let id = SiteId(key.parse().unwrap_or(0));
@@ -209,7 +210,7 @@ impl Auditor {
                     Shown::No => SiteReading::NotOurs,
                     Shown::Unanswered => SiteReading::Unanswered,
                 };
-                Ok(serde_json::to_value(reading).unwrap_or_default())
+                Ok(storable_json(serde_json::to_value(reading).unwrap_or_default()))
             }
         }
     }

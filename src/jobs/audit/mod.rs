@@ -10,13 +10,16 @@
 //! | `judge.rs` | the brake; what the readings mean |
 //! | `prices.rs` | what delivered lines would cost now |
 //! | `remind.rs` | reminders of expiries |
+//! | `failures.rs` | what becomes of a run when a request, or a statement, has failed |
 
+mod failures;
 mod figures;
 mod judge;
 mod listings;
 mod looks;
 mod prices;
 mod remind;
+mod storable;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -28,8 +31,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::failures::Unread;
 pub use self::{figures::Figures, listings::Unlisted, looks::LooksMax};
-use super::guest::{Guest, NotNow};
+use super::guest::Guest;
 use crate::{
     audit::{self, RunKind, Stage},
     clock::Deadline,
@@ -44,21 +48,6 @@ use crate::{
 
 /// Of the upstream's budget, an audit takes at most this part: orders come first.
 const PART_OF_BUDGET: u32 = 4;
-
-/// So many requests in a row may fail at one place before the stage is given up: for about half an hour by the schedule of
-/// retries, or for a few seconds where a person waits.
-const FAILURES_MAX: u32 = 18;
-const FAILURES_MAX_ASKED: u32 = 4;
-
-/// For so long a run waits in all, from one answer to the next, for an upstream that is not asked at the moment: customers
-/// shall be reminded nevertheless.
-const WAITS_MAX: TimeDelta = TimeDelta::hours(1);
-const WAITS_MAX_ASKED: TimeDelta = TimeDelta::minutes(1);
-
-/// An asset of which nothing can be learnt in so many tries is passed over, and so many of them in a row: then it is not
-/// the asset's fault.
-const TRIES_OF_ASSET: u32 = 3;
-const SKIPPED_MAX: u32 = 5;
 
 /// How an audit is set.
 #[derive(Clone, Debug)]
@@ -116,13 +105,6 @@ pub enum Begun {
     Busy(Box<Run>),
     /// There is none.
     None,
-}
-
-/// Why there was no answer.
-#[derive(Debug)]
-enum Unread {
-    NotNow(NotNow),
-    Upstream(UpstreamError),
 }
 
 /// Carries audits out.
@@ -224,8 +206,19 @@ impl Auditor {
         self.take().await
     }
 
-    /// The next step. Requests are made until `deadline` comes near; then what was read is kept.
+    /// The next step. Requests are made until `deadline` comes near; then what was read is kept. A stage whose values the
+    /// database refuses is given up: another try would fail alike, and what comes after it is worth the same.
     pub async fn step(&self, run: Box<Run>, deadline: Deadline) -> Result<Stepped, DbError> {
+        let before = run.clone();
+        match self.step_on(run, deadline).await {
+            Err(error) if error.is_data_error() && before.stage != Stage::Finish => {
+                self.give_up(before, &error).await
+            }
+            stepped => stepped,
+        }
+    }
+
+    async fn step_on(&self, run: Box<Run>, deadline: Deadline) -> Result<Stepped, DbError> {
         match run.stage {
             Stage::Domains => self.list(run, AssetKind::Domain).await,
             Stage::Sites => self.list(run, AssetKind::Site).await,
@@ -287,51 +280,6 @@ impl Auditor {
         let held = self.db.go_on_at(&self.place(&run)).await?;
         Ok(if held { Stepped::On(run, Settled::new()) } else { Stepped::Lost })
     }
-
-    /// The same where a request has failed: later, or past this stage when it has failed too often. What that means,
-    /// `given_up` says.
-    async fn failed(
-        &self,
-        mut run: Box<Run>,
-        why: Unread,
-        given_up: &str,
-    ) -> Result<Stepped, DbError> {
-        let now = self.now().await?;
-        let is_scheduled = run.row.kind == RunKind::Scheduled;
-        let (failures_max, waits_max) = if is_scheduled {
-            (FAILURES_MAX, WAITS_MAX)
-        } else {
-            (FAILURES_MAX_ASKED, WAITS_MAX_ASKED)
-        };
-        // Who is not asked has not failed.
-        let waited = now - *run.figures.waiting_since.get_or_insert(now);
-        let (after, told) = match &why {
-            Unread::NotNow(not_now) => {
-                (not_now.after, "LJPc is not asked at the moment".to_owned())
-            }
-            Unread::Upstream(UpstreamError::RateLimited { after }) => {
-                (*after, "LJPc wants to be left alone".to_owned())
-            }
-            Unread::Upstream(error) => {
-                let tries = i32::try_from(run.figures.failures).unwrap_or(i32::MAX);
-                run.figures.failures = run.figures.failures.saturating_add(1);
-                (self.settings.retries.interval(tries), error.to_string())
-            }
-        };
-        if run.figures.failures >= failures_max || waited >= waits_max {
-            tracing::warn!(
-                stage = run.stage.as_str(),
-                why = told,
-                "a stage of the audit is given up"
-            );
-            run.figures.note(format!("{given_up}: {told}"));
-            run.figures.given_up = true;
-            return self.go_on(past(run)).await;
-        }
-        tracing::info!(stage = run.stage.as_str(), why = told, "the audit waits");
-        let held = self.db.go_on_at(&self.place(&run)).await?;
-        Ok(if held { Stepped::Later(run, after) } else { Stepped::Lost })
-    }
 }
 
 /// The run at the beginning of its next stage.
@@ -351,28 +299,6 @@ fn past(mut run: Box<Run>) -> Box<Run> {
 /// What becomes of what a run concludes.
 fn writing(run: &Run) -> Writing {
     if run.row.kind == RunKind::Dry { Writing::Tried } else { Writing::Kept }
-}
-
-impl Run {
-    /// Whether an asset is passed over of which a request has failed again; what stands behind it gets its turn.
-    fn passes_over(&mut self, why: &Unread) -> bool {
-        let may_be_its_own = matches!(
-            why,
-            Unread::Upstream(
-                UpstreamError::Rejected { .. }
-                    | UpstreamError::Unavailable { .. }
-                    | UpstreamError::InDoubt { .. }
-            )
-        );
-        let is_over = may_be_its_own
-            && self.figures.failures.saturating_add(1) >= TRIES_OF_ASSET
-            && self.figures.skipped < SKIPPED_MAX;
-        if is_over {
-            self.figures.skipped = self.figures.skipped.saturating_add(1);
-            self.figures.failures = 0;
-        }
-        is_over
-    }
 }
 
 /// Counts how findings have changed.

@@ -4,6 +4,7 @@
 use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 
 use super::{Auditor, Run, Stepped, Unread, count, past, writing};
 use crate::{
@@ -30,6 +31,9 @@ const NAMES: i64 = 25;
 
 /// Questions of one run.
 const QUESTIONS_MAX: u32 = 200;
+
+/// What is no price of anything that is sold here, nor fits where prices are kept.
+const PRICE_END: Money = Money(Decimal::from_parts(1_410_065_408, 2, 0, false, 0));
 
 /// What is said when prices could not be asked for.
 const GIVEN_UP: &str = "not all prices could be asked for";
@@ -111,6 +115,11 @@ impl Auditor {
         lines: Vec<(LineToPrice, Option<Money>)>,
     ) -> Result<Stepped, DbError> {
         let now = self.now().await?;
+        let is_sane = |price: &Money| (Money(Decimal::ZERO)..PRICE_END).contains(price);
+        let mut lines = lines;
+        for (_, price) in &mut lines {
+            *price = price.filter(is_sane);
+        }
         let prices: Vec<LinePrice> = lines
             .iter()
             .filter_map(|(line, price)| price.map(|price| LinePrice { id: line.id, price }))
@@ -168,4 +177,14 @@ fn name_price(prices: &Prices, line: &LineToPrice) -> Option<Money> {
         _ => 1,
     };
     year.checked_mul(years.into()).map(Money)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_end_where_the_column_does() {
+        assert_eq!(PRICE_END.to_string(), "10000000000.00");
+    }
 }

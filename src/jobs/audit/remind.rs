@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// Names that are thought about in one step.
-const BATCH: i64 = 200;
+/// Names of which one step looks for those that expire.
+const BATCH: i64 = 500;
 
 /// How long after its last reminder a name is still thought about.
 const AFTER: TimeDelta = TimeDelta::days(40);
@@ -38,12 +38,17 @@ impl Auditor {
         // A day more on both sides, for time zones.
         let until = now + TimeDelta::days(i64::from(first.unwrap_or(0).max(0)) + 1);
         let from = now - TimeDelta::days(i64::from(-last.unwrap_or(0).min(0)) + 1) - AFTER;
-        let pass = (!run.figures.braked).then_some(run.figures.domains_pass);
+        let read = (run.figures.domains_pass, run.figures.domains_complete);
         let stuck = now - STUCK_AFTER;
-        let after = &run.row.position;
-        let names = self.db.expiring_names(after, pass, (from, until), stuck, BATCH).await?;
-        let Some(last) = names.last() else { return self.go_on(past(run)).await };
-        run.row.position.clone_from(&last.domain);
+        let Some(last) = self.db.last_of_names(&run.row.position, BATCH).await? else {
+            return self.go_on(past(run)).await;
+        };
+        let batch = (&*run.row.position, &*last);
+        let names = self.db.expiring_names(batch, read, (from, until), stuck).await?;
+        run.row.position = last;
+        if names.is_empty() {
+            return self.go_on(run).await;
+        }
         let (mut decided, mut judged) = (Vec::new(), Vec::new());
         for name in names {
             let thought = self.think_of(&name, now);
@@ -65,7 +70,7 @@ impl Auditor {
 
     fn think_of(&self, name: &ExpiringName, now: DateTime<Utc>) -> Thought {
         let settings = &self.settings.domains;
-        let believed = self.believed_expiry(name);
+        let (believed, has_moved) = self.believed_expiry(name, now);
         let expires_on = day(believed, settings.zone);
         let settled: Vec<i32> = of_expiry(&name.past, expires_on).map(|it| it.threshold).collect();
         let owed = |it: &&PastReminder| it.outcome == Outcome::Owed;
@@ -79,11 +84,13 @@ impl Auditor {
         let mut due = due_reminder(&reminding, &settings.reminder_days, today);
         // Nobody is told that his name has expired by what was known before an outage, or by a date that moved oddly: he may
         // have renewed since.
-        if today > expires_on && !(name.is_fresh && believed == name.expires_at) {
+        let is_sure = today <= expires_on || name.is_fresh && !has_moved;
+        let withheld = (!is_sure && due.send.is_some()).then_some("this audit has not seen it");
+        if !is_sure {
             due = Due::default();
         }
-        let auto_renew = self.will_renew(name, now);
-        let found = assess_reminders(&name.domain, expires_on, &name.past, &due, now);
+        let auto_renew = will_renew(name, now);
+        let found = assess_reminders(&name.domain, expires_on, (&name.past, withheld), &due, now);
         let template = if today > expires_on { "domain_expired" } else { "domain_expiring" };
         let decide = |threshold: i32, email: Option<&'static str>| Decided {
             domain: name.domain.clone(),
@@ -101,19 +108,23 @@ impl Auditor {
         Thought { decided: decided.collect(), found }
     }
 
-    /// The expiry to remind of: the one that is seen, unless it moved oddly and is not yet taken for true.
-    fn believed_expiry(&self, name: &ExpiringName) -> DateTime<Utc> {
+    /// The expiry to remind of: the one that is seen. If it has moved oddly, and is not yet taken for true, the sooner of
+    /// the two that is not past: rather a reminder too many than a name that lapses. And whether it has moved so.
+    fn believed_expiry(&self, name: &ExpiringName, now: DateTime<Utc>) -> (DateTime<Utc>, bool) {
         let zone = self.settings.domains.zone;
         let odd =
             |before: &DateTime<Utc>| !is_usual(day(*before, zone), day(name.expires_at, zone));
-        name.believed.filter(odd).unwrap_or(name.expires_at)
+        match name.believed.filter(odd) {
+            Some(before) if name.expires_at > now => (before.min(name.expires_at), true),
+            Some(before) => (before, true),
+            None => (name.expires_at, false),
+        }
     }
+}
 
-    /// Whether a name will renew by itself: as is wished, while that is about to be carried out; as is seen, else.
-    fn will_renew(&self, name: &ExpiringName, now: DateTime<Utc>) -> bool {
-        let is_set = self.settings.domains.apply_auto_renew
-            && !name.is_stuck
-            && is_in_time(&name.domain, name.expires_at, now);
-        name.wished.filter(|_| is_set).or(name.auto_renew) == Some(true)
-    }
+/// Whether a name will renew by itself: as is wished, where that was carried out or is about to be; as is seen, else.
+fn will_renew(name: &ExpiringName, now: DateTime<Utc>) -> bool {
+    let is_about_to = name.is_under_way && is_in_time(&name.domain, name.expires_at, now);
+    let is_set = name.is_kept || is_about_to;
+    name.wished.filter(|_| is_set).or(name.auto_renew) == Some(true)
 }

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, future::Future};
 
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
 use crate::upstream::{Endpoint, UpstreamError};
 
 /// How many entries a page is asked to hold: the document's maximum.
@@ -20,11 +23,33 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// How many entries the whole listing has.
     pub total: u64,
+    /// How many entries of this page can't be read.
+    pub unread: u64,
 }
 
-/// All entries of a listing, each once, in the order of their keys; or an error. Never a part: what is absent from a part
-/// is not absent. A listing whose `total` changes, or which does not hold as many distinct entries as it says (an entry
-/// that was removed moves another from the next page to this one), is read anew, three times at most.
+impl<T> Page<T> {
+    /// Its entries, or an error if one can't be read: what is absent from a part is not absent.
+    pub(super) fn whole(self, endpoint: &'static Endpoint) -> Result<Vec<T>, UpstreamError> {
+        if self.unread == 0 {
+            return Ok(self.items);
+        }
+        let detail = format!("{} entries of a page can't be read", self.unread);
+        Err(UpstreamError::unclear(endpoint, detail, None, None))
+    }
+}
+
+/// The entries of a page that can be read, and how many can't.
+pub(super) fn readable<T: DeserializeOwned>(entries: &[Box<RawValue>]) -> (Vec<T>, u64) {
+    let items: Vec<T> =
+        entries.iter().filter_map(|entry| serde_json::from_str(entry.get()).ok()).collect();
+    let unread = entries.len().saturating_sub(items.len());
+    (items, u64::try_from(unread).unwrap_or(u64::MAX))
+}
+
+/// All entries of a listing, each once, in the order of their keys; or an error. Never a part, nor without an entry that
+/// can't be read: what is absent from a part is not absent. A listing whose `total` changes, or which does not hold as many
+/// distinct entries as it says (an entry that was removed moves another from the next page to this one), is read anew, three
+/// times at most.
 pub(super) async fn all_pages<T, K, F, E>(
     endpoint: &'static Endpoint,
     mut fetch: impl FnMut(u32) -> F,
@@ -59,20 +84,22 @@ where
     let mut total = None;
     for number in 1..=PAGES_MAX {
         let page = fetch(number).await?;
-        if *total.get_or_insert(page.total) != page.total {
+        let its_total = page.total;
+        let items = page.whole(endpoint)?;
+        if *total.get_or_insert(its_total) != its_total {
             return Ok(None);
         }
-        let last = page.items.is_empty();
-        for item in page.items {
+        let last = items.is_empty();
+        for item in items {
             if entries.insert(key(&item), item).is_some() {
                 return Ok(None);
             }
         }
         let read = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        if read == page.total {
+        if read == its_total {
             return Ok(Some(entries));
         }
-        if last || read > page.total {
+        if last || read > its_total {
             return Ok(None);
         }
     }
@@ -96,7 +123,7 @@ mod tests {
             asked.borrow_mut().push(number);
             let (total, items) =
                 script.borrow_mut().pop_front().expect("a page too many asked for");
-            async move { Ok(Page { items: items.to_vec(), total }) }
+            async move { Ok(Page { items: items.to_vec(), total, unread: 0 }) }
         };
         let result = all_pages(&LISTING, fetch, |id| *id).await;
         assert!(script.borrow().is_empty(), "not every page was asked for");
@@ -133,11 +160,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_entry_that_can_not_be_read_is_not_absent() {
+        let fetch = |_| async { Ok(Page { items: vec![1], total: 2, unread: 1 }) };
+        let result: Result<Vec<i64>, UpstreamError> = all_pages(&LISTING, fetch, |id| *id).await;
+        assert!(matches!(result, Err(UpstreamError::Unavailable { .. })));
+        let entries =
+            ["7", "\"a\"", "null", "8"].map(|json| RawValue::from_string(json.to_owned()).unwrap());
+        assert_eq!(readable::<i64>(&entries), (vec![7, 8], 2));
+    }
+
+    #[tokio::test]
     async fn listing_without_end_is_given_up() {
         let mut asked = 0;
         let fetch = |number| {
             asked = number;
-            async move { Ok(Page { items: vec![number], total: 1_000_000 }) }
+            async move { Ok(Page { items: vec![number], total: 1_000_000, unread: 0 }) }
         };
         let result = all_pages(&LISTING, fetch, |id| *id).await;
         assert!(matches!(result, Err(UpstreamError::Unavailable { .. })));

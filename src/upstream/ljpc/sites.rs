@@ -2,12 +2,13 @@
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::{
     Ljpc, endpoints,
     envelope::payload,
-    pages::{PER_PAGE, Page, all_pages},
+    pages::{PER_PAGE, Page, all_pages, readable},
     wire::lenient,
 };
 use crate::{
@@ -70,14 +71,14 @@ pub struct SitesPage(Page<Site>);
 
 #[derive(Deserialize)]
 struct Listing {
-    sites: Vec<Site>,
+    sites: Vec<Box<RawValue>>,
     total: u64,
 }
 
 impl Ljpc {
     /// One page of up to 100 sites, from 1.
     pub async fn sites(&self, page: u32) -> Result<Vec<Site>, UpstreamError> {
-        self.sites_page(page).await.map(|page| page.items)
+        self.page_of_sites(page, |answer| read_page(answer)?.whole(&endpoints::LIST_SITES)).await
     }
 
     /// All sites by their ids, or an error; never a part.
@@ -117,15 +118,24 @@ impl Ljpc {
 
     /// One page, from 1, with how many there are in all.
     pub async fn sites_page(&self, page: u32) -> Result<Page<Site>, UpstreamError> {
+        self.page_of_sites(page, read_page).await
+    }
+
+    async fn page_of_sites<T>(
+        &self,
+        page: u32,
+        read: impl Fn(&Answer) -> Result<T, UpstreamError> + Send + Sync,
+    ) -> Result<T, UpstreamError> {
         let endpoint = &endpoints::LIST_SITES;
         let path = format!("{}?page={page}&per_page={PER_PAGE}", endpoint.template());
-        self.get(endpoint, &path, LISTING_BYTES_MAX, read_page).await
+        self.get(endpoint, &path, LISTING_BYTES_MAX, read).await
     }
 }
 
 pub(super) fn read_page(answer: &Answer) -> Result<Page<Site>, UpstreamError> {
     let Listing { sites, total } = payload(&endpoints::LIST_SITES, answer)?.parse()?;
-    Ok(Page { items: sites, total })
+    let (items, unread) = readable(&sites);
+    Ok(Page { items, total, unread })
 }
 
 pub(super) fn read_site(id: SiteId, answer: &Answer) -> Result<SiteDetail, UpstreamError> {

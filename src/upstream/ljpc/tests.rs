@@ -135,7 +135,9 @@ fn samples_of_sites() {
 fn site_that_can_not_be_read_spoils_the_listing() {
     // A listing without it would say that it is absent.
     let json = SITES.replace("2019", "\"?\"");
-    assert!(sites::read_page(&answer(200, json.as_bytes())).is_err());
+    let page = sites::read_page(&answer(200, json.as_bytes())).unwrap();
+    assert_eq!((page.items.len(), page.unread), (0, 1));
+    assert!(page.whole(&super::endpoints::LIST_SITES).is_err());
 }
 
 fn read_as_everything(status: u16, body: &[u8]) {

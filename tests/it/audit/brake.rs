@@ -1,9 +1,13 @@
 //! What would change too much at once is rather a fault of what was read.
 
+use chrono::TimeDelta;
+use provisor::{audit::RunKind, jobs::audit::LooksMax};
 use serde_json::json;
 
+use super::run;
 use crate::{
     binary::provisor,
+    doubt::database,
     house::{House, eventually},
 };
 
@@ -107,4 +111,62 @@ async fn who_wants_reports_only_has_nothing_changed() {
         "{severities:?}"
     );
     assert!(house.requests("PATCH", "/api/hosting").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_listing_is_weighed_though_not_all_of_it_can_be_looked_at() {
+    let house = House::new().await;
+    many(&house, 20).await;
+    take_away(&house, 0..15);
+    let db = database(&house);
+    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+    // So few that what they confirm would never brake.
+    let auditor = auditor.looking_at_most(LooksMax { needed: 2, routine: 0 });
+    let ended = run(&auditor, RunKind::Asked).await;
+    assert!(ended.figures.braked, "{:?}", ended.figures);
+    assert_eq!((ended.figures.assets, ended.figures.missing), (20, 15));
+    assert_eq!(house.open().await, [], "nothing of them is written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_brake_holds_back_what_it_is_for_and_the_rest_is_judged() {
+    let house = House::new().await;
+    many(&house, 20).await;
+    house.domain("expired.nl", -2, false).await;
+    house.domain("soon.nl", 6, false).await;
+    take_away(&house, 0..11);
+    let ended = house.audit(&["run", "--json"]).await;
+    assert_eq!((ended.code, &ended.json()["braked"]), (Some(1), &json!(true)), "{ended:?}");
+    let open: Vec<_> =
+        house.open().await.into_iter().map(|(kind, _, subject)| (kind, subject)).collect();
+    let expected = [("domain_expired", "expired.nl"), ("domain_expiring", "soon.nl")];
+    assert_eq!(open, expected.map(|(kind, subject)| (kind.to_owned(), subject.to_owned())));
+    let reminded: Vec<String> = sqlx::query_scalar(
+        "SELECT domain FROM provisor.reminders WHERE outcome = 'owed' ORDER BY domain",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .unwrap();
+    assert_eq!(reminded, ["expired.nl", "soon.nl"], "by what this run has read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_refused_weighs_nothing_in_later_brakes() {
+    let house = House::new().await;
+    many(&house, 30).await;
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = false").await;
+    let refused =
+        "UPDATE provisor.domains SET auto_renew_refused_at = now() WHERE domain <= 'example-28.nl'";
+    house.world.run(refused).await;
+    let ended = house.audited().await;
+    let few: i64 = house
+        .world
+        .value("SELECT count(*) FROM provisor.domains WHERE auto_renew_refused_at IS NULL")
+        .await;
+    assert!((1..=10).contains(&few), "{few}");
+    assert_eq!(ended["changed"], json!(few));
+    // A wish that is said again is another one.
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = false").await;
+    let ended = house.audit(&["run", "--json"]).await;
+    assert_eq!(ended.json()["braked"], json!(true), "{ended:?}");
 }

@@ -3,6 +3,7 @@
 mod brake;
 mod findings;
 mod import;
+mod listed;
 mod reading;
 mod reminders;
 mod runs;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use provisor::{
     audit::{RunKind, Stage},
     clock::Deadline,
-    jobs::audit::{LooksMax, Stepped},
+    jobs::audit::{Begun, LooksMax, Stepped},
 };
 use serde_json::json;
 
@@ -54,33 +54,46 @@ async fn nobody_is_told_that_his_name_has_expired_by_what_was_known_before_an_ou
         told(&[("domain_expiring", false)]),
         "before it, he is told"
     );
+    assert!(house.is_open("reminder_missing").await, "and the operator of whom nobody told");
     house.no_more_faults();
     house.audited().await;
     assert_eq!(
         house.reminded().await,
         told(&[("domain_expiring", false), ("domain_expired", false)])
     );
+    assert!(!house.is_open("reminder_missing").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expiry_that_has_moved_oddly_is_not_reminded_of() {
     let house = House::new().await;
-    for (name, days) in [("far.nl", 300), ("near.nl", 20)] {
+    for (name, days) in [("far.nl", 300), ("near.nl", 20), ("sooner.nl", 300)] {
         house.domain(name, days, false).await;
     }
+    house.seems(&json!({ "domain": "sooner.nl", "expires_at": in_days(25) }));
     // Both seem to have expired.
     for name in ["far.nl", "near.nl"] {
         house.seems(&json!({ "domain": name, "expires_at": in_days(-4) }));
     }
     house.audited().await;
     assert!(house.is_open("expiry_moved").await);
-    // One is reminded of the date that is believed, the other of nothing.
-    assert_eq!(house.reminded().await, told(&[("domain_expiring", false)]));
-    let expires_on: String = house
-        .world
-        .value("SELECT context ->> 'domain' FROM provisor.email_outbox WHERE template = 'domain_expiring'")
-        .await;
-    assert_eq!(expires_on, "near.nl");
+    // One is reminded of the date that is believed, one of the sooner date, and one of nothing.
+    assert_eq!(
+        house.reminded().await,
+        told(&[("domain_expiring", false), ("domain_expiring", false)])
+    );
+    let reminded: Vec<(String, i32)> = sqlx::query_as(
+        "SELECT domain, expires_on - current_date FROM provisor.reminders WHERE outcome = 'owed' ORDER BY domain",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .unwrap();
+    let names: Vec<&str> = reminded.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["near.nl", "sooner.nl"]);
+    assert!(
+        (19..=21).contains(&reminded[0].1) && (24..=26).contains(&reminded[1].1),
+        "{reminded:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,6 +114,176 @@ async fn a_reminder_follows_the_wish_that_is_being_carried_out_until_it_seems_to
     house.world.run("UPDATE provisor.domains SET expiry_believed = NULL").await;
     let dry = house.audit(&["run", "--dry-run", "--json"]).await.json();
     assert_eq!(dry["reminded"], json!(1), "{dry}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_his_name_renews_by_a_wish_that_nobody_carries_out() {
+    let house = House::new().await;
+    for name in ["refused.nl", "reported.nl", "kept.nl"] {
+        house.domain(name, 20, false).await;
+    }
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = true").await;
+    for told in ["auto_renew_refused_at", "auto_renew_kept_since"] {
+        let name = if told == "auto_renew_refused_at" { "refused.nl" } else { "kept.nl" };
+        house
+            .world
+            .run(&format!("UPDATE provisor.domains SET {told} = now() WHERE domain = '{name}'"))
+            .await;
+    }
+    // It was set while the audit went on: the listing was read before.
+    house.seems(&json!({ "domain": "kept.nl", "auto_renew": true }));
+    let db = database(&house);
+    let report = [("AUDIT__APPLY_AUTO_RENEW", "false")];
+    let (auditor, _ends) = house.auditor_with(&report, &db, TimeDelta::zero());
+    run(&auditor, RunKind::Asked).await;
+    let renews: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT context ->> 'domain', (context ->> 'auto_renew')::boolean FROM provisor.email_outbox
+         WHERE template = 'domain_expiring' ORDER BY 1",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .unwrap();
+    assert_eq!(renews, told(&[("kept.nl", true), ("refused.nl", false), ("reported.nl", false)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_to_go_and_is_gone_is_told_of_once_and_not_looked_for_for_ever() {
+    let house = House::new().await;
+    house.domain("example.nl", -4, false).await;
+    house.domain("another.nl", 300, true).await;
+    house
+        .world
+        .run("UPDATE provisor.domains SET auto_renew_wished = false WHERE domain = 'example.nl'")
+        .await;
+    house.seems(&json!({ "domain": "example.nl", "foreign": true }));
+    let path = "/api/hosting/v1/domain-names/example.nl";
+    for _ in 0..3 {
+        house.audited().await;
+        assert_eq!(house.reminded().await, told(&[("domain_expired", false)]));
+        assert_eq!(house.open().await, [], "it is as was wished");
+        assert_eq!(house.requests("GET", path).len(), 1, "there is nothing more to learn");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_is_known_to_have_is_neither_changed_nor_reminded_of() {
+    let house = House::new().await;
+    house.domain("ours.nl", 300, true).await;
+    for (name, days, renews) in
+        [("soon.nl", 5, true), ("off.nl", 20, false), ("gone.nl", -2, false)]
+    {
+        house.seems(&json!({ "domain": name, "status": "active", "auto_renew": renews,
+                             "expires_at": in_days(days) }));
+    }
+    house.hosts(&json!({ "id": 4000, "domain": "soon.nl" }));
+    let daemon = house.daemon(&[]);
+    for _ in 0..2 {
+        house.audited().await;
+    }
+    let unknown = house.open().await.iter().filter(|(kind, ..)| kind.ends_with("_unknown")).count();
+    assert_eq!((unknown, house.open().await.len()), (4, 4));
+    assert_eq!(house.reminded().await, []);
+    for method in ["PATCH", "POST", "PUT", "DELETE"] {
+        assert!(house.requests(method, "/").is_empty(), "{method}");
+    }
+    assert!(
+        house.requests("GET", "/api/hosting/v1/domain-names/soon.nl").is_empty(),
+        "not even a look"
+    );
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_comes_late_skips_what_has_passed_and_the_proof_lasts_for_three_years() {
+    let house = House::new().await;
+    house.domain("example.nl", 5, true).await;
+    house.audited().await;
+    let proof = async || -> Vec<(i32, String)> {
+        sqlx::query_as("SELECT threshold, outcome FROM provisor.reminders ORDER BY threshold DESC")
+            .fetch_all(&house.world.pool)
+            .await
+            .unwrap()
+    };
+    let expected = [(60, "skipped"), (30, "skipped"), (7, "owed")];
+    let expected = expected.map(|(threshold, outcome)| (threshold, outcome.to_owned()));
+    assert_eq!(proof().await, expected);
+    house.world.run("UPDATE provisor.findings SET closed_at = now()").await;
+    let findings = "SELECT count(*) FROM provisor.findings";
+    let found: i64 = house.world.value(findings).await;
+    assert!(found > 0);
+    let db = database(&house);
+    let now = db.time().await.unwrap();
+    db.forget_old_audits(now + TimeDelta::days(3 * 365 - 1)).await.unwrap();
+    assert_eq!(proof().await, expected);
+    assert_eq!(house.world.value::<i64>(findings).await, found);
+    db.forget_old_audits(now + TimeDelta::days(4 * 365)).await.unwrap();
+    assert_eq!(proof().await, []);
+    assert_eq!(house.world.value::<i64>(findings).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_threshold_is_a_finding_of_its_own() {
+    let house = House::new().await;
+    for (name, days) in [("a.nl", 61), ("b.nl", 59), ("c.nl", 29), ("d.nl", 6)] {
+        house.domain(name, days, false).await;
+    }
+    house.audited().await;
+    let found: Vec<(String, String)> = sqlx::query_as(
+        "SELECT subject, substring(fingerprint FROM '[0-9]+$') || ' ' || severity FROM provisor.findings
+         WHERE kind = 'domain_expiring' ORDER BY 1",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .unwrap();
+    let expected = [("b.nl", "60 warning"), ("c.nl", "30 warning"), ("d.nl", "7 critical")];
+    assert_eq!(found, expected.map(|(name, what)| (name.to_owned(), what.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_takes_a_quarter_of_the_budget_at_the_most() {
+    let house = House::new().await;
+    for n in 0..10 {
+        house.domain(&format!("example-{n}.nl"), 300, true).await;
+        // Each wants a look.
+        house.seems(&json!({ "domain": format!("example-{n}.nl"), "foreign": true }));
+    }
+    let db = database(&house);
+    let slow = [("LJPC__REQUESTS_PER_SECOND", "20")];
+    let (auditor, _ends) = house.auditor_with(&slow, &db, TimeDelta::zero());
+    let began = std::time::Instant::now();
+    let ended = run(&auditor, RunKind::Asked).await;
+    assert!(ended.figures.looks >= 10, "{:?}", ended.figures);
+    // Two listings and ten looks are twelve requests: eleven pauses of a fifth of a second.
+    assert!(began.elapsed() >= std::time::Duration::from_millis(2_200), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_said_of_old_readings_does_not_count_for_new_ones() {
+    let house = House::new().await;
+    let db = database(&house);
+    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
+    let now = auditor.now().await.unwrap();
+    let Begun::Run(begun) = auditor.begin(RunKind::Asked, now, true).await.unwrap() else {
+        panic!("somebody is at it")
+    };
+    assert!(begun.row.past_brake);
+    let old = "UPDATE provisor.audit_runs SET lease_until = now() - interval '61 minutes'";
+    house.world.run(old).await;
+    let anew = begin(&auditor, RunKind::Asked, now).await.expect("it is free");
+    assert_eq!((anew.row.id, anew.row.past_brake), (begun.row.id, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_time_of_the_day_is_no_question() {
+    let house = House::new().await;
+    house.domain("example.nl", 300, true).await;
+    // LJPc's listing and its detail need not agree to the second.
+    house
+        .world
+        .run("UPDATE provisor.domains SET expiry_believed = date_trunc('day', expires_at) + interval '12 hours'")
+        .await;
+    house.audited().await;
+    assert!(house.requests("GET", "/api/hosting/v1/domain-names/example.nl").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -317,6 +500,18 @@ async fn a_site_that_may_be_a_customers_is_not_called_unknown_and_what_is_given_
     assert!(refused.stderr.contains("unknown.nl"), "{refused:?}");
     let ended = house.audit(&["disown", "3000", "--json"]).await;
     assert_eq!(ended.json(), json!({ "disowned": ["3000"] }));
+    let told: Vec<(String, serde_json::Value)> =
+        sqlx::query_as("SELECT event, detail - 'by' FROM provisor.operator_events ORDER BY at")
+            .fetch_all(&house.world.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        told,
+        [
+            ("disowned".to_owned(), json!({ "domain": "example.nl" })),
+            ("disowned".to_owned(), json!({ "site_id": "3000" })),
+        ]
+    );
     house.audited().await;
     assert!(!house.is_open("domain_missing").await && !house.is_open("site_missing").await);
 }

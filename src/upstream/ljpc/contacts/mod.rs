@@ -101,7 +101,7 @@ impl Ljpc {
 
 pub(super) fn read_page(answer: &Answer) -> Result<Page<Contact>, UpstreamError> {
     let Listing { contacts, total } = payload(&endpoints::LIST_CONTACTS, answer)?.parse()?;
-    Ok(Page { items: contacts, total })
+    Ok(Page { items: contacts, total, unread: 0 })
 }
 
 pub(super) fn read(handle: &str, answer: &Answer) -> Result<Contact, UpstreamError> {

@@ -8,6 +8,7 @@ mod update;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 pub use register::{RegisterDomain, Registered};
 pub use transfer::{TransferDomain, TransferStarted};
@@ -23,7 +24,7 @@ use super::{
     by_name::is_written,
     endpoints,
     envelope::payload,
-    pages::{PER_PAGE, Page, all_pages},
+    pages::{PER_PAGE, Page, all_pages, readable},
     wire::{lenient, lenient_or_default, time},
 };
 use crate::{
@@ -77,7 +78,7 @@ pub struct DomainDetail {
 
 #[derive(Deserialize)]
 struct Listing {
-    domains: Vec<Domain>,
+    domains: Vec<Box<RawValue>>,
     total: u64,
 }
 
@@ -100,7 +101,8 @@ struct Detail {
 impl Ljpc {
     /// One page of up to 100 domains, from 1.
     pub async fn domains(&self, page: u32) -> Result<Vec<Domain>, UpstreamError> {
-        self.domains_page(page).await.map(|page| page.items)
+        self.page_of_domains(page, |answer| read_page(answer)?.whole(&endpoints::LIST_DOMAINS))
+            .await
     }
 
     /// All domains by their names, or an error; never a part.
@@ -118,15 +120,24 @@ impl Ljpc {
 
     /// One page, from 1, with how many there are in all.
     pub async fn domains_page(&self, page: u32) -> Result<Page<Domain>, UpstreamError> {
+        self.page_of_domains(page, read_page).await
+    }
+
+    async fn page_of_domains<T>(
+        &self,
+        page: u32,
+        read: impl Fn(&Answer) -> Result<T, UpstreamError> + Send + Sync,
+    ) -> Result<T, UpstreamError> {
         let endpoint = &endpoints::LIST_DOMAINS;
         let path = format!("{}?page={page}&per_page={PER_PAGE}", endpoint.template());
-        self.get(endpoint, &path, LISTING_BYTES_MAX, read_page).await
+        self.get(endpoint, &path, LISTING_BYTES_MAX, read).await
     }
 }
 
 pub(super) fn read_page(answer: &Answer) -> Result<Page<Domain>, UpstreamError> {
     let Listing { domains, total } = payload(&endpoints::LIST_DOMAINS, answer)?.parse()?;
-    Ok(Page { items: domains, total })
+    let (items, unread) = readable(&domains);
+    Ok(Page { items, total, unread })
 }
 
 /// Strict in what decides, the name and the status; lenient in the rest.

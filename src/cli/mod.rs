@@ -5,6 +5,7 @@ mod change;
 mod check;
 mod configuration;
 mod cure;
+mod customer;
 mod demo;
 mod email;
 mod leanstack;
@@ -68,6 +69,9 @@ enum Command {
     /// Lists emails, shows what they look like, and sends one again.
     #[command(subcommand)]
     Email(email::EmailCommand),
+    /// Prints what is known of a customer, and forgets him.
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
     /// Shows what this process is configured with, and where each value comes from.
     #[command(subcommand)]
     Config(configuration::ConfigCommand),
@@ -144,6 +148,10 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
         Command::Audit(args) => {
             let settings = load(args.needs())?;
             audit::audit(args, &settings).await
+        }
+        Command::Customer(command) => {
+            let settings = load(customer::CustomerCommand::needs())?;
+            customer::customer(command, &settings).await
         }
         Command::Email(command) => {
             let settings = load(command.needs())?;

@@ -146,7 +146,8 @@ impl Database {
                        CROSS JOIN LATERAL (
                            SELECT coalesce($7 AND NOT seen.is_fresh AND d.auto_renew_wished = false
                                            AND d.looked_at > seen.expires_at, false) AS is_gone) AS gone
-                       WHERE d.customer_id IS NOT NULL
+                       -- Whoever is forgotten has no address.
+                       WHERE EXISTS (SELECT FROM provisor.customers c WHERE c.id = d.customer_id AND c.email <> '')
                          AND (seen.expires_at BETWEEN $2 AND $3 OR d.expiry_believed BETWEEN $2 AND $3)
                          AND (gone.is_gone OR d.missing_runs = 0 AND r.detail IS DISTINCT FROM '"not_ours"')
                          AND coalesce(l.status NOT IN ('failed', 'cancelled'), true)

@@ -1,5 +1,6 @@
 //! What an operator's commands ask of the database beside what a shop does.
 
+pub mod customers;
 mod drafts;
 mod introductions;
 pub mod pauses;

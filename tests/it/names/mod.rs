@@ -41,7 +41,7 @@ fn customer(reference: &str) -> Value {
 }
 
 /// The registration of a name, with these keys besides.
-fn register(domain: &str, extra: Value) -> Value {
+pub(crate) fn register(domain: &str, extra: Value) -> Value {
     with(json!({ "kind": "domain_register", "domain": domain }), extra)
 }
 

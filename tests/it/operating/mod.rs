@@ -2,6 +2,7 @@
 
 mod asking;
 mod contacts;
+mod customers;
 mod emails;
 mod leanstack;
 mod names;

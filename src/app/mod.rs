@@ -2,12 +2,13 @@
 
 mod auditing;
 mod build;
+mod supervisor;
 mod told;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use auditing::connect_auditor;
@@ -49,6 +50,8 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
         .with_context(|| format!("http.listen: can't listen on {}", settings.http.listen))?;
     let listen = listener.local_addr().context("http.listen")?;
     tracing::info!(%listen, version = env!("CARGO_PKG_VERSION"), "started");
+    supervisor::started();
+    let (seen, stop) = (ready.subscribe(), lifecycle.stop.clone());
     let gauges = told::Gauges { db: db.clone(), metrics: Arc::clone(&metrics) };
     let health = HealthState {
         heartbeat: heartbeat.clone(),
@@ -56,14 +59,19 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
         scraper: Arc::new(Scraper::new(Arc::clone(&metrics), Box::new(gauges))),
     };
     let tasks = TaskTracker::new();
+    tasks.spawn(tell_supervisor(seen, stop));
     let stopped = lifecycle.stopped.clone();
     tasks.spawn(async move {
         http::serve(listener, http::router(health), stopped.cancelled_owned()).await;
     });
     let (beat_until, beating) = (lifecycle.stopped.clone(), heartbeat);
+    let is_watched = supervisor::is_watching();
     tasks.spawn(async move {
         while !beat_until.is_cancelled() {
             beating.beat();
+            if is_watched {
+                supervisor::beat();
+            }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 () = beat_until.cancelled() => {}
@@ -84,6 +92,23 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells the supervisor, in one sentence, whether the daemon can work, and that it ends.
+async fn tell_supervisor(mut readiness: watch::Receiver<Readiness>, stop: CancellationToken) {
+    loop {
+        let now = readiness.borrow_and_update().clone();
+        match &now {
+            Readiness::Ready => supervisor::status("works"),
+            Readiness::NotReady(reason) => supervisor::status(reason),
+            Readiness::Starting => supervisor::status("looks for its database"),
+            Readiness::Draining => {}
+        }
+        tokio::select! {
+            changed = readiness.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return supervisor::stopping(),
+        }
+    }
 }
 
 /// Looks whether the database answers and its schema serves this binary.

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     binary::{Environment, Process, get, provisor},
-    house::{House, eventually, hosting},
+    house::{House, eventually, hosting, in_time},
     world::World,
 };
 
@@ -53,6 +53,42 @@ async fn a_daemon_that_waits_can_be_stopped() {
     daemon.until_logged("waiting").await;
     daemon.signal("INT").await;
     assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_supervisor_is_told_of_start_state_and_end_and_hears_it_breathe() {
+    let mut house = House::new().await;
+    house.world = World::empty().await;
+    let folder = std::env::temp_dir().join(format!("provisor-notify-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).expect("a folder");
+    let path = folder.join("socket");
+    let socket = tokio::net::UnixDatagram::bind(&path).expect("a socket");
+    let mut env = house.environment(&[]);
+    env.insert("NOTIFY_SOCKET".to_owned(), path.to_str().expect("a path").to_owned());
+    env.insert("WATCHDOG_USEC".to_owned(), "30000000".to_owned());
+    let mut daemon = Process::start(&["run"], &env);
+    let mut heard: Vec<String> = Vec::new();
+    let mut until = async |wanted: &str| {
+        while !heard.iter().any(|it| it.contains(wanted)) {
+            let mut buffer = [0; 512];
+            let got = in_time(wanted, socket.recv(&mut buffer)).await.expect("it is told");
+            heard.push(String::from_utf8_lossy(&buffer[..got]).into_owned());
+        }
+        std::mem::take(&mut heard)
+    };
+    // The start does not wait for the database: that would have it killed and started anew for ever.
+    until("READY=1").await;
+    until("STATUS=").await;
+    until("run `provisor migrate`").await;
+    assert_eq!(provisor(&["migrate"], &house.environment(&[])).await.code, Some(0));
+    until("STATUS=works").await;
+    for _ in 0..2 {
+        until("WATCHDOG=1").await;
+    }
+    daemon.signal("TERM").await;
+    until("STOPPING=1").await;
+    assert!(daemon.ended().await.success());
+    std::fs::remove_dir_all(&folder).expect("it goes");
 }
 
 /// The contract's metrics, section 5, each with its type.

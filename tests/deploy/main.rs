@@ -1,0 +1,180 @@
+//! What is shipped for operators: alert rules that fire and keep silent, a runbook for each, and figures that exist.
+
+#![cfg(test)]
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+const ALERTS: &str = "deploy/prometheus/alerts.yaml";
+const UNIT: &str = "deploy/systemd/provisor.service";
+const ALERTS_TEST: &str = "deploy/prometheus/alerts_test.yaml";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The values of a key, wherever it stands in a YAML of our own, whose every key is on a line of its own or in braces.
+fn values<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
+    let key = format!("{key}: ");
+    let line = |line: &'a str| line.split_once(&key).map(|(_, value)| value.trim());
+    yaml.lines().filter(|line| !line.trim_start().starts_with('#')).filter_map(line).collect()
+}
+
+/// A rule of the file, by its name: its lines up to the next rule.
+fn rules() -> Vec<(String, String)> {
+    let yaml = read(ALERTS);
+    let rule = |text: &str| {
+        let (name, rest) = text.split_once('\n').expect("a rule has lines");
+        (name.trim().to_owned(), rest.to_owned())
+    };
+    yaml.split("- alert: ").skip(1).map(rule).collect()
+}
+
+/// The names of series in a text.
+fn series(text: &str) -> BTreeSet<String> {
+    let is_part = |it: char| it.is_ascii_lowercase() || it == '_';
+    let words = text.split(|it| !is_part(it)).filter(|word| word.starts_with("provisor_"));
+    words
+        .map(|word| {
+            ["_bucket", "_count", "_sum"].iter().fold(word, |it, end| it.trim_end_matches(end))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn each_alert_fires_where_it_shall_and_only_there() {
+    let promtool = Command::new(root().join("script/promtool-bin")).output().expect("a script");
+    let said = String::from_utf8_lossy(&promtool.stderr).into_owned();
+    assert!(promtool.status.success(), "{said}");
+    let promtool = String::from_utf8_lossy(&promtool.stdout).trim().to_owned();
+    for args in [["check", "rules", ALERTS], ["test", "rules", ALERTS_TEST]] {
+        let ended = Command::new(&promtool).args(args).current_dir(root()).output();
+        let ended = ended.expect("promtool starts");
+        let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        assert!(ended.status.success(), "promtool {args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn each_alert_has_a_case_for_and_one_against_it() {
+    let cases = read(ALERTS_TEST);
+    let (mut fires, mut silent) = (BTreeSet::new(), BTreeSet::new());
+    for (name, _) in rules() {
+        let block = format!("alertname: {name}\n");
+        if cases.match_indices(&block).any(|(at, _)| {
+            let rest = &cases[at + block.len()..];
+            rest.trim_start().starts_with("exp_alerts:\n")
+        }) {
+            fires.insert(name.clone());
+        }
+        if cases.contains(&format!("alertname: {name}, exp_alerts: [] }}")) {
+            silent.insert(name);
+        }
+    }
+    let all: BTreeSet<String> = rules().into_iter().map(|(name, _)| name).collect();
+    assert!(all.len() >= 10, "{all:?}");
+    assert_eq!(fires, all, "cases in which it fires");
+    assert_eq!(silent, all, "cases in which it must not");
+}
+
+#[test]
+fn each_alert_says_what_it_is_and_leads_to_its_runbook() {
+    let runbook = read("docs/OPERATIONS.md");
+    let sections: BTreeSet<String> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| title.to_lowercase().replace(' ', "-"))
+        .collect();
+    for (name, rule) in rules() {
+        let urls = values(&rule, "runbook_url");
+        let [url] = *urls else { panic!("{name}: one runbook_url, not {urls:?}") };
+        let (file, section) = url.split_once('#').expect("it leads to a section");
+        assert_eq!((file, section), ("docs/OPERATIONS.md", &*name.to_lowercase()), "{name}");
+        assert!(sections.contains(section), "{name}: docs/OPERATIONS.md has no section {section}");
+        for key in ["summary", "description", "expr"] {
+            assert_eq!(values(&rule, key).len(), 1, "{name} has one {key}");
+        }
+        let severities = values(&rule, "severity");
+        assert!(matches!(*severities, ["page }" | "ticket }"]), "{name}: {severities:?}");
+    }
+}
+
+#[test]
+fn what_is_watched_is_what_is_told() {
+    let told = series(&read("src/telemetry/metrics.rs"));
+    for path in [ALERTS, ALERTS_TEST, "deploy/grafana/provisor.json"] {
+        let watched = series(&read(path));
+        let unknown: Vec<&String> = watched.difference(&told).collect();
+        assert!(unknown.is_empty(), "{path} names what no Provisor tells: {unknown:?}");
+    }
+    // And nothing that is told is left out of the picture.
+    let shown = series(&read("deploy/grafana/provisor.json"));
+    let unseen: Vec<&String> = told.difference(&shown).collect();
+    assert!(unseen.is_empty(), "deploy/grafana/provisor.json does not show {unseen:?}");
+}
+
+/// The values of a directive of the unit.
+fn directives<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
+    unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+}
+
+/// A duration that is written in seconds: `40s`.
+fn seconds(text: &str) -> u32 {
+    text.trim()
+        .trim_matches('"')
+        .strip_suffix('s')
+        .and_then(|it| it.parse().ok())
+        .unwrap_or_else(|| panic!("{text} is written in seconds"))
+}
+
+/// A key's default, in `config/default.toml`.
+fn default_of(section: &str, key: &str) -> String {
+    let toml = read("config/default.toml");
+    let (_, section) = toml.split_once(&format!("\n[{section}]\n")).expect("a section");
+    let section = section.split("\n[").next().expect("its lines");
+    let start = format!("{key} = ");
+    let value = section.lines().find_map(|line| line.strip_prefix(&*start)).expect("a key");
+    value.trim().to_owned()
+}
+
+#[test]
+fn the_unit_is_exposed_to_little() {
+    let found =
+        Command::new(root().join("script/tool-bin")).args(["systemd-analyze", "systemd"]).output();
+    let found = found.expect("a script");
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+    let analyze = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    // In tenths: 1.2.
+    let args = ["security", "--offline=yes", "--no-pager", "--threshold=12", UNIT];
+    let ended = Command::new(analyze).args(args).current_dir(root()).output().expect("it starts");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(said.contains("Overall exposure level"), "{said} {ended:?}");
+    assert!(ended.status.success(), "{said}");
+}
+
+#[test]
+fn the_units_graces_and_credentials_agree_with_the_settings() {
+    let unit = read(UNIT);
+    let one = |name: &str| {
+        let values = directives(&unit, name);
+        let [value] = *values else { panic!("one {name}, not {values:?}") };
+        value
+    };
+    let grace = seconds(&default_of("queue", "shutdown_grace"));
+    assert!(seconds(one("TimeoutStopSec")) >= grace + 5, "it is killed before its grace is over");
+    // The process takes itself for stuck after 30 s (src/app/mod.rs).
+    assert!(seconds(one("WatchdogSec")) > 30);
+    assert_eq!((one("Type"), one("Restart")), ("notify", "always"));
+    let keys = read("src/config/keys.rs");
+    let credentials = directives(&unit, "LoadCredential");
+    assert!(credentials.len() >= 3, "{credentials:?}");
+    for credential in credentials {
+        let (key, path) = credential.split_once(':').expect("a name and a path");
+        assert!(keys.contains(&format!("\"{key}\"")), "{key} is a key of the configuration");
+        assert_eq!(path, format!("/etc/provisor/credentials/{key}"));
+    }
+}

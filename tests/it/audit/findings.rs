@@ -252,6 +252,26 @@ async fn what_is_found_of_lines_and_emails_comes_and_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_takes_too_long_is_found_until_it_ends() {
+    let house = House::new().await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.submit("SHOP-2", json!([hosting("example.com")])).await;
+    house
+        .world
+        .run("UPDATE provisor.orders SET submitted_at = now() - interval '25 hours' WHERE reference = 'SHOP-1'")
+        .await;
+    let overdue = ("line_stuck".to_owned(), "warning".to_owned(), "SHOP-1/0".to_owned());
+    for _ in 0..2 {
+        house.audited().await;
+        assert_eq!(house.open().await, std::slice::from_ref(&overdue), "and the young one is none");
+    }
+    assert_eq!(house.history("line_stuck").await, (1, 0));
+    house.world.run("UPDATE provisor.order_lines SET status = 'completed'").await;
+    house.audited().await;
+    assert_eq!(house.history("line_stuck").await, (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn name_servers_and_contacts_are_compared_with_what_was_ordered() {
     let house = House::new().await;
     // The account's own contact comes with its first name.

@@ -143,3 +143,29 @@ async fn a_listing_that_changes_is_begun_anew_and_one_that_keeps_changing_is_wha
         assert!(unknown >= 151, "{unknown}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_shows_how_far_it_is_and_a_script_does_not() {
+    let house = House::new().await;
+    for n in 0..150 {
+        house.seems(&json!({ "domain": format!("example-{n}.nl") }));
+    }
+    let typed = format!("{} audit run", env!("CARGO_BIN_EXE_provisor"));
+    // `script` gives it a terminal.
+    let shown = tokio::process::Command::new("script")
+        .args(["-qec", &typed, "/dev/null"])
+        .env_clear()
+        .envs(house.environment(&[]))
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PROVISOR_CONFIG_DIR", "/nonexistent")
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .expect("script is there");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("] listing the domains"), "{shown}");
+    let silent = house.audit(&["run"]).await;
+    assert_eq!(silent.code, Some(0), "{silent:?}");
+    assert!(!silent.stderr.contains("listing"), "{silent:?}");
+}

@@ -16,6 +16,7 @@ mod plan;
 mod queue;
 mod report;
 mod said;
+mod shells;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -79,6 +80,10 @@ enum Command {
     Ljpc(ljpc::LjpcArgs),
     /// Asks Leanstack about names, and makes customers known to it. Its answers are advice: LJPc's decide.
     Leanstack(leanstack::LeanstackArgs),
+    /// Prints the completions for a shell: `provisor completions bash > /etc/bash_completion.d/provisor`.
+    Completions(shells::CompletionsArgs),
+    /// Writes the man pages, one for each command, into a folder.
+    Man(shells::ManArgs),
     // No comment for help here: it would take the place of the longer one at the arguments.
     Sandbox(SandboxArgs),
     Demo(demo::DemoArgs),
@@ -166,6 +171,8 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
             let settings = load(args.needs())?;
             leanstack::leanstack(args, &settings).await
         }
+        Command::Completions(args) => Ok(shells::completions(&args)?),
+        Command::Man(args) => Ok(shells::man(&args)?),
         Command::Sandbox(args) => serve_sandbox(args).await,
         Command::Demo(args) => demo::demo(args).await,
     }

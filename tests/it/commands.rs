@@ -40,6 +40,11 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["leanstack"], "advice"),
     (&["leanstack", "suggest"], "without a dot"),
     (&["leanstack", "add-customer"], "known by his reference"),
+    (&["audit", "disown"], "as unknown"),
+    (&["customer", "export"], "for that person alone"),
+    (&["customer", "forget"], "after a backup was restored"),
+    (&["completions"], "bash"),
+    (&["man"], "FOLDER"),
     (&["sandbox"], "/_sandbox/faults"),
     (&["demo"], "PostgreSQL"),
 ];
@@ -353,4 +358,29 @@ async fn the_sandbox_answers_until_it_is_told_to_end() {
     sandbox.signal("INT").await;
     assert!(sandbox.ended().await.success());
     std::fs::remove_dir_all(mails).unwrap();
+}
+
+#[tokio::test]
+async fn completions_and_man_pages_know_all_commands() {
+    let nothing = Environment::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = provisor(&["completions", shell], &nothing).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{shell}: {ended:?}");
+        for word in ["resolve", "past-brake", "customer"] {
+            assert!(ended.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    let folder = std::env::temp_dir().join(format!("provisor-man-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).expect("a folder");
+    let ended = provisor(&["man", folder.to_str().expect("text")], &nothing).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let page = |name: &str| {
+        std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    assert!(page("provisor.1").contains("exactly once"));
+    assert!(page("provisor-order-resolve.1").contains("absent"));
+    std::fs::remove_dir_all(&folder).expect("it goes");
+    let ended = provisor(&["man", folder.to_str().expect("text")], &nothing).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("writing man pages into"), "{ended:?}");
 }

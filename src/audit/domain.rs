@@ -51,6 +51,8 @@ pub struct DomainAsset {
     pub missing: Missing,
     /// When its detail was last read.
     pub looked_at: Option<DateTime<Utc>>,
+    /// When anything last showed it.
+    pub seen_at: Option<DateTime<Utc>>,
 }
 
 impl DomainAsset {
@@ -219,8 +221,10 @@ pub fn wants_look(
 
 /// A name that a complete listing does not show. Once all is known that a look can tell, it takes no other's turn.
 fn of_missing(asset: &DomainAsset, now: DateTime<Utc>) -> Look {
-    let looked_since = |at: Option<DateTime<Utc>>| at.is_some() && asset.looked_at >= at;
-    if asset.is_let_go(now) && looked_since(asset.expires_before) {
+    let looked_since = |at: Option<DateTime<Utc>>| asset.looked_at > at;
+    // A look that shows it is no later than the sighting.
+    let is_gone = looked_since(asset.expires_before) && looked_since(asset.seen_at);
+    if asset.is_let_go(now) && is_gone {
         Look::No
     } else if asset.missing.runs > MISSING_RUNS {
         Look::Sometime

@@ -85,12 +85,14 @@ impl Database {
         .map(drop)
     }
 
-    /// LJPc has refused to carry out the wish for a name's renewal.
-    pub async fn refuse_wish(&self, id: i64) -> Result<(), DbError> {
+    /// LJPc has refused to carry out this wish for a name's renewal, unless it is another one by now.
+    pub async fn refuse_wish(&self, id: i64, wished: bool) -> Result<(), DbError> {
         self.call("noting that a wish was refused", async |connection| {
             sqlx::query!(
-                "UPDATE provisor.domains SET auto_renew_refused_at = clock_timestamp() WHERE id = $1",
+                "UPDATE provisor.domains SET auto_renew_refused_at = clock_timestamp()
+                 WHERE id = $1 AND auto_renew_wished = $2",
                 id,
+                wished,
             )
             .execute(connection)
             .await

@@ -168,7 +168,7 @@ impl KeepWish {
             Err(error) if error.is_no_change() => Ok(End::Retry),
             Err(UpstreamError::Rejected { status, message, .. }) => {
                 let detail = json!({ "auto_renew": wished, "status": status, "reason": message });
-                self.db.refuse_wish(id).await?;
+                self.db.refuse_wish(id, wished).await?;
                 self.db.note_of_name(id, "auto_renew_refused", detail).await?;
                 let told = format!("LJPc refused to change the renewal of {domain}: {message}");
                 // Once for each name and wish: each audit may try again.

@@ -160,6 +160,7 @@ fn to_domain(row: DomainRow) -> AuditedDomain {
         moved_since: row.moved_since,
         missing: to_missing(row.missing_runs, row.missing_since),
         looked_at: row.looked_at,
+        seen_at: row.seen_at,
     };
     let listed = row.is_listed.then_some(Listed {
         status: row.status,
@@ -205,6 +206,8 @@ pub(super) async fn note_domains(
              SET status = CASE WHEN n.is_seen THEN coalesce(n.status, d.status) ELSE d.status END,
                  expires_at = coalesce(n.expires_at, d.expires_at),
                  auto_renew_seen = coalesce(n.auto_renew, d.auto_renew_seen),
+                 auto_renew_refused_at = CASE WHEN n.auto_renew IS NOT DISTINCT FROM d.auto_renew_wished THEN NULL
+                                              ELSE d.auto_renew_refused_at END,
                  auto_renew_kept_since = CASE WHEN coalesce(n.auto_renew = d.auto_renew_wished, true)
                                               THEN d.auto_renew_kept_since END,
                  transfer_lock_seen = coalesce(n.transfer_lock, d.transfer_lock_seen),

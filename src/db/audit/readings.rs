@@ -94,12 +94,12 @@ impl Database {
         .await
     }
 
-    /// How many assets a pass of a listing has shown.
+    /// How many assets the passes of a listing from this one on have shown.
     pub async fn count_listed(&self, kind: AssetKind, pass: i32) -> Result<u64, DbError> {
         let count = self
             .call("counting a listing", async |connection| {
                 sqlx::query_scalar!(
-                    r#"SELECT count(*) AS "n!" FROM provisor.audit_readings WHERE asset = $1 AND pass = $2"#,
+                    r#"SELECT count(*) AS "n!" FROM provisor.audit_readings WHERE asset = $1 AND pass >= $2"#,
                     kind.as_str(),
                     pass,
                 )
@@ -127,7 +127,11 @@ impl Database {
                 "INSERT INTO provisor.audit_readings (asset, key, pass, detail, read_at)
                  SELECT $1, r.key, 0, r.detail, $4::timestamptz
                  FROM unnest($2::text[], $3::jsonb[]) AS r (key, detail) ORDER BY r.key
-                 ON CONFLICT (asset, key) DO UPDATE SET detail = excluded.detail, read_at = excluded.read_at",
+                 ON CONFLICT (asset, key) DO UPDATE
+                 SET detail = excluded.detail,
+                     -- Who gave no answer has made nothing newer.
+                     read_at = CASE WHEN excluded.detail = '\"unanswered\"' THEN audit_readings.read_at
+                                    ELSE excluded.read_at END",
                 kind.as_str(),
                 &keys,
                 &seen,

@@ -27,7 +27,7 @@ pub struct ExpiringName {
     pub expires_at: DateTime<Utc>,
     /// The expiry that is taken for true, if there is one.
     pub believed: Option<DateTime<Utc>>,
-    /// This run has read it, and is believed: what is known is not old.
+    /// This run has read until when, or that it is gone: what is known is not old.
     pub is_fresh: bool,
     /// Whether it renews by itself, as seen last.
     pub auto_renew: Option<bool>,
@@ -116,12 +116,13 @@ impl Database {
                            SELECT array_agg(domain) AS these FROM provisor.domains WHERE domain > $1 AND domain <= $4)
                        SELECT d.domain, d.customer_id AS "customer_id!", seen.expires_at AS "expires_at!",
                               d.expiry_believed AS believed, seen.is_fresh OR gone.is_gone AS "is_fresh!", seen.auto_renew,
-                              d.auto_renew_wished AS wished, d.auto_renew_kept_since IS NOT NULL AS "is_kept!",
+                              d.auto_renew_wished AS wished,
+                              d.auto_renew_kept_since IS NOT NULL
+                                  AND coalesce(seen.auto_renew = d.auto_renew_wished, true) AS "is_kept!",
                               -- Kind 4 is a name's wish: jobs/mod.rs.
                               EXISTS (SELECT FROM provisor.wakes w WHERE w.id = d.id * 16 + 4 AND w.due_at < 'infinity')
                                   AND d.auto_renew_refused_at IS NULL
-                                  AND NOT EXISTS (SELECT FROM provisor.findings f
-                                                  WHERE f.subject = d.domain AND f.kind = 'auto_renew_mismatch'
+                                  AND NOT EXISTS (SELECT FROM provisor.findings f WHERE f.subject = d.domain AND f.kind = 'auto_renew_mismatch'
                                                     AND f.closed_at IS NULL AND f.first_seen < $6) AS "is_under_way!",
                               (SELECT coalesce(jsonb_agg(jsonb_build_object(
                                           'expires_on', p.expires_on, 'threshold', p.threshold, 'outcome', p.outcome,
@@ -135,17 +136,20 @@ impl Database {
                        LEFT JOIN (SELECT * FROM provisor.audit_readings
                                   WHERE asset = 'domain' AND key = ANY ((SELECT these FROM keys)::text[])) AS r
                             ON r.key = d.domain
-                       -- A dry run has kept nothing, so the readings themselves are asked.
+                       -- The readings themselves are asked, for a dry run has kept nothing.
                        CROSS JOIN LATERAL (
                            SELECT coalesce((r.detail -> 'seen' ->> 'expires_at')::timestamptz,
                                            CASE WHEN r.pass >= $5 THEN r.expires_at END, d.expires_at) AS expires_at,
                                   coalesce((r.detail -> 'seen' ->> 'auto_renew')::boolean,
                                            CASE WHEN r.pass >= $5 THEN r.auto_renew END, d.auto_renew_seen) AS auto_renew,
-                                  coalesce(r.pass >= $5 OR r.detail ? 'seen', false) AS is_fresh) AS seen
-                       -- It was to go, and a look since its expiry has found it gone.
+                                  coalesce(r.pass >= $5 OR r.detail ? 'seen', false) AS is_shown,
+                                  coalesce((r.detail -> 'seen' ->> 'expires_at') IS NOT NULL
+                                           OR r.pass >= $5 AND r.expires_at IS NOT NULL, false) AS is_fresh) AS seen
+                       -- It was to go, was not missed before its time was over, and a look since then has found it gone.
                        CROSS JOIN LATERAL (
-                           SELECT coalesce($7 AND NOT seen.is_fresh AND d.auto_renew_wished = false
-                                           AND d.looked_at > seen.expires_at, false) AS is_gone) AS gone
+                           SELECT coalesce($7 AND NOT seen.is_shown AND d.auto_renew_wished = false
+                                           AND coalesce(d.missing_since > seen.expires_at, d.missing_runs = 0)
+                                           AND d.looked_at > greatest(seen.expires_at, d.seen_at), false) AS is_gone) AS gone
                        -- Whoever is forgotten has no address.
                        WHERE EXISTS (SELECT FROM provisor.customers c WHERE c.id = d.customer_id AND c.email <> '')
                          AND (seen.expires_at BETWEEN $2 AND $3 OR d.expiry_believed BETWEEN $2 AND $3)

@@ -3,7 +3,12 @@
 use chrono::TimeDelta;
 
 use super::{Auditor, Run, Stepped, past};
-use crate::{audit::RunKind, db::DbError, jobs::guest::NotNow, upstream::UpstreamError};
+use crate::{
+    audit::{RunKind, Stage},
+    db::DbError,
+    jobs::guest::NotNow,
+    upstream::UpstreamError,
+};
 
 /// So many requests in a row may fail at one place before the stage is given up: for about half an hour by the schedule of
 /// retries, or for a few seconds where a person waits.
@@ -84,6 +89,8 @@ impl Auditor {
         tracing::error!(stage, error, "a stage of the audit is given up");
         run.figures.note(format!("the stage {stage} is given up: the database refused a value"));
         run.figures.given_up = true;
+        // What could not be weighed is held back as if it weighed too much.
+        run.figures.braked |= run.stage == Stage::Weigh;
         self.go_on(past(run)).await
     }
 }

@@ -93,7 +93,11 @@ impl Auditor {
             if run.figures.braked && self.weigh_domain(&it, now).is_touched() {
                 return (it.asset.domain, None, Assessment::withheld());
             }
-            self.judge_domain(it, now)
+            let (domain, mut note, found) = self.judge_domain(it, now);
+            if let Some(note) = &mut note {
+                note.repair &= !run.figures.braked;
+            }
+            (domain, note, found)
         };
         let judged: Vec<(String, Option<DomainNote>, Assessment)> =
             batch.into_iter().map(judge).collect();
@@ -170,11 +174,16 @@ impl Auditor {
     pub(super) async fn finish(&self, mut run: Box<Run>) -> Result<Stepped, DbError> {
         let now = self.now().await?;
         // Whoever stands no longer before an expiry was in no batch.
-        let mut kinds = vec![FindingKind::ReminderMissing];
-        if run.figures.domains_complete && !run.figures.braked {
+        let mut kinds = Vec::new();
+        // A stage that was given up has told nothing again that lasts.
+        let is_judged = !run.figures.given_up;
+        if is_judged {
+            kinds.push(FindingKind::ReminderMissing);
+        }
+        if run.figures.domains_complete && !run.figures.braked && is_judged {
             kinds.push(FindingKind::DomainUnknown);
         }
-        if run.figures.sites_complete && !run.figures.braked {
+        if run.figures.sites_complete && !run.figures.braked && is_judged {
             kinds.push(FindingKind::SiteUnknown);
         }
         run.figures.complete = run.figures.domains_complete

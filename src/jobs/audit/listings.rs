@@ -98,16 +98,15 @@ impl Auditor {
         if run.figures.unread > 0 {
             return self.go_on(past(run)).await;
         }
-        if listed == page.total {
+        if !is_last_pass {
+            if listed != page.total {
+                return self.begin_anew(run).await;
+            }
             run.figures.listed_whole(kind, page.total);
             return self.go_on(past(run)).await;
         }
-        if !is_last_pass {
-            return self.begin_anew(run).await;
-        }
         if self.db.count_listed(kind, 1).await? >= page.total {
             run.figures.listed_whole(kind, page.total);
-            run.row.pass = 1;
         } else {
             run.figures.note(format!(
                 "the list of {of} changed during each of {PASSES_MAX} readings: nothing is concluded about what is missing"
@@ -115,6 +114,7 @@ impl Auditor {
             tracing::warn!(of, "a listing keeps changing");
         }
         // What the passes have shown is there all the same.
+        run.row.pass = 1;
         self.go_on(past(run)).await
     }
 

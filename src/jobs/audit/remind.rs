@@ -115,8 +115,9 @@ impl Auditor {
         let odd =
             |before: &DateTime<Utc>| !is_usual(day(*before, zone), day(name.expires_at, zone));
         match name.believed.filter(odd) {
-            Some(before) if name.expires_at > now => (before.min(name.expires_at), true),
-            Some(before) => (before, true),
+            Some(before) if name.expires_at <= now => (before, true),
+            Some(before) if before <= now => (name.expires_at, true),
+            Some(before) => (before.min(name.expires_at), true),
             None => (name.expires_at, false),
         }
     }

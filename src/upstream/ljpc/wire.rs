@@ -1,6 +1,6 @@
 //! How fields are read that may be missing, null, or other than documented.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
@@ -51,7 +51,9 @@ where
     D: Deserializer<'de>,
 {
     let text: Option<String> = lenient(deserializer)?;
-    Ok(text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc()))
+    let at = text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc());
+    // No name or order is of another time; and not every reader of ours knows such years.
+    Ok(at.filter(|at| (1970..2200).contains(&at.year())))
 }
 
 #[cfg(test)]
@@ -101,6 +103,8 @@ mod tests {
             (r#"{"at": "2026-11-22 05:00:00"}"#, None),
             (r#"{"at": "…"}"#, None),
             (r#"{"at": 1795330800}"#, None),
+            (r#"{"at": "0000-01-01T00:00:00Z"}"#, None),
+            (r#"{"at": "9999-12-31T23:59:59-01:00"}"#, None),
         ] {
             assert_eq!(read(json).at.map(|t| t.to_rfc3339()).as_deref(), at, "{json}");
         }

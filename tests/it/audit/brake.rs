@@ -170,3 +170,30 @@ async fn what_has_been_refused_weighs_nothing_in_later_brakes() {
     let ended = house.audit(&["run", "--json"]).await;
     assert_eq!(ended.json()["braked"], json!(true), "{ended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_the_brake_customers_are_told_what_is_seen() {
+    let house = House::new().await;
+    for n in 0..20 {
+        house.domain(&format!("example-{n}.nl"), 6, true).await;
+    }
+    // For long they were as wished; now the account shows them all otherwise.
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = true").await;
+    house
+        .world
+        .run("UPDATE provisor.domains SET auto_renew_kept_since = now() - interval '90 days'")
+        .await;
+    for n in 0..20 {
+        house.seems(&json!({ "domain": format!("example-{n}.nl"), "auto_renew": false }));
+    }
+    let ended = house.audit(&["run", "--json"]).await;
+    assert_eq!(ended.json()["braked"], json!(true), "{ended:?}");
+    let told: Vec<bool> = sqlx::query_scalar(
+        "SELECT DISTINCT (context ->> 'auto_renew')::boolean FROM provisor.email_outbox
+         WHERE template = 'domain_expiring'",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .unwrap();
+    assert_eq!(told, [false], "nobody is told that his name renews by itself");
+}

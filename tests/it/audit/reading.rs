@@ -166,6 +166,40 @@ async fn a_name_that_was_to_go_and_is_gone_is_told_of_once_and_not_looked_for_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_moved_his_name_away_before_its_time_was_over_is_told_nothing() {
+    let house = House::new().await;
+    house.domain("moved.nl", -4, false).await;
+    house
+        .world
+        .run(
+            "UPDATE provisor.domains
+             SET auto_renew_wished = false, missing_runs = 3, missing_since = now() - interval '20 days'",
+        )
+        .await;
+    house.seems(&json!({ "domain": "moved.nl", "foreign": true }));
+    for _ in 0..2 {
+        house.audited().await;
+        assert_eq!(house.reminded().await, [], "it is alive, with somebody else");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_still_shows_a_name_has_not_found_it_gone() {
+    let house = House::new().await;
+    house.domain("late.nl", -2, false).await;
+    house.world.run("UPDATE provisor.domains SET auto_renew_wished = false").await;
+    house.audited().await;
+    assert!(house.is_open("domain_expired").await);
+    house.world.run("UPDATE provisor.domains SET looked_at = seen_at").await;
+    house.seems(&json!({ "domain": "late.nl", "foreign": true }));
+    for _ in 0..2 {
+        house.audited().await;
+        assert_eq!(house.open().await, [], "what was open of it is closed");
+    }
+    assert_eq!(house.requests("GET", "/api/hosting/v1/domain-names/late.nl").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_is_known_to_have_is_neither_changed_nor_reminded_of() {
     let house = House::new().await;
     house.domain("ours.nl", 300, true).await;

@@ -122,7 +122,8 @@ impl Database {
                               -- Kind 4 is a name's wish: jobs/mod.rs.
                               EXISTS (SELECT FROM provisor.wakes w WHERE w.id = d.id * 16 + 4 AND w.due_at < 'infinity')
                                   AND d.auto_renew_refused_at IS NULL
-                                  AND NOT EXISTS (SELECT FROM provisor.findings f WHERE f.subject = d.domain AND f.kind = 'auto_renew_mismatch'
+                                  AND NOT EXISTS (SELECT FROM provisor.findings f
+                                                  WHERE (f.subject, f.kind) = (d.domain, 'auto_renew_mismatch')
                                                     AND f.closed_at IS NULL AND f.first_seen < $6) AS "is_under_way!",
                               (SELECT coalesce(jsonb_agg(jsonb_build_object(
                                           'expires_on', p.expires_on, 'threshold', p.threshold, 'outcome', p.outcome,
@@ -158,13 +159,7 @@ impl Database {
                          -- One that is still being transferred here has its expiry with somebody else.
                          AND coalesce(l.kind <> 'domain_transfer' OR l.status = 'completed' OR l.milestone IS NOT NULL, true)
                        ORDER BY d.domain"#,
-                    after,
-                    from,
-                    until,
-                    last,
-                    pass,
-                    stuck_since,
-                    is_complete,
+                    after, from, until, last, pass, stuck_since, is_complete,
                 )
                 .fetch_all(connection)
                 .await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{Database, DbError, records::write_seen};
@@ -14,6 +15,12 @@ pub struct WishedName {
     pub domain: DomainName,
     /// Whether it shall renew by itself; none: nobody has said.
     pub auto_renew_wished: Option<bool>,
+    /// Nobody has asked for it just now: the audit has it carried out again.
+    pub is_repair: bool,
+    /// When it expires, as it was last seen.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The database's time of this reading.
+    pub read_at: DateTime<Utc>,
     /// Where the line that brings it stands; none for a name that no line brought.
     pub line: Option<(LineStatus, Option<Milestone>)>,
 }
@@ -24,7 +31,8 @@ impl Database {
         let row = self
             .call("reading a wish for a name", async |connection| {
                 sqlx::query!(
-                    r#"SELECT d.domain, d.auto_renew_wished, l.status AS "status?", l.milestone AS "milestone?"
+                    r#"SELECT d.domain, d.auto_renew_wished, d.auto_renew_is_repair AS is_repair, d.expires_at,
+                              clock_timestamp() AS "read_at!", l.status AS "status?", l.milestone AS "milestone?"
                        FROM provisor.domains d LEFT JOIN provisor.order_lines l ON l.id = d.line_id
                        WHERE d.id = $1"#,
                     id,
@@ -44,6 +52,9 @@ impl Database {
         Ok(Some(WishedName {
             domain: DomainName::from_stored(row.domain),
             auto_renew_wished: row.auto_renew_wished,
+            is_repair: row.is_repair,
+            expires_at: row.expires_at,
+            read_at: row.read_at,
             line,
         }))
     }

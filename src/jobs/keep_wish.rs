@@ -5,10 +5,14 @@
 //!
 //! LJPc may answer out of a stored row, so the wish is believed to be kept when two readings say so that are
 //! `ljpc.evidence_interval` apart.
+//!
+//! What a customer asks for is changed whenever it can be. What the audit has changed again, because it is no longer so, is
+//! changed before the last safe moment of the name's ending alone; past it, it is a person's.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{
@@ -16,6 +20,7 @@ use super::{
     guest::{Guest, NotNow},
 };
 use crate::{
+    audit::is_in_time,
     clock::Deadline,
     db::{Database, DbError, domains::WishedName, wakes::Lane},
     order::{LineStatus, Milestone, domain::DomainSeen, name::DomainName},
@@ -107,7 +112,33 @@ impl KeepWish {
             self.db.note_of_name(id, "auto_renew_seen", json!({ "auto_renew": wished })).await?;
             return Ok(End::Rest);
         }
+        if name.is_repair {
+            // An expiry that is not known is nobody's to count on.
+            let expires_at = seen.expires_at.or(name.expires_at);
+            let Some(expires_at) = expires_at else { return Ok(End::Retry) };
+            if !is_in_time(name.domain.as_str(), expires_at, name.read_at) {
+                return self.too_late(id, &name.domain, wished, expires_at).await;
+            }
+        }
         Box::pin(self.change(claim, id, &name.domain, wished)).await
+    }
+
+    async fn too_late(
+        &self,
+        id: i64,
+        domain: &DomainName,
+        wished: bool,
+        expires_at: DateTime<Utc>,
+    ) -> Result<End, End> {
+        self.db.note_of_name(id, "auto_renew_late", json!({ "auto_renew": wished })).await?;
+        let told = format!(
+            "The renewal of {domain} is not as its customer wishes ({}), and it is too late to change it safely: \
+             look at it with LJPc",
+            if wished { "it shall renew" } else { "it shall not renew" },
+        );
+        let episode = format!("{id}:{wished}:{}", expires_at.date_naive());
+        self.guest.tell_operator("auto_renew_late", &episode, &told).await;
+        Ok(End::Rest)
     }
 
     async fn look(&self, domain: &DomainName) -> Result<Result<DomainSeen, UpstreamError>, NotNow> {

@@ -210,6 +210,10 @@ pub(super) async fn note_domains(
                                               ELSE d.auto_renew_refused_at END,
                  auto_renew_kept_since = CASE WHEN coalesce(n.auto_renew = d.auto_renew_wished, true)
                                               THEN d.auto_renew_kept_since END,
+                 -- A wish that is still being carried out is the customer's own.
+                 auto_renew_is_repair = d.auto_renew_is_repair
+                     OR n.repair AND NOT EXISTS (SELECT FROM provisor.wakes w
+                                                 WHERE w.id = d.id * 16 + 4 AND w.due_at < 'infinity'),
                  transfer_lock_seen = coalesce(n.transfer_lock, d.transfer_lock_seen),
                  contact_handle_seen = coalesce(n.handle, d.contact_handle_seen),
                  nameservers_seen = CASE WHEN jsonb_typeof(n.nameservers) = 'array'

@@ -6,6 +6,7 @@ mod import;
 mod listed;
 mod reading;
 mod reminders;
+mod repair;
 mod runs;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -314,7 +314,10 @@ async fn another_time_of_the_day_is_no_question() {
     // LJPc's listing and its detail need not agree to the second.
     house
         .world
-        .run("UPDATE provisor.domains SET expiry_believed = date_trunc('day', expires_at) + interval '12 hours'")
+        .run(
+            "UPDATE provisor.domains
+             SET expiry_believed = date_trunc('day', expires_at, 'Europe/Amsterdam') + interval '12 hours'",
+        )
         .await;
     house.audited().await;
     assert!(house.requests("GET", "/api/hosting/v1/domain-names/example.nl").is_empty());

@@ -76,7 +76,7 @@ fn with(mut base: Value, extra: Value) -> Value {
 
 impl House {
     /// A daemon that asks for transfers and evidence as often as for all else.
-    fn quick_daemon(&self) -> Daemon {
+    pub(crate) fn quick_daemon(&self) -> Daemon {
         self.daemon(&[
             ("POLL__TRANSFER_MAX_INTERVAL", "500ms"),
             ("POLL__FAILED_RECHECK", "500ms"),

@@ -1,5 +1,7 @@
 -- LJPc may answer out of a stored row, so a wish for the renewal is believed to be kept when two readings that are some time
 -- apart say so.
+SET LOCAL lock_timeout = '5s';
+
 ALTER TABLE provisor.domains
     -- Since when each reading of the name shows what is wished; null: the latest does not, or the wish is younger.
     ADD COLUMN auto_renew_kept_since timestamptz;

@@ -1,5 +1,7 @@
 -- A wish that LJPc has refused is no longer about to be carried out: nobody is told that it will be, and it weighs nothing
 -- in the brake of later audits.
+SET LOCAL lock_timeout = '5s';
+
 ALTER TABLE provisor.domains ADD COLUMN auto_renew_refused_at timestamptz;
 
 CREATE OR REPLACE FUNCTION provisor.begin_wish() RETURNS trigger

@@ -21,4 +21,5 @@ pub mod order;
 pub mod queue;
 pub mod sandbox;
 pub mod telemetry;
+pub mod trace;
 pub mod upstream;

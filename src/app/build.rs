@@ -26,9 +26,9 @@ use crate::{
     mail::{Address, Deadlines, Mailer, SmtpPool, SmtpSettings, Templates},
     order::facts::Patience,
     queue::{self, Alarm, Budget, Crowd, Engine, EngineSettings, Handler, Parts, Presence},
-    telemetry::{KnownLabels, Metrics},
+    telemetry::{KnownLabels, Metrics, Traces},
     upstream::{
-        Observer, Secret,
+        self, Observer, Secret,
         leanstack::{self, Contract, Leanstack, LeanstackSettings},
         ljpc::{self, Ljpc, LjpcSettings},
     },
@@ -51,6 +51,12 @@ pub(super) struct Daemon {
     /// Leanstack, if it is used.
     pub(super) advisor: Option<Arc<Guest<Leanstack>>>,
     pub(super) mailer: Arc<Mailer>,
+}
+
+/// The traces that the settings ask for, if they ask for any.
+pub fn traces(settings: &Settings) -> anyhow::Result<Option<Traces>> {
+    let Some(endpoint) = &settings.trace.otlp_endpoint else { return Ok(None) };
+    Ok(Some(Traces::to(endpoint, upstream::system_tls()?)?))
 }
 
 /// A pool to the database that the settings name.

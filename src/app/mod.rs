@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use auditing::connect_auditor;
 pub use build::{
-    budgets, connect, connect_leanstack, connect_ljpc, connect_now, email_sender, patience,
+    budgets, connect, connect_leanstack, connect_ljpc, connect_now, email_sender, patience, traces,
 };
 
 use crate::{

@@ -18,7 +18,7 @@ mod report;
 mod said;
 mod shells;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -27,8 +27,14 @@ use crate::{
     config::{self, ConfigErrors, LogFormat, Need, Settings, Sources},
     lifecycle::Lifecycle,
     sandbox::{self, args::SandboxArgs},
-    telemetry::logs::{self, Format},
+    telemetry::{
+        Traces,
+        logs::{self, Format},
+    },
 };
+
+/// How long the end of the daemon waits for its last traces.
+const LAST_TRACES_MAX: Duration = Duration::from_secs(2);
 
 /// Turns paid retail orders for hosting and domain names into delivered services, exactly once.
 ///
@@ -179,18 +185,24 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
 }
 
 async fn run(settings: &Settings) -> Result<(), Failed> {
-    init_logs(settings)?;
+    let traces = app::traces(settings)?;
+    init_logs(settings, traces.as_ref())?;
     let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
-    app::run(settings, &lifecycle).await?;
-    Ok(())
+    let ran = app::run(settings, &lifecycle).await;
+    if let Some(traces) = traces {
+        let finishing = tokio::task::spawn_blocking(move || traces.finish(LAST_TRACES_MAX));
+        // A panic of it is in the log; the daemon has done its work.
+        let _ = finishing.await;
+    }
+    Ok(ran?)
 }
 
-fn init_logs(settings: &Settings) -> anyhow::Result<()> {
+fn init_logs(settings: &Settings, traces: Option<&Traces>) -> anyhow::Result<()> {
     let format = match settings.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    Ok(logs::init(format, &settings.log.filter)?)
+    Ok(logs::init(format, &settings.log.filter, traces)?)
 }
 
 async fn migrate(settings: &Settings) -> Result<(), Failed> {
@@ -201,7 +213,7 @@ async fn migrate(settings: &Settings) -> Result<(), Failed> {
 }
 
 async fn serve_sandbox(args: SandboxArgs) -> Result<(), Failed> {
-    logs::init(Format::Text, "info").map_err(anyhow::Error::from)?;
+    logs::init(Format::Text, "info", None).map_err(anyhow::Error::from)?;
     let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
     let options = args.into_options();
     let (key, mails) = (options.api_key.clone(), options.mail_dir.clone());

@@ -76,6 +76,7 @@ pub(super) const KEYS: &[Key] = &[
     key("http.listen"),
     key("log.format"),
     key("log.filter"),
+    open("trace.otlp_endpoint"),
 ];
 
 /// The key of this dotted name.

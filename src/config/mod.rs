@@ -27,7 +27,7 @@ pub use error::{ConfigError, ConfigErrors, Origin};
 pub use secret::Secret;
 pub use settings::{
     Audit, Database, Email, Explained, Http, Leanstack, LeanstackContract, Ljpc, Log, LogFormat,
-    Need, Poll, Queue, Settings, load,
+    Need, Poll, Queue, Settings, Trace, load,
 };
 pub use sources::Sources;
 

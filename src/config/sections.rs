@@ -8,7 +8,7 @@ use super::layers::Raw;
 use super::reader::Reader;
 use super::settings::{
     Audit, Database, Email, Explained, Http, Leanstack, LeanstackContract, Ljpc, Log, LogFormat,
-    Poll, Queue, Settings,
+    Poll, Queue, Settings, Trace,
 };
 use super::urls::{check_database_url, check_smtp_url, parse_base_url};
 use super::{EMAIL_TEMPLATES, Origin, Secret, checks};
@@ -34,6 +34,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<Settings> {
         audit: audit(reader),
         http: http(reader),
         log: log(reader),
+        trace: trace(reader),
         explained: Some(explain(reader)),
     });
     checks::durations(reader);
@@ -140,6 +141,15 @@ fn log(r: &mut Reader) -> Option<Log> {
     read_all!(Log {
         format: r.choice("log.format", FORMATS),
         filter: r.parsed("log.filter", FILTER, filter),
+    })
+}
+
+fn trace(r: &mut Reader) -> Option<Trace> {
+    const CURE: &str = "write the base of the collector's OTLP over HTTP: http://127.0.0.1:4318";
+    // No secret goes there: headers for it are OTEL_EXPORTER_OTLP_HEADERS.
+    let parse = |text: &str| parse_base_url(text, true);
+    read_all!(Trace {
+        otlp_endpoint: r.optional("trace.otlp_endpoint", |r, key| r.parsed(key, CURE, parse)),
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Settings {
     pub http: Http,
     /// Logs.
     pub log: Log,
+    /// `trace`
+    pub trace: Trace,
     pub(super) explained: Vec<Explained>,
 }
 
@@ -179,6 +181,13 @@ pub struct Log {
     pub format: LogFormat,
     /// Which lines there are: a filter that tracing-subscriber understands.
     pub filter: String,
+}
+
+/// Section `trace`.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The base of a collector's OTLP over HTTP; none: no traces are exported.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// How a line of the log looks.

@@ -18,7 +18,10 @@ use super::{
     audit::{Digest, select_digest},
     wakes::{Fence, WakeId},
 };
-use crate::order::{EmailId, OrderId};
+use crate::{
+    order::{EmailId, OrderId},
+    trace::Trace,
+};
 
 /// An email that is owed.
 #[derive(Clone, Debug)]
@@ -93,6 +96,8 @@ pub struct EmailOrder {
     pub id: OrderId,
     /// The shop's reference.
     pub reference: String,
+    /// Its trace; none for orders from before there were any.
+    pub trace: Option<Trace>,
     /// When it was submitted.
     pub submitted_at: DateTime<Utc>,
     /// Its lines.
@@ -244,7 +249,7 @@ async fn select_emails(
                   (extract(epoch FROM clock_timestamp() - m.created_at) * 1000000)::bigint AS "age!",
                   c.first_name AS "first_name?", c.last_name AS "last_name?",
                   c.organization AS "organization?", c.email AS "email?", c.locale AS "locale?",
-                  o.reference AS "reference?", o.submitted_at AS "submitted_at?"
+                  o.reference AS "reference?", o.traceparent AS "traceparent?", o.submitted_at AS "submitted_at?"
            FROM provisor.email_outbox m
            LEFT JOIN provisor.customers c ON c.id = m.customer_id
            LEFT JOIN provisor.orders o ON o.id = m.order_id
@@ -284,6 +289,7 @@ async fn select_emails(
             order: row.order_id.zip(row.submitted_at).map(|(id, submitted_at)| EmailOrder {
                 id: OrderId(id),
                 reference: row.reference.unwrap_or_default(),
+                trace: row.traceparent.as_deref().and_then(Trace::parse),
                 submitted_at,
                 lines: of_order(id),
             }),

@@ -17,6 +17,7 @@ use crate::order::{
     status::LineState,
     wish::Wish,
 };
+use crate::trace::Trace;
 
 /// A line as it was loaded.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct LoadedLine {
     pub order_id: OrderId,
     /// The order's customer.
     pub customer_id: CustomerId,
+    /// Its order's trace; none for orders from before there were any.
+    pub trace: Option<Trace>,
     /// What its next step depends on.
     pub facts: Facts,
     /// Whether anything but a GET may have gone upstream for it.
@@ -47,6 +50,7 @@ struct LineRow {
     cost_limit: Option<rust_decimal::Decimal>,
     allow_premium: bool,
     reference: String,
+    traceparent: Option<String>,
     submitted_at: DateTime<Utc>,
     now: DateTime<Utc>,
     domain: Option<String>,
@@ -160,7 +164,7 @@ async fn select_lines(
         r#"SELECT l.id AS "line_id!", l.order_id AS "order_id!", o.customer_id AS "customer_id!",
                   l.line AS "line!", l.kind AS "kind!",
                   l.wish AS "wish!", l.cost_limit, coalesce(l.allow_premium, false) AS "allow_premium!",
-                  o.reference AS "reference!",
+                  o.reference AS "reference!", o.traceparent,
                   o.submitted_at AS "submitted_at!", clock_timestamp() AS "now!", l.domain, l.status AS "status!", l.reason,
                   l.cause, l.milestone, l.refused, l.contact_handle, l.expires_at, l.alternatives,
                   l.upstream_order_id, l.site_id, l.cost, l.simple_status, l.accepted_at,
@@ -282,6 +286,7 @@ fn into_loaded(
         line_id: LineId(row.line_id),
         order_id: OrderId(row.order_id),
         customer_id: CustomerId(row.customer_id),
+        trace: row.traceparent.as_deref().and_then(Trace::parse),
         sent: row.sent,
         timeline_confirmed: row.timeline_confirmed,
         facts: Facts {

@@ -92,7 +92,7 @@ struct Delay {
 impl Delay {
     /// What a request that had no effect means for the line: it waits.
     fn by(error: &UpstreamError) -> Self {
-        tracing::warn!(error = %crate::causes::causes(error), "LJPc can't be asked");
+        tracing::warn!(error = error.logged(), "LJPc can't be asked");
         let then = match stop_for(error) {
             Stop::Later(after) => Then::After(after),
             Stop::Stale | Stop::Retry => Then::Retry,
@@ -198,8 +198,12 @@ impl CarryOutLine {
             "line",
             reference = %loaded.facts.reference,
             line = loaded.facts.line,
-            run_token = claim.wake.fence.run_token
+            run_token = claim.wake.fence.run_token,
+            trace_id = loaded.trace.as_ref().map(|trace| tracing::field::display(trace.id()))
         );
+        if let Some(trace) = &loaded.trace {
+            trace.go_on_in(&span);
+        }
         self.take_steps(claim, loaded).instrument(span).await
     }
 
@@ -339,7 +343,7 @@ fn stop_for(error: &UpstreamError) -> Stop {
         | UpstreamError::Rejected { .. }
         | UpstreamError::InDoubt { .. }
         | UpstreamError::Unavailable { .. } => {
-            tracing::warn!(error = %crate::causes::causes(error), "LJPc can't be read");
+            tracing::warn!(error = error.logged(), "LJPc can't be read");
             Stop::Retry
         }
     }

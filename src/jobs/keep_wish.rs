@@ -229,7 +229,7 @@ fn end_of(error: &UpstreamError) -> End {
         | UpstreamError::Rejected { .. }
         | UpstreamError::InDoubt { .. }
         | UpstreamError::Unavailable { .. } => {
-            tracing::warn!(error = %crate::causes::causes(error), "a wish for a name waits");
+            tracing::warn!(error = error.logged(), "a wish for a name waits");
             End::Retry
         }
     }

@@ -108,7 +108,7 @@ impl Handler for ListSites {
                 self.panicked(claim).await
             }
             Err(Unlisted::Upstream(error)) => {
-                tracing::warn!(error = %crate::causes::causes(&error), "sites were not listed");
+                tracing::warn!(error = error.logged(), "sites were not listed");
                 self.panicked(claim).await
             }
             Err(Unlisted::Database(error)) => {

@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono_tz::Tz;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use self::told::context;
 use crate::{
@@ -164,9 +165,25 @@ impl SendEmail {
             }
         };
         failpoint!("email.loaded");
+        let order = email.order.as_ref();
+        let trace = order.and_then(|order| order.trace.as_ref());
+        let span = tracing::info_span!(
+            "email",
+            email_id = id.0,
+            reference = order.map(|order| &order.reference),
+            trace_id = trace.map(|trace| tracing::field::display(trace.id()))
+        );
+        if let Some(trace) = trace {
+            trace.go_on_in(&span);
+        }
+        self.send_loaded(claim, &email).instrument(span).await
+    }
+
+    async fn send_loaded(&self, claim: Claim, email: &OwedEmail) -> Result<Ran, Failure> {
+        let id = email.id;
         let mut delivered = email.delivered.clone();
         let result = if email.queued {
-            self.try_once(&email, &mut delivered, claim).await
+            self.try_once(email, &mut delivered, claim).await
         } else {
             EmailResult::Disabled
         };
@@ -176,13 +193,7 @@ impl SendEmail {
             EmailResult::Failed(_) => "failed",
             EmailResult::Later(..) => "retried",
         };
-        tracing::info!(
-            email_id = id.0,
-            template = email.template,
-            reference = email.order.as_ref().map(|order| &order.reference),
-            outcome,
-            "email"
-        );
+        tracing::info!(template = email.template, outcome, "email");
         let tries = claim.wake.tries.saturating_add(1);
         let record = EmailRecord { fence: claim.wake.fence, email: id, result, delivered, tries };
         failpoint!("email.before_record");
@@ -199,11 +210,10 @@ impl SendEmail {
             match self.records.submit(record.clone()).await {
                 Ok(Ok(held)) => return Ok(held),
                 Ok(Err(error)) => tracing::warn!(
-                    email_id = record.email.0,
                     error = %crate::causes::causes(&error),
                     "what came of an email could not be recorded; it is tried again"
                 ),
-                Err(unanswered) => tracing::warn!(email_id = record.email.0, %unanswered, "again"),
+                Err(unanswered) => tracing::warn!(%unanswered, "again"),
             }
             tokio::time::sleep(RECORD_AGAIN_AFTER).await;
         }
@@ -245,11 +255,7 @@ impl SendEmail {
                 delivered.push(place);
                 continue;
             };
-            tracing::warn!(
-                email_id = email.id.0,
-                error = %crate::causes::causes(&error),
-                "not sent"
-            );
+            tracing::warn!(error = %crate::causes::causes(&error), "not sent");
             let given_up = email.age >= self.settings.give_up_after;
             let verdict =
                 if error.kind == Kind::Permanent || given_up { &mut refused } else { &mut later };

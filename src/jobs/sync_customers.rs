@@ -119,14 +119,14 @@ impl SyncCustomers {
             }
             Err(UpstreamError::RateLimited { after }) => Err(Stop::Later(after)),
             Err(error @ (UpstreamError::NotSent { .. } | UpstreamError::Unauthorized { .. })) => {
-                tracing::warn!(error = %crate::causes::causes(&error), "Leanstack can't be asked");
+                tracing::warn!(error = error.logged(), "Leanstack can't be asked");
                 Err(Stop::Retry)
             }
             Err(error @ (UpstreamError::InDoubt { .. } | UpstreamError::Unavailable { .. })) => {
                 tracing::warn!(
                     customer_id = customer.id.0,
                     debug_id,
-                    error = %crate::causes::causes(&error),
+                    error = error.logged(),
                     "whether Leanstack knows a customer is unknown; he is sent again"
                 );
                 self.db.note_leanstack_doubt(customer.id).await?;

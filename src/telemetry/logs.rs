@@ -8,9 +8,11 @@ use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _};
+
+use super::Traces;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,11 +37,11 @@ pub enum LogError {
     AlreadySet(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends this process's logs to standard error from here on, and its panics with them.
-pub fn init(format: Format, filter: &str) -> Result<(), LogError> {
+/// Sends this process's logs to standard error from here on, and its panics with them; and its traces, if there are any.
+pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<(), LogError> {
     let filter = EnvFilter::builder().parse(filter).map_err(LogError::Filter)?;
     let coloured = std::io::stderr().is_terminal();
-    subscriber(format, filter, std::io::stderr, coloured)
+    subscriber(format, filter, std::io::stderr, coloured, traces)
         .try_init()
         .map_err(LogError::AlreadySet)?;
     std::panic::set_hook(Box::new(log_panic));
@@ -51,23 +53,21 @@ fn subscriber<W>(
     filter: EnvFilter,
     writer: W,
     coloured: bool,
+    traces: Option<&Traces>,
 ) -> Box<dyn tracing::Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    match format {
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
         // The whole list of spans, of which the last is the current one: an order's reference stands in an outer span.
-        Format::Json => Box::new(
-            builder
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(true)
-                .finish(),
-        ),
-        Format::Text => Box::new(builder.with_ansi(coloured).finish()),
-    }
+        Format::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
+        }
+        Format::Text => lines.with_ansi(coloured).boxed(),
+    };
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
+    Box::new(registry.with(traces.map(Traces::layer)))
 }
 
 /// In place of the standard hook, which prints the payload whatever it holds.
@@ -118,7 +118,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let filter = EnvFilter::builder().parse(filter).unwrap();
-        let subscriber = subscriber(format, filter, move || writer.clone(), false);
+        let subscriber = subscriber(format, filter, move || writer.clone(), false, None);
         tracing::subscriber::with_default(subscriber, events);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_refused() {
-        let error = init(Format::Json, "info,=,==").unwrap_err();
+        let error = init(Format::Json, "info,=,==", None).unwrap_err();
         assert!(matches!(error, LogError::Filter(_)));
         assert!(error.to_string().starts_with("log.filter"));
     }
@@ -177,8 +177,8 @@ mod tests {
         if std::env::var_os(CHILD).is_none() {
             return;
         }
-        init(Format::Json, "info").unwrap();
-        assert!(matches!(init(Format::Json, "info"), Err(LogError::AlreadySet(_))));
+        init(Format::Json, "info", None).unwrap();
+        assert!(matches!(init(Format::Json, "info", None), Err(LogError::AlreadySet(_))));
         let customer = std::hint::black_box("bob@example.com");
         let formatted = std::panic::catch_unwind(|| panic!("customer {customer}"));
         let literal = std::panic::catch_unwind(|| panic!("a literal"));

@@ -123,6 +123,23 @@ impl UpstreamError {
         }
     }
 
+    /// What a log may say of it. The upstream's own words are left out, for they may repeat what a customer has told; they
+    /// stand with the order.
+    #[must_use]
+    pub fn logged(&self) -> String {
+        match self {
+            Self::NotSent { .. } | Self::RateLimited { .. } => self.to_string(),
+            Self::Rejected { status, .. } => format!("refused with HTTP {status}"),
+            Self::Unauthorized { status, .. } => format!("not authorised (HTTP {status})"),
+            Self::InDoubt { detail, status, .. } => {
+                format!("outcome unknown: {}", own_words(detail, *status))
+            }
+            Self::Unavailable { detail, status, .. } => {
+                format!("no usable answer: {}", own_words(detail, *status))
+            }
+        }
+    }
+
     /// The HTTP status, when an answer began.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
@@ -132,6 +149,19 @@ impl UpstreamError {
             Self::RateLimited { .. } => Some(429),
             Self::NotSent { .. } => None,
         }
+    }
+}
+
+/// The detail of an answer that settles nothing but has words of the upstream's, which are the last in it.
+pub(super) fn quoting(status: u16, words: &str) -> String {
+    format!("HTTP {status}: {words}")
+}
+
+/// A detail without what [`quoting`] has quoted.
+fn own_words(detail: &str, status: Option<u16>) -> String {
+    match status {
+        Some(status) if detail.starts_with(&quoting(status, "")) => format!("HTTP {status}"),
+        Some(_) | None => detail.to_owned(),
     }
 }
 
@@ -196,5 +226,23 @@ mod tests {
         let UpstreamError::NotSent { detail } = error else { panic!("not NotSent") };
         assert_eq!(detail.chars().count(), 500);
         assert!(detail.starts_with("a b"));
+    }
+
+    #[test]
+    fn a_log_gets_none_of_the_upstreams_own_words() {
+        let of = |endpoint, detail: &str, status| {
+            UpstreamError::unclear(endpoint, detail, status, None).logged()
+        };
+        let (place, get) = (&Endpoint::new("POST /x"), &Endpoint::new("GET /x"));
+        let said = quoting(500, "Bob is unknown");
+        assert_eq!(of(place, &said, Some(500)), "outcome unknown: HTTP 500");
+        assert_eq!(of(get, &said, Some(500)), "no usable answer: HTTP 500");
+        assert_eq!(of(place, "reset by peer", None), "outcome unknown: reset by peer");
+        let kept = "HTTP 200 with 12 bytes that are not as documented";
+        assert_eq!(of(get, kept, Some(200)), format!("no usable answer: {kept}"));
+        let message = "Bob is unknown".to_owned();
+        let refused = UpstreamError::Rejected { status: 422, message, jti: None };
+        assert_eq!(refused.logged(), "refused with HTTP 422");
+        assert_eq!(refused.to_string(), "refused with HTTP 422: Bob is unknown");
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rustls::ClientConfig;
+use tracing::Instrument as _;
 use url::Url;
 
 use super::{
@@ -161,8 +162,15 @@ impl Transport {
         request: impl Future<Output = Result<T, UpstreamError>>,
     ) -> Result<T, UpstreamError> {
         let begun = Instant::now();
-        let result = request.await;
+        let span = tracing::info_span!(
+            "request",
+            provider = self.provider,
+            endpoint = endpoint.name,
+            outcome = tracing::field::Empty
+        );
+        let result = Box::pin(request).instrument(span.clone()).await;
         let outcome = result.as_ref().map_or_else(UpstreamError::outcome, |_| "ok");
+        span.record("outcome", outcome);
         self.observer.request(self.provider, endpoint.name, outcome, before + begun.elapsed());
         result
     }

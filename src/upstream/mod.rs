@@ -37,3 +37,4 @@ pub use http::{Transport, TransportSettings};
 pub use irreversible::{Connected, PreparedRequest};
 pub use observer::{Observer, Unobserved};
 pub use secret::Secret;
+pub use tls::system as system_tls;

@@ -9,7 +9,7 @@ use super::BuildError;
 
 /// TLS 1.2 and 1.3 by ring, with the system's certificates and, through ALPN, HTTP/1.1 only: both ways out speak nothing
 /// else.
-pub(super) fn system() -> Result<ClientConfig, BuildError> {
+pub fn system() -> Result<ClientConfig, BuildError> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(BuildError::Tls)?

@@ -16,6 +16,9 @@ const USER: &str = "marker-user-77aa";
 const PASSWORD: &str = "marker-password-93cd";
 const DATABASE_PASSWORD: &str = "marker-database-51fe";
 
+/// An upstream that repeats what it was told.
+pub(crate) const ECHO: &str = "Marker-Zaphod of Marker-Street 42 is unknown";
+
 /// A customer of whom every value can be recognised.
 pub(crate) fn customer() -> Value {
     json!({
@@ -114,21 +117,24 @@ async fn logs_at_their_most_talkative_hold_nothing_private() {
     let address = daemon.until_ready().await;
     // Delivered, refused, in doubt, failed: each has its own words.
     for (reference, fault) in [
-        ("SHOP-2", json!({ "fault": "status", "status": 422, "message": "no" })),
+        ("SHOP-2", json!({ "fault": "status", "status": 422, "message": ECHO })),
         ("SHOP-3", json!({ "fault": "process_then_drop" })),
         ("SHOP-4", json!({ "fault": "html" })),
+        ("SHOP-5", json!({ "fault": "status", "status": 500, "message": ECHO })),
     ] {
         let mut fault = fault;
         fault["endpoint"] = json!("POST /api/v1/orders");
         fault["match"] = json!({ "reference": reference });
         house.sandbox.state().add_fault(&fault).unwrap();
     }
-    for n in 1..=4 {
+    for n in 1..=5 {
         let document = json!({ "reference": format!("SHOP-{n}"), "customer": customer(),
                                "lines": [hosting(&format!("example-{n}.nl"))] });
         house.world.submit(&document).await.unwrap();
     }
-    for (n, status) in [(1, "completed"), (2, "failed"), (3, "attention"), (4, "attention")] {
+    for (n, status) in
+        [(1, "completed"), (2, "failed"), (3, "attention"), (4, "attention"), (5, "attention")]
+    {
         house.until_order(&format!("SHOP-{n}"), status).await;
     }
     house.until_emailed().await;

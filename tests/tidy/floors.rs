@@ -19,10 +19,11 @@ const FLOORS: &[(&str, May)] = &[
     ("audit", Import(&["order"])),
     ("clock", Import(&[])),
     ("causes", Import(&[])),
+    ("trace", Import(&[])),
     // The schedule of the audit is read where it is configured.
     ("config", Import(&["audit"])),
     ("telemetry", Import(&[])),
-    ("db", Import(&["order", "audit", "clock", "causes"])),
+    ("db", Import(&["order", "audit", "clock", "causes", "trace"])),
     ("upstream", Import(&["order", "clock", "causes"])),
     ("mail", Import(&["order", "clock", "causes"])),
     // The engine knows no order words, so that it can be judged, and measured, alone.
@@ -30,7 +31,10 @@ const FLOORS: &[(&str, May)] = &[
     ("http", Import(&["telemetry", "clock", "causes"])),
     ("sandbox", Import(&["order", "clock", "causes"])),
     // Not config: a job gets the few settings that it needs, in a struct of its own.
-    ("jobs", Import(&["queue", "db", "upstream", "mail", "audit", "order", "clock", "causes"])),
+    (
+        "jobs",
+        Import(&["queue", "db", "upstream", "mail", "audit", "order", "clock", "causes", "trace"]),
+    ),
     ("lifecycle", ImportAllBelow),
     ("app", ImportAllBelow),
     ("cli", ImportAllBelow),
@@ -42,13 +46,15 @@ const FLOORS: &[(&str, May)] = &[
 /// modules may use them.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/db/"]),
-    ("reqwest", &["src/upstream/"]),
+    ("reqwest", &["src/upstream/", "src/telemetry/traces.rs"]),
     // http/ serves by hyper itself, since axum's own server has no limits.
     ("hyper", &["src/upstream/", "src/http/", "src/sandbox/"]),
     ("hyper_util", &["src/upstream/", "src/http/", "src/sandbox/"]),
     ("axum", &["src/http/", "src/sandbox/"]),
     ("lettre", &["src/mail/"]),
     ("minijinja", &["src/mail/"]),
+    ("opentelemetry", &["src/telemetry/traces.rs", "src/trace.rs"]),
+    ("tracing_opentelemetry", &["src/telemetry/traces.rs", "src/trace.rs"]),
     // Unmaintained (deny.toml), hence behind one module.
     ("backoff", &["src/queue/backoff.rs"]),
 ];
@@ -310,7 +316,7 @@ mod tests {
             &[
                 "src/jobs/a.rs:1: only src/db/ may use sqlx",
                 "src/jobs/b.rs:1: only src/db/ may use sqlx",
-                "src/jobs/b.rs:3: only src/upstream/ may use reqwest",
+                "src/jobs/b.rs:3: only src/upstream/ and src/telemetry/traces.rs may use reqwest",
                 "src/queue/other.rs:1: only src/queue/backoff.rs may use backoff",
                 "src/db/mod.rs:2: only src/mail/ may use lettre",
                 "src/upstream/mod.rs:1: only src/http/ and src/sandbox/ may use axum",

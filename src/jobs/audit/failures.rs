@@ -60,7 +60,7 @@ impl Auditor {
             Unread::Upstream(error) => {
                 let tries = i32::try_from(run.figures.failures).unwrap_or(i32::MAX);
                 run.figures.failures = run.figures.failures.saturating_add(1);
-                (self.settings.retries.interval(tries), error.to_string())
+                (self.settings.retries.interval(tries), error.logged())
             }
         };
         if run.figures.failures >= failures_max || waited >= waits_max {

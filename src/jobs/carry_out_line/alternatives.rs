@@ -83,6 +83,6 @@ impl CarryOutLine {
 
 fn note<T>(answer: &Result<T, UpstreamError>) {
     if let Err(error) = answer {
-        tracing::warn!(error = %crate::causes::causes(error), "Leanstack suggests nothing");
+        tracing::warn!(error = error.logged(), "Leanstack suggests nothing");
     }
 }

@@ -292,7 +292,7 @@ fn tell(effect: &Effect, attempt: Uuid, answer: &Result<Answered, UpstreamError>
             tracing::info!(%tag, %attempt, upstream_order_id = order, jti, "accepted");
         }
         Err(error) => tracing::warn!(
-            %tag, %attempt, jti = error.jti(), error = %crate::causes::causes(error), "not accepted"
+            %tag, %attempt, jti = error.jti(), error = error.logged(), "not accepted"
         ),
     }
 }

@@ -89,7 +89,7 @@ impl<U: Host> Guest<U> {
             Err(error) => {
                 tracing::warn!(
                     provider = U::PROVIDER,
-                    error = %crate::causes::causes(&error),
+                    error = error.logged(),
                     "the upstream is still shut"
                 );
                 if shut.cause == Cause::Outage {

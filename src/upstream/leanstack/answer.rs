@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::upstream::{Answer, PreparedRequest, UpstreamError, Verdict, classify};
+use crate::upstream::{Answer, PreparedRequest, UpstreamError, Verdict, classify, error::quoting};
 
 /// An answer that may be a good one.
 pub(super) struct Reading<'a> {
@@ -78,7 +78,7 @@ impl<'a> Reading<'a> {
         let status = self.answer.status;
         let detail = match (&self.answer.body, self.message()) {
             (Err(fault), _) => format!("HTTP {status}; {fault}"),
-            (Ok(_), Some(message)) => format!("HTTP {status}: {}", self.answer.quote(&message)),
+            (Ok(_), Some(message)) => quoting(status, &self.answer.quote(&message)),
             (Ok(bytes), None) => {
                 format!("HTTP {status} with {} bytes that are not as documented", bytes.len())
             }

@@ -4,7 +4,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::wire::{is_object, lenient};
-use crate::upstream::{Answer, Endpoint, UpstreamError, Verdict, classify, error::clean_jti};
+use crate::upstream::{
+    Answer, Endpoint, UpstreamError, Verdict, classify,
+    error::{clean_jti, quoting},
+};
 
 /// `{"success", "jti", "data"}` or `{"success", "jti", "message"}`. Each field is read on its own, so that a strange one
 /// does not hide the others.
@@ -138,7 +141,7 @@ fn unusable(
     let status = answer.status;
     let detail = match (&answer.body, &envelope.message) {
         (Err(fault), _) => format!("HTTP {status}; {fault}"),
-        (Ok(_), Some(message)) => format!("HTTP {status}: {}", answer.quote(message)),
+        (Ok(_), Some(message)) => quoting(status, &answer.quote(message)),
         (Ok(bytes), None) => {
             format!("HTTP {status} with {} bytes that are not as documented", bytes.len())
         }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-/// Shows an error and the chain behind it, joined by colons.
+/// Shows an error and the chain behind it, joined by colons. A cause that the text before it tells already is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Causes<'a>(&'a (dyn Error + 'static));
 
@@ -14,10 +14,15 @@ pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> Causes<'a> {
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut before = self.0.to_string();
+        f.write_str(&before)?;
         let mut next = self.0.source();
         while let Some(cause) = next {
-            write!(f, ": {cause}")?;
+            let text = cause.to_string();
+            if !before.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            before = text;
             next = cause.source();
         }
         Ok(())
@@ -40,5 +45,16 @@ mod tests {
     fn the_whole_chain_is_shown() {
         assert_eq!(causes(&Outer(Inner)).to_string(), "outer: inner");
         assert_eq!(causes(&Inner).to_string(), "inner");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("quotes: {0}")]
+    struct Quotes(#[source] Inner);
+
+    #[test]
+    fn what_is_told_already_is_not_told_again() {
+        assert_eq!(causes(&Quotes(Inner)).to_string(), "quotes: inner");
+        let nested = std::io::Error::other(std::io::Error::other(Inner));
+        assert_eq!(causes(&nested).to_string(), "inner");
     }
 }

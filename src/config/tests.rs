@@ -449,6 +449,19 @@ fn database_url_is_only_the_fallback() {
     assert_eq!(url(&[fallback, ("PROVISOR_DATABASE__URL", "")]), fallback.1);
     let own = ("PROVISOR_DATABASE__URL", "postgresql://localhost/own");
     assert_eq!(url(&[fallback, own]), own.1);
+    for weak in ["allow", "prefer", "require", "verify-ca"] {
+        let here = format!("postgres://localhost/x?sslmode={weak}");
+        assert_eq!(url(&[("DATABASE_URL", &here)]), here);
+        for there in [
+            format!("postgres://u@db.example.nl/x?sslmode={weak}"),
+            format!("postgres:///x?host=db.example.nl&sslmode={weak}"),
+        ] {
+            let error = error_of(&[("DATABASE_URL", &there)]);
+            assert!(error.contains("sslmode=verify-full"), "{error}");
+        }
+    }
+    let meant = "postgres://u@db.example.nl/x?sslmode=disable";
+    assert_eq!(url(&[("DATABASE_URL", meant)]), meant);
     let error = error_of(&[("DATABASE_URL", "mysql://localhost/x")]);
     assert!(error.starts_with("database.url (environment DATABASE_URL): does not begin with"));
 }

@@ -6,9 +6,26 @@ use url::{Host, Url};
 pub(super) fn check_database_url(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     match url.scheme() {
-        "postgres" | "postgresql" => Ok(()),
-        _ => Err("does not begin with postgres://"),
+        "postgres" | "postgresql" => {}
+        _ => return Err("does not begin with postgres://"),
     }
+    let said =
+        |wanted: &str| url.query_pairs().find_map(|(key, value)| (key == wanted).then_some(value));
+    let host = said("host");
+    let host = host.as_deref().or(url.host_str()).unwrap_or_default();
+    let is_here = host.is_empty() || host.starts_with('/') || is_loopback_name(host);
+    match said("sslmode").as_deref() {
+        None | Some("verify-full" | "disable") => Ok(()),
+        Some(_) if is_here => Ok(()),
+        Some(_) => Err("asks for TLS that does not verify the other machine: write \
+                        sslmode=verify-full (which is the default), or disable if clear text is meant"),
+    }
+}
+
+/// Is this host this machine?
+fn is_loopback_name(host: &str) -> bool {
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The address of an upstream; `http_beyond`: may it be http beyond this machine?
@@ -59,9 +76,7 @@ fn is_loopback(url: &Url) -> bool {
         // Of schemes that the standard does not know, such as smtp, url leaves an IPv4 address a name.
         Some(Host::Domain(name)) => {
             let name = name.to_ascii_lowercase();
-            name == "localhost"
-                || name.ends_with(".localhost")
-                || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+            name.ends_with(".localhost") || is_loopback_name(&name)
         }
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),

@@ -7,7 +7,7 @@ use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
 pub mod audit;
@@ -65,13 +65,15 @@ pub enum Durability {
 }
 
 impl Database {
-    /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's.
+    /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's, but for
+    /// `sslmode`: to another machine it is `verify-full`, unless it is `disable`.
     pub fn new(url: &str, connections_max: u32, durability: Durability) -> Result<Self, DbError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| DbError::sql("reading the database's URL", error))?
             .application_name("provisor")
             // Nothing here reads a float, and poolers refuse startup parameters that they don't know.
             .extra_float_digits(None);
+        let options = verified(options);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(CALL_MAX)
@@ -89,8 +91,11 @@ impl Database {
     /// Connects once, outside the pool, and so tells why that can't be done: the pool tries on until its time is up, and
     /// then knows only that.
     pub async fn probe(&self) -> Result<(), DbError> {
-        let what = "connecting";
         let options = self.pool.connect_options();
+        let what = match options.get_ssl_mode() {
+            PgSslMode::VerifyFull => "connecting with sslmode=verify-full",
+            _ => "connecting",
+        };
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(PROBE_MAX, connecting).await {
             Ok(connected) => {
@@ -167,4 +172,48 @@ async fn in_one_transaction<T>(
 /// Microseconds, as the statements take durations.
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// To another machine the server's certificate is verified in full, unless clear text was asked for in so many words. What
+/// libpq does if nothing is said, `prefer`, leaves the choice to whoever stands in between.
+fn verified(options: PgConnectOptions) -> PgConnectOptions {
+    let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
+    match options.get_ssl_mode() {
+        PgSslMode::Disable | PgSslMode::VerifyFull => options,
+        _ if is_here => options,
+        _ => options.ssl_mode(PgSslMode::VerifyFull),
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host.starts_with('/') || host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_is_verified_unless_clear_text_is_asked_for() {
+        let mode = |url: &str| {
+            let options = verified(PgConnectOptions::from_str(url).unwrap());
+            format!("{:?}", options.get_ssl_mode())
+        };
+        for (url, expected) in [
+            ("postgres://u@db.example.nl/x", "VerifyFull"),
+            ("postgres://u@192.0.2.7/x?sslmode=require", "VerifyFull"),
+            ("postgres://u@db.example.nl/x?sslmode=prefer", "VerifyFull"),
+            ("postgres://u@db.example.nl/x?sslmode=verify-full", "VerifyFull"),
+            ("postgres://u@db.example.nl/x?sslmode=disable", "Disable"),
+            ("postgres:///x?host=db.example.nl", "VerifyFull"),
+            ("postgres://u@localhost.example.nl/x", "VerifyFull"),
+            ("postgres://u@localhost/x", "Prefer"),
+            ("postgres://u@127.0.0.1/x", "Prefer"),
+            ("postgres://u@[::1]/x", "Prefer"),
+            ("postgres:///x?host=/run/postgresql", "Prefer"),
+        ] {
+            assert_eq!(mode(url), expected, "{url}");
+        }
+    }
 }

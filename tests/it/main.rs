@@ -65,6 +65,8 @@ mod shop_sql;
 #[cfg(test)]
 mod storefront;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod upstream_commands;

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod kubernetes;
+
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 const ALERTS: &str = "deploy/prometheus/alerts.yaml";

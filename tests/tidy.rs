@@ -10,6 +10,8 @@ mod failpoints;
 mod files;
 #[path = "tidy/floors.rs"]
 mod floors;
+#[path = "tidy/links.rs"]
+mod links;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/style.rs"]
@@ -41,6 +43,7 @@ const RULES: &[Rules] = &[
     files::scripts_are_strict,
     files::migrations_are_numbered,
     files::snapshots_are_referenced,
+    links::links_lead_somewhere,
 ];
 
 #[test]

@@ -16,11 +16,12 @@ pub(super) enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Prints what each key means, by which variable it is set and what it is by default: docs/CONFIGURATION.md.
+    Reference,
 }
 
-pub(super) fn config(command: &ConfigCommand, settings: &Settings) -> Result<(), Failed> {
-    let ConfigCommand::Show { json } = command;
-    if *json {
+pub(super) fn show(json: bool, settings: &Settings) -> Result<(), Failed> {
+    if json {
         return Ok(output::json(&settings.explain())?);
     }
     let mut table = output::table(&["KEY", "VALUE", "FROM"]);

@@ -22,6 +22,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 
+use self::configuration::ConfigCommand;
 use crate::{
     app,
     config::{self, ConfigErrors, LogFormat, Need, Settings, Sources},
@@ -81,7 +82,7 @@ enum Command {
     Customer(customer::CustomerCommand),
     /// Shows what this process is configured with, and where each value comes from.
     #[command(subcommand)]
-    Config(configuration::ConfigCommand),
+    Config(ConfigCommand),
     /// Asks LJPc what it sells and what this account has there, and buys or changes it: through the ledger, asking first.
     Ljpc(ljpc::LjpcArgs),
     /// Asks Leanstack about names, and makes customers known to it. Its answers are advice: LJPc's decide.
@@ -168,7 +169,11 @@ async fn execute(cli: Cli) -> Result<(), Failed> {
             let settings = load(command.needs())?;
             email::email(command, &settings).await
         }
-        Command::Config(command) => configuration::config(&command, &load(&[])?),
+        Command::Config(ConfigCommand::Reference) => {
+            output::line(config::reference().trim_end());
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show { json }) => configuration::show(json, &load(&[])?),
         Command::Ljpc(args) => {
             let settings = load(args.needs())?;
             ljpc::ljpc(args, &settings).await

@@ -15,6 +15,7 @@ mod files;
 mod keys;
 mod layers;
 mod reader;
+mod reference;
 mod secret;
 mod sections;
 mod settings;
@@ -24,6 +25,7 @@ mod urls;
 pub use address::Mailbox;
 pub use duration::{DurationError, parse_duration};
 pub use error::{ConfigError, ConfigErrors, Origin};
+pub use reference::reference;
 pub use secret::Secret;
 pub use settings::{
     Audit, Database, Email, Explained, Http, Leanstack, LeanstackContract, Ljpc, Log, LogFormat,

@@ -92,10 +92,8 @@ impl Database {
     /// then knows only that.
     pub async fn probe(&self) -> Result<(), DbError> {
         let options = self.pool.connect_options();
-        let what = match options.get_ssl_mode() {
-            PgSslMode::VerifyFull => "connecting with sslmode=verify-full",
-            _ => "connecting",
-        };
+        let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
+        let what = if is_verified { "connecting with sslmode=verify-full" } else { "connecting" };
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(PROBE_MAX, connecting).await {
             Ok(connected) => {
@@ -178,11 +176,8 @@ fn micros(duration: Duration) -> i64 {
 /// libpq does if nothing is said, `prefer`, leaves the choice to whoever stands in between.
 fn verified(options: PgConnectOptions) -> PgConnectOptions {
     let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
-    match options.get_ssl_mode() {
-        PgSslMode::Disable | PgSslMode::VerifyFull => options,
-        _ if is_here => options,
-        _ => options.ssl_mode(PgSslMode::VerifyFull),
-    }
+    let is_said = matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::VerifyFull);
+    if is_here || is_said { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }
 
 fn is_this_machine(host: &str) -> bool {

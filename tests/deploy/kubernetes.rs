@@ -55,7 +55,7 @@ fn service(name: &str) -> String {
     let (_, rest) = yaml.split_once(&format!("\n  {name}:\n")).expect("a service");
     let is_within =
         |line: &&str| line.is_empty() || line.starts_with("   ") || line.starts_with("  #");
-    rest.lines().take_while(is_within).map(|line| format!("{line}\n")).collect()
+    rest.lines().take_while(is_within).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

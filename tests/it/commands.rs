@@ -68,6 +68,21 @@ async fn help_teaches_each_command() {
 }
 
 #[tokio::test]
+async fn the_page_of_all_keys_is_made_of_them() {
+    let page = provisor(&["config", "reference"], &Environment::new()).await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIGURATION.md");
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        page.stdout == kept,
+        "docs/CONFIGURATION.md is old: cargo run -- config reference > docs/CONFIGURATION.md"
+    );
+    assert!(
+        page.stdout
+            .contains("### `ljpc.timeout`\n\n- `PROVISOR_LJPC__TIMEOUT`, by default `\"30s\"`.")
+    );
+}
+
+#[tokio::test]
 async fn wrong_usage_exits_with_2_and_says_what_is_right() {
     for (args, word) in [
         (&[][..], "Usage: provisor"),

@@ -1,7 +1,7 @@
 //! Whom Provisor trusts: on each way out, whatever is less than TLS to the right host is refused.
 //!
-//! Each door stands on this machine before the real service, and has a certificate of an authority that the binary is told to
-//! trust, by `SSL_CERT_FILE`, as a system's own is.
+//! Each door stands on this machine before the real service, and has a certificate of an authority that the binary is told
+//! to trust, by `SSL_CERT_FILE`, as a system's own is.
 
 use std::{path::PathBuf, sync::Arc};
 

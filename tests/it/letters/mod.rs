@@ -111,7 +111,7 @@ impl Office {
         let logged = self.daemon.printed();
         let entries = logged.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         entries
-            .filter(|entry| entry["message"] == "not sent" && entry["email_id"] == id)
+            .filter(|entry| entry["message"] == "not sent" && entry["spans"][0]["email_id"] == id)
             .map(|entry| entry["error"].as_str().unwrap_or_default().to_owned())
             .collect()
     }

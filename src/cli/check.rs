@@ -3,9 +3,10 @@
 use anyhow::bail;
 use serde::Serialize;
 
-use super::{Failed, output, unobserved};
+use super::{Failed, cure, output, unobserved};
 use crate::{
     app,
+    causes::causes,
     config::{self, Need, Settings, Sources},
     db::{Database, schema::SchemaState},
     mail::Templates,
@@ -25,11 +26,11 @@ pub(super) async fn check(sources: &Sources, json: bool) -> Result<(), Failed> {
     let database = app::connect_now(&settings).await;
     let findings = [
         Finding { what: "configuration", ok: true, detail: "complete and consistent".to_owned() },
-        finding("database", version(&database).await),
-        finding("schema", schema(&database).await),
-        finding("LJPc", ljpc(&settings).await),
-        finding("email templates", templates(&settings)),
-        finding("mail server", mail_server(&settings).await),
+        finding("database", "database.url", version(&database).await),
+        finding("schema", "", schema(&database).await),
+        finding("LJPc", "", ljpc(&settings).await),
+        finding("email templates", "email.templates_dir", templates(&settings)),
+        finding("mail server", "email.smtp_url", mail_server(&settings).await),
     ];
     if json {
         output::json(&findings)?;
@@ -42,17 +43,23 @@ pub(super) async fn check(sources: &Sources, json: bool) -> Result<(), Failed> {
     if findings.iter().all(|finding| finding.ok) { Ok(()) } else { Err(Failed::Told) }
 }
 
-fn finding(what: &'static str, result: anyhow::Result<String>) -> Finding {
+/// What was found, and, if that is not well, the key at which to look (empty: the error says what to do).
+fn finding(what: &'static str, key: &str, result: anyhow::Result<String>) -> Finding {
     match result {
         Ok(detail) => Finding { what, ok: true, detail },
-        Err(error) => Finding { what, ok: false, detail: format!("{error:#}") },
+        Err(error) => {
+            let error = causes(error.as_ref());
+            let detail =
+                if key.is_empty() { error.to_string() } else { format!("{error}. Look at {key}") };
+            Finding { what, ok: false, detail }
+        }
     }
 }
 
 async fn version(database: &anyhow::Result<Database>) -> anyhow::Result<String> {
     match database {
         Ok(db) => Ok(format!("PostgreSQL {} answers", db.server_version().await?)),
-        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        Err(error) => Err(anyhow::anyhow!("{}", causes(error.as_ref()))),
     }
 }
 
@@ -65,7 +72,8 @@ async fn schema(database: &anyhow::Result<Database>) -> anyhow::Result<String> {
 }
 
 async fn ljpc(settings: &Settings) -> anyhow::Result<String> {
-    app::connect_ljpc(settings, unobserved())?.ping().await?;
+    let pinged = app::connect_ljpc(settings, unobserved())?.ping().await;
+    pinged.map_err(|error| cure::LJPC.explain(error))?;
     Ok(format!("{} answers and knows the key", settings.ljpc.base_url))
 }
 

@@ -165,6 +165,14 @@ pub(crate) fn closed_port() -> (TcpSocket, SocketAddr) {
     (socket, address)
 }
 
+/// A line without the id by which an upstream's support finds an answer: each answer has another.
+fn without_id(line: &str) -> String {
+    let Some((before, rest)) = line.split_once(" (their support finds it by ") else {
+        return line.to_owned();
+    };
+    format!("{before}{}", rest.split_once(')').expect("it ends").1)
+}
+
 /// What `check` has found: what, whether it is well, and more of it. Both forms must tell the same.
 async fn checked(env: &Environment) -> (Option<i32>, Vec<(String, bool, String)>) {
     let (text, data) = (provisor(&["check"], env).await, provisor(&["check", "--json"], env).await);
@@ -174,11 +182,13 @@ async fn checked(env: &Environment) -> (Option<i32>, Vec<(String, bool, String)>
         .iter()
         .map(|finding| {
             let text = |key: &str| finding[key].as_str().expect("a text").to_owned();
-            (text("what"), finding["ok"].as_bool().expect("a truth"), text("detail"))
+            let detail = without_id(&text("detail"));
+            (text("what"), finding["ok"].as_bool().expect("a truth"), detail)
         })
         .collect();
     assert_eq!(text.stdout.lines().count(), findings.len(), "{text:?}");
     for (line, (what, ok, detail)) in text.stdout.lines().zip(&findings) {
+        let line = without_id(line);
         assert!(line.starts_with(if *ok { "ok" } else { "FAIL" }), "{line}");
         assert!(line.contains(what) && line.ends_with(detail), "{line}");
     }
@@ -209,6 +219,7 @@ async fn check_names_each_broken_thing_and_why() {
     let (_kept, closed) = closed_port();
     let (closed_http, closed_smtp) = (format!("http://{closed}"), format!("smtp://{closed}"));
     let (closed_database, empty_url) = (format!("postgres://x@{closed}/x"), empty.url());
+    let mut screens = Vec::new();
     for (key, value, expected) in [
         (
             "DATABASE__URL",
@@ -222,12 +233,31 @@ async fn check_names_each_broken_thing_and_why() {
         ),
         ("DATABASE__URL", &empty_url, &[("schema", "run `provisor migrate`")]),
         ("LJPC__API_KEY", "marker-of-the-key", &[("LJPc", "401")]),
-        ("LJPC__BASE_URL", &closed_http, &[("LJPc", "not sent")]),
+        ("LJPC__BASE_URL", &closed_http, &[("LJPc", "can't be reached")]),
         ("EMAIL__SMTP_URL", &closed_smtp, &[("mail server", "refused")]),
         ("EMAIL__TEMPLATES_DIR", "/nonexistent", &[("email templates", "/nonexistent")]),
     ] {
-        let (code, findings) = checked(&house.environment(&[(key, value)])).await;
+        let env = house.environment(&[(key, value)]);
+        let (code, findings) = checked(&env).await;
         assert_eq!(code, Some(1), "{key}: {findings:?}");
+        let said = provisor(&["check"], &env).await.stdout;
+        let said: String = said.lines().map(without_id).collect::<Vec<_>>().join("\n");
+        let version =
+            said.split("PostgreSQL ").nth(1).and_then(|rest| rest.split(" answers").next());
+        let named = [
+            (closed.to_string(), "ADDRESS"),
+            (house.sandbox.ljpc_addr().to_string(), "LJPC"),
+            (house.world.name.clone(), "DATABASE"),
+            (version.unwrap_or("no version").to_owned(), "VERSION"),
+        ];
+        let said = named.iter().fold(said, |said, (value, name)| said.replace(value, name));
+        // Where in its own source the server says it.
+        let mut parts = said.split(" at line ");
+        let first = parts.next().unwrap_or_default().to_owned();
+        let said = parts.fold(first, |said, rest| {
+            said + rest.trim_start_matches(|it: char| it.is_ascii_digit())
+        });
+        screens.push(format!("{key} = {}\n{said}\n", expected[0].1));
         let broken: Vec<_> = findings.iter().filter(|(_, ok, _)| !ok).collect();
         assert_eq!(broken.len(), expected.len(), "{key}: {findings:?}");
         for ((what, _, detail), (expected, why)) in broken.iter().zip(expected) {
@@ -235,6 +265,7 @@ async fn check_names_each_broken_thing_and_why() {
             assert!(!detail.contains("marker"), "{findings:?}");
         }
     }
+    insta::assert_snapshot!("check_of_broken_things", screens.join("\n"));
 }
 
 #[tokio::test]

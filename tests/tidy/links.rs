@@ -85,7 +85,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
         let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
         let slug: String = heading.trim().to_lowercase().chars().filter(kept).collect();
         let slug = slug.replace(' ', "-");
-        let same = (1..).map(|n| format!("{slug}-{n}")).find(|it| !anchors.contains(it));
+        let same = (1..1000).map(|n| format!("{slug}-{n}")).find(|it| !anchors.contains(it));
         if anchors.contains(&slug) {
             anchors.extend(same);
         } else {

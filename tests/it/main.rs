@@ -53,6 +53,8 @@ mod poison;
 #[cfg(test)]
 mod polling;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod recording;

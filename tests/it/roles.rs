@@ -100,8 +100,8 @@ async fn functions_are_for_the_roles_that_they_were_granted_to() {
     assert_eq!(unpinned, <[String; 0]>::default(), "SECURITY DEFINER without a pinned search_path");
 }
 
-/// What each role may do with each thing of the schema, as the server itself judges it: a line for each thing that a role may
-/// do anything with, and its verbs; with the columns, where it may do so with some alone.
+/// What each role may do with each thing of the schema, as the server itself judges it: a line for each thing with which a
+/// role may do anything, and its verbs; with the columns, where it may do so with some alone.
 #[tokio::test]
 async fn every_role_may_do_with_every_object_what_is_written_down_and_no_more() {
     const RIGHTS: &str = "
@@ -124,7 +124,8 @@ async fn every_role_may_do_with_every_object_what_is_written_down_and_no_more() 
             FROM relations CROSS JOIN roles JOIN verbs ON position(kind IN kinds) > 0),
         told AS (
             SELECT role, name, is_part,
-                   string_agg(CASE WHEN is_whole THEN verb ELSE verb || ' (' || columns || ')' END, ', ' ORDER BY verb) AS may
+                   string_agg(CASE WHEN is_whole THEN verb ELSE verb || ' (' || columns || ')' END, ', '
+                              ORDER BY verb) AS may
             FROM rights WHERE is_whole OR columns IS NOT NULL GROUP BY role, name, is_part
             UNION ALL
             SELECT role, p.proname || '()', false, 'EXECUTE'

@@ -48,6 +48,26 @@ fn series(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn migrations_hold_nobody_up_and_break_no_older_binary() {
+    let lint = |args: &[&Path]| {
+        let ended = Command::new(root().join("script/check-migrations")).args(args).output();
+        let ended = ended.expect("a script");
+        let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        (ended.status.success(), said.concat())
+    };
+    let (ok, said) = lint(&[]);
+    assert!(ok, "{said}");
+    // It would be told.
+    let bad = Path::new(env!("CARGO_TARGET_TMPDIR")).join("9999_bad.sql");
+    std::fs::write(&bad, "ALTER TABLE provisor.orders DROP COLUMN document;\n").expect("a file");
+    let (ok, said) = lint(&[&bad]);
+    assert!(
+        !ok && said.contains("ban-drop-column") && said.contains("require-lock-timeout"),
+        "{said}"
+    );
+}
+
+#[test]
 fn each_alert_fires_where_it_shall_and_only_there() {
     let promtool = Command::new(root().join("script/promtool-bin")).output().expect("a script");
     let said = String::from_utf8_lossy(&promtool.stderr).into_owned();

@@ -111,16 +111,35 @@ async fn tell_supervisor(mut readiness: watch::Receiver<Readiness>, stop: Cancel
     }
 }
 
-/// Looks whether the database answers and its schema serves this binary.
-async fn look(db: &Database) -> Readiness {
+/// How the database was found.
+enum Looked {
+    /// It answers, and its schema serves this binary.
+    Serves,
+    /// It answers, and its schema is none that this binary may work on.
+    Lacking(String),
+    /// It does not answer.
+    Away(&'static str),
+}
+
+impl From<Looked> for Readiness {
+    fn from(looked: Looked) -> Self {
+        match looked {
+            Looked::Serves => Self::Ready,
+            Looked::Lacking(reason) => Self::NotReady(reason),
+            Looked::Away(reason) => Self::NotReady(reason.to_owned()),
+        }
+    }
+}
+
+async fn look(db: &Database) -> Looked {
     match tokio::time::timeout(LOOK_MAX, db.schema_state()).await {
-        Ok(Ok(SchemaState::Serves)) => Readiness::Ready,
-        Ok(Ok(SchemaState::Lacking(reason))) => Readiness::NotReady(reason),
+        Ok(Ok(SchemaState::Serves)) => Looked::Serves,
+        Ok(Ok(SchemaState::Lacking(reason))) => Looked::Lacking(reason),
         Ok(Err(error)) => {
             tracing::debug!(error = %crate::causes::causes(&error), "the database does not answer");
-            Readiness::NotReady("the database does not answer".to_owned())
+            Looked::Away("the database does not answer")
         }
-        Err(_) => Readiness::NotReady("the database does not answer in time".to_owned()),
+        Err(_) => Looked::Away("the database does not answer in time"),
     }
 }
 
@@ -132,7 +151,7 @@ async fn wait_for_schema(db: &Database, ready: &ReadinessSender, lifecycle: &Lif
             looked = look(db) => looked,
             () = lifecycle.stop.cancelled() => return false,
         };
-        let Readiness::NotReady(reason) = looked else { return true };
+        let Readiness::NotReady(reason) = looked.into() else { return true };
         if told.as_ref() != Some(&reason) {
             tracing::warn!(reason, "waiting");
             ready.send_replace(Readiness::NotReady(reason.clone()));
@@ -177,14 +196,17 @@ async fn work(
     fetching.close();
     ready.send_replace(Readiness::Ready);
     tracing::info!(owner = %presence.owner(), "ready");
+    let mut lacking = None;
     tokio::select! {
-        () = watch_database(db, ready, lifecycle) => {}
+        found = watch_database(db, ready, lifecycle) => lacking = found,
         Some(ended) = vital.join_next() => if !lifecycle.stop.is_cancelled() {
             // Better ended, and started anew by whoever watches, than alive and idle.
             ended.context("a part that the daemon can't do without has panicked")?;
             bail!("a part that the daemon can't do without has ended");
         }
     }
+    // Nobody may have told it: a newer release may have taken the schema away from this one.
+    lifecycle.stop.cancel();
     ready.send_replace(Readiness::Draining);
     tracing::info!("draining: nothing more is claimed");
     drain(&engine, &fetching, settings.queue.shutdown_grace).await;
@@ -193,11 +215,18 @@ async fn work(
     // The heartbeat's last act is to take leave; the rest is waited for by the caller.
     let left = async { while vital.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(settings.queue.shutdown_grace / LEAVE_PART, left).await;
-    Ok(())
+    match lacking {
+        Some(reason) => bail!("the database's schema serves this binary no more: {reason}"),
+        None => Ok(()),
+    }
 }
 
-/// Tells whether the database answers, until told to stop.
-async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Lifecycle) {
+/// Tells whether the database answers, until told to stop, or until its schema serves this binary no more: why not.
+async fn watch_database(
+    db: &Database,
+    ready: &ReadinessSender,
+    lifecycle: &Lifecycle,
+) -> Option<String> {
     loop {
         let looking = async {
             tokio::time::sleep(LOOK_INTERVAL).await;
@@ -205,8 +234,12 @@ async fn watch_database(db: &Database, ready: &ReadinessSender, lifecycle: &Life
         };
         let now = tokio::select! {
             now = looking => now,
-            () = lifecycle.stop.cancelled() => return,
+            () = lifecycle.stop.cancelled() => return None,
         };
+        if let Looked::Lacking(reason) = now {
+            return Some(reason);
+        }
+        let now = Readiness::from(now);
         ready.send_if_modified(|before| {
             let changed = *before != now;
             *before = now;

@@ -41,8 +41,8 @@ pub(super) enum QueueCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Lets everything go on: what was paused, every circuit for a new try, and irreversible requests after a failover, once
-    /// you have looked.
+    /// Lets everything go on: what was paused, every circuit for a new try, and irreversible requests after a failover or a
+    /// restore, once you have looked.
     ///
     /// With --lane or --upstream it only lifts that pause.
     ///
@@ -198,7 +198,8 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
     if json {
         return output::json(&json!({
             "lanes": lanes, "upstreams": paces, "circuits": circuits,
-            "timeline": { "now": timeline.now, "confirmed": timeline.confirmed },
+            "timeline": { "now": timeline.now, "confirmed": timeline.confirmed,
+                          "restored": timeline.is_restored },
             "paused": pauses.iter().map(to_json).collect::<Vec<_>>(),
         }));
     }
@@ -232,7 +233,12 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
             why.unwrap_or_default()
         ));
     }
-    if !timeline.is_confirmed() {
+    if timeline.is_restored {
+        output::line(
+            "restored from a dump: what was bought since is not known here, and irreversible requests wait until you have \
+             looked and say provisor queue resume",
+        );
+    } else if !timeline.is_confirmed() {
         output::line(&format!(
             "failed over: the database is on WAL timeline {}, and irreversible requests wait until you have looked and \
              say provisor queue resume",
@@ -333,7 +339,7 @@ async fn resume(
     }
     match confirmed {
         Some(true) => output::line(&format!(
-            "The failover to WAL timeline {} is confirmed: irreversible requests go on.",
+            "The failover or restore is confirmed (WAL timeline {}): irreversible requests go on.",
             timeline.now
         )),
         Some(false) => output::line(&format!(
@@ -342,7 +348,7 @@ async fn resume(
         )),
         None if timeline.is_confirmed() => {}
         None => output::line(
-            "The database was failed over, and that is not confirmed by this: irreversible requests wait on \
+            "The database was failed over or restored, and that is not confirmed by this: irreversible requests wait on \
              (provisor queue stats).",
         ),
     }

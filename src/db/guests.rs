@@ -12,20 +12,22 @@ pub use self::{
 };
 use super::{Database, DbError, micros};
 
-/// The WAL timeline of the database: another one after each failover.
+/// The WAL timeline of the database: another one after each failover. And whether its ledger came out of a dump.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WalTimeline {
     /// As the names of its WAL files begin: `00000001`.
     pub now: String,
     /// The one on which an operator lets irreversible requests be made.
     pub confirmed: String,
+    /// The ledger is another one than was confirmed: it was restored from a dump.
+    pub is_restored: bool,
 }
 
 impl WalTimeline {
     /// Whether irreversible requests are made.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.now == self.confirmed
+        self.now == self.confirmed && !self.is_restored
     }
 }
 
@@ -35,7 +37,8 @@ impl Database {
         self.call("asking for the WAL timeline", async |connection| {
             sqlx::query_as!(
                 WalTimeline,
-                r#"SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS "now!", confirmed
+                r#"SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS "now!", confirmed,
+                          ledger <> 'provisor.effects'::regclass AS "is_restored!"
                    FROM provisor.timeline"#
             )
             .fetch_one(connection)
@@ -44,14 +47,16 @@ impl Database {
         .await
     }
 
-    /// An operator has looked after a failover: irreversible requests may be made on the WAL timeline of now. Answers
+    /// An operator has looked after a failover or a restore: irreversible requests may be made on the WAL timeline of now. Answers
     /// whether there was one to be confirmed.
     pub async fn confirm_timeline(&self) -> Result<bool, DbError> {
         self.call("confirming the WAL timeline", async |connection| {
             sqlx::query!(
                 "UPDATE provisor.timeline
-                 SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), confirmed_at = clock_timestamp()
-                 WHERE confirmed <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+                 SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), confirmed_at = clock_timestamp(),
+                     ledger = 'provisor.effects'::regclass
+                 WHERE confirmed <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+                    OR ledger <> 'provisor.effects'::regclass"
             )
             .execute(connection)
             .await

@@ -171,6 +171,7 @@ async fn select_lines(
                   l.failed_seen_at, l.completed_seen_at, l.in_doubt_at, l.overdue_told_at, l.panics AS "panics!",
                   l.sent AS "sent!",
                   (SELECT confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+                          AND ledger = 'provisor.effects'::regclass
                    FROM provisor.timeline) AS "timeline_confirmed!",
                   -- A document may be large: it is read only until the name is bought.
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'

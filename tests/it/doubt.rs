@@ -292,7 +292,7 @@ async fn after_a_failover_nothing_is_sent_before_somebody_confirms_it() {
     assert!(circuits.stdout.contains("that is not confirmed by this"), "{circuits:?}");
     assert!(house.requests("POST", "/").is_empty());
     let resumed = provisor(&["queue", "resume"], &operator).await;
-    assert!(resumed.stdout.contains("is confirmed: irreversible requests go on"), "{resumed:?}");
+    assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
     let again = provisor(&["queue", "resume"], &operator).await;
     assert!(again.stdout.contains("which was confirmed before"), "{again:?}");
     house.until_order("SHOP-1", "completed").await;

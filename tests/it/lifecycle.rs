@@ -46,6 +46,36 @@ async fn a_daemon_waits_for_its_schema_and_then_works() {
 }
 
 #[tokio::test]
+async fn a_binary_that_the_schema_serves_no_more_writes_nothing_into_it() {
+    let house = House::new().await;
+    let env = house.environment(&[]);
+    let mut daemon = Process::start(&["run"], &env);
+    daemon.until_ready().await;
+    // A newer release migrates, and can no longer live with this one.
+    house.world.run("UPDATE provisor.schema_info SET oldest_binary = '99.0.0'").await;
+    assert!(!in_time("it ends", daemon.ended()).await.success());
+    let said = daemon.printed().join("\n");
+    assert!(said.contains("serves this binary no more") && said.contains("99.0.0"), "{said}");
+
+    let asked = house.requests("GET", "/").len();
+    let mut daemon = Process::start(&["run"], &env);
+    let address = daemon.address().await;
+    until_answer(address, "/readyz", 503, "this is 0.1.0: install a newer one").await;
+    assert_eq!(get(address, "/livez").await, (200, "alive\n".to_owned()));
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(house.requests("GET", "/").len(), asked);
+    assert_eq!(house.line_status("SHOP-1", 0).await, "pending");
+    let checked = provisor(&["check"], &env).await;
+    assert!(checked.code == Some(1) && checked.stdout.contains("99.0.0"), "{checked:?}");
+
+    house.world.run("UPDATE provisor.schema_info SET oldest_binary = '0.1.0'").await;
+    house.until_order("SHOP-1", "completed").await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
 async fn a_daemon_that_waits_can_be_stopped() {
     let mut house = House::new().await;
     house.world = World::empty().await;

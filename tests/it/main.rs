@@ -61,6 +61,8 @@ mod recording;
 #[cfg(test)]
 mod resolving;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod shop_sql;

@@ -160,7 +160,8 @@ async fn insert(
                       left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
                FROM wanted i JOIN placed ON placed.line_id = i.line_id
                RETURNING effect_id, timeline)
-           SELECT placed.line_id AS "line_id!", attempted.timeline = t.confirmed AS "confirmed!"
+           SELECT placed.line_id AS "line_id!", attempted.timeline = t.confirmed
+                  AND t.ledger = 'provisor.effects'::regclass AS "confirmed!"
            FROM placed JOIN attempted ON attempted.effect_id = placed.id
            CROSS JOIN provisor.timeline t"#,
         &columns.lines,

@@ -1,0 +1,64 @@
+//! The drill: a dump of the database, restored as another one, on which nothing is bought before somebody has looked.
+
+use std::{path::PathBuf, process::Command};
+
+use serde_json::json;
+
+use crate::{
+    binary::{Process, provisor},
+    house::{House, eventually, hosting},
+};
+
+/// Runs one of PostgreSQL's own programs.
+fn postgres(program: &str, args: &[&str]) {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let found = Command::new(root.join("script/postgres-bin")).output().expect("a script");
+    let folder = PathBuf::from(String::from_utf8(found.stdout).unwrap().trim());
+    let ended = Command::new(folder.join(program)).args(args).output().expect("it starts");
+    assert!(ended.status.success(), "{program}: {}", String::from_utf8_lossy(&ended.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_restored_from_a_dump_buys_nothing_before_somebody_has_looked() {
+    let house = House::new().await;
+    let mut daemon = Process::start(&["run"], &house.environment(&[]));
+    daemon.until_ready().await;
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    house.until_order("SHOP-1", "completed").await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+
+    let dump = std::env::temp_dir().join(format!("provisor-it-{}.dump", uuid::Uuid::new_v4()));
+    let file = dump.to_str().unwrap();
+    let url = house.world.url();
+    postgres("pg_dump", &["--format=custom", "--schema=provisor", "--file", file, &url]);
+    // In place, as somebody in a hurry does it.
+    postgres("pg_restore", &["--clean", "--if-exists", "--exit-on-error", "--dbname", &url, file]);
+    std::fs::remove_file(&dump).unwrap();
+
+    let env = house.environment(&[]);
+    let stats = provisor(&["queue", "stats"], &env).await;
+    assert!(stats.stdout.contains("restored from a dump"), "{stats:?}");
+    let stats = provisor(&["queue", "stats", "--json"], &env).await.json();
+    assert_eq!(stats["timeline"]["restored"], json!(true));
+    let mut daemon = Process::start(&["run"], &env);
+    daemon.until_ready().await;
+    house.submit("SHOP-2", json!([hosting("example.org")])).await;
+    house.until_reason("SHOP-2", 0, "failed over or restored").await;
+    assert!(house.posts("SHOP-2").is_empty());
+    eventually("the operator is told", async || {
+        let told =
+            "SELECT count(*) FROM provisor.email_outbox WHERE context ->> 'about' = 'failover'";
+        house.world.value::<i64>(told).await == 1
+    })
+    .await;
+
+    let resumed = provisor(&["queue", "resume", "--by", "test", "--why", "looked"], &env).await;
+    assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
+    house.until_order("SHOP-2", "completed").await;
+    assert_eq!(house.posts("SHOP-2").len(), 1);
+    // What was done before is known, and not done again.
+    assert_eq!(house.posts("SHOP-1").len(), 1);
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}

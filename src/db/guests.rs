@@ -47,8 +47,8 @@ impl Database {
         .await
     }
 
-    /// An operator has looked after a failover or a restore: irreversible requests may be made on the WAL timeline of now. Answers
-    /// whether there was one to be confirmed.
+    /// An operator has looked after a failover or a restore: irreversible requests may be made on the WAL timeline of now.
+    /// Answers whether there was one to be confirmed.
     pub async fn confirm_timeline(&self) -> Result<bool, DbError> {
         self.call("confirming the WAL timeline", async |connection| {
             sqlx::query!(

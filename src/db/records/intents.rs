@@ -160,10 +160,9 @@ async fn insert(
                       left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
                FROM wanted i JOIN placed ON placed.line_id = i.line_id
                RETURNING effect_id, timeline)
-           SELECT placed.line_id AS "line_id!", attempted.timeline = t.confirmed
-                  AND t.ledger = 'provisor.effects'::regclass AS "confirmed!"
-           FROM placed JOIN attempted ON attempted.effect_id = placed.id
-           CROSS JOIN provisor.timeline t"#,
+           SELECT placed.line_id AS "line_id!",
+                  (attempted.timeline, 'provisor.effects'::regclass::oid) = (t.confirmed, t.ledger) AS "confirmed!"
+           FROM placed JOIN attempted ON attempted.effect_id = placed.id CROSS JOIN provisor.timeline t"#,
         &columns.lines,
         &columns.steps,
         &columns.numbers,

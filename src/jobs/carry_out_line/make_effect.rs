@@ -142,7 +142,8 @@ impl CarryOutLine {
         Ok(prepare(effect, auth_code))
     }
 
-    /// The database was failed over or restored, which may have lost intents: the operator is told once, and nothing is sent meanwhile.
+    /// The database was failed over or restored, which may have lost intents: the operator is told once, and nothing is sent
+    /// meanwhile.
     async fn wait_for_confirmation(&self, claim: Claim, loaded: &LoadedLine) -> Result<(), Stop> {
         let day = loaded.facts.now.date_naive().to_string();
         self.guest.tell_operator("failover", &day, FAILED_OVER).await;

@@ -39,9 +39,12 @@ impl Ended {
     }
 }
 
-/// The binary with these arguments, nothing of the developer's own settings, and killed when it is dropped.
-fn command(args: &[&str], env: &Environment) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_provisor"));
+/// The binary that is tested.
+const PROVISOR: &str = env!("CARGO_BIN_EXE_provisor");
+
+/// A binary with these arguments, nothing of the developer's own settings, and killed when it is dropped.
+fn command(program: &str, args: &[&str], env: &Environment) -> Command {
+    let mut command = Command::new(program);
     command.args(args).env_clear().env("PROVISOR_CONFIG_DIR", "/nonexistent");
     // Programs that it starts itself, such as PostgreSQL, are looked for there.
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -56,7 +59,7 @@ pub(crate) async fn provisor(args: &[&str], env: &Environment) -> Ended {
 
 /// The same with something to read on standard input.
 pub(crate) async fn provisor_reading(args: &[&str], env: &Environment, input: &str) -> Ended {
-    let mut command = command(args, env);
+    let mut command = command(PROVISOR, args, env);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("a pipe");
@@ -82,7 +85,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it.
     pub(crate) fn start(args: &[&str], env: &Environment) -> Self {
-        let mut command = command(args, env);
+        Self::start_other(PROVISOR, args, env)
+    }
+
+    /// Starts another binary.
+    pub(crate) fn start_other(program: &str, args: &[&str], env: &Environment) -> Self {
+        let mut command = command(program, args, env);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let printed = Arc::default();

@@ -7,6 +7,8 @@ mod after_intake;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod binary;
 #[cfg(test)]
 mod commands;

@@ -1,6 +1,7 @@
 //! The audit, beside the sandbox: what it finds, repairs and sends, whoever runs it and however often it is cut off.
 
 mod brake;
+mod digest;
 mod findings;
 mod import;
 mod listed;

@@ -575,28 +575,3 @@ async fn what_is_found_no_more_closes_though_nothing_comes_by_it() {
     house.audited().await;
     assert!(!house.is_open("price_changed").await);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_digest_puts_first_what_is_new_since_the_last_one() {
-    let house = House::new().await;
-    let db = database(&house);
-    house.domain("old.nl", -2, true).await;
-    let emailed = async || {
-        let daemon = house.daemon(&[]);
-        house.until_emailed().await;
-        daemon.stop().await;
-    };
-    let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
-    run(&auditor, RunKind::Scheduled).await;
-    emailed().await;
-    house.domain("new.nl", 20, true).await;
-    // Somebody has looked in between: what he has found is new to who reads the digest.
-    run(&auditor, RunKind::Asked).await;
-    run(&auditor, RunKind::Scheduled).await;
-    emailed().await;
-    let mails = mails_to(&house, "ops@example.com");
-    let last = std::fs::read_to_string(&mails.last().expect("a digest").path).expect("it is kept");
-    let place = |name: &str| last.find(name).unwrap_or_else(|| panic!("{name}: {last}"));
-    assert!(place("new.nl  NEW") < place("old.nl"), "{last}");
-    assert!(!last.contains("old.nl  NEW"), "{last}");
-}

@@ -152,6 +152,9 @@ pub struct AttemptReport {
 /// An entry of the timeline.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventReport {
+    /// Its id: one that is committed later may have a lower one.
+    #[serde(skip)]
+    pub id: i64,
     /// When.
     pub at: DateTime<Utc>,
     /// The line's index; none for the order's own.
@@ -262,7 +265,7 @@ async fn report(
         lines: lines(&mut *connection, order.id).await?,
         events: sqlx::query_as!(
             EventReport,
-            "SELECT at, line, event, detail FROM provisor.events WHERE order_id = $1 ORDER BY id",
+            "SELECT id, at, line, event, detail FROM provisor.events WHERE order_id = $1 ORDER BY id",
             order.id,
         )
         .fetch_all(&mut *connection)

@@ -1,6 +1,9 @@
 //! Waiting for an order's end, and telling meanwhile what happens.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use crate::{
     cli::{order::explain, output, report::render_event},
@@ -21,15 +24,16 @@ pub(super) async fn follow(
     limit: Duration,
 ) -> anyhow::Result<Option<OrderReport>> {
     let began = Instant::now();
-    let (mut told, mut is_alone_told) = (0, false);
+    let (mut told, mut is_alone_told) = (HashSet::new(), false);
     loop {
         let report = db.report_order(reference).await.map_err(|error| explain(&error))?;
         let Some(report) = report else { return Ok(None) };
-        // What becomes of its emails is told at the end, if anywhere.
-        for event in report.events.iter().skip(told).filter(|it| !it.event.starts_with("email_")) {
-            output::note(&format!("  {}", render_event(event).trim_end()));
+        for event in &report.events {
+            // What becomes of its emails is told at the end, if anywhere.
+            if told.insert(event.id) && !event.event.starts_with("email_") {
+                output::note(&format!("  {}", render_event(event).trim_end()));
+            }
         }
-        told = told.max(report.events.len());
         if is_at_rest(&report) {
             return Ok(Some(report));
         }

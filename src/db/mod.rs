@@ -73,7 +73,7 @@ impl Database {
             .application_name("provisor")
             // Nothing here reads a float, and poolers refuse startup parameters that they don't know.
             .extra_float_digits(None);
-        let options = verified(options);
+        let options = verified(options, says_clear_text(url));
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(CALL_MAX)
@@ -172,12 +172,18 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// To another machine the server's certificate is verified in full, unless clear text was asked for in so many words. What
-/// libpq does if nothing is said, `prefer`, leaves the choice to whoever stands in between.
-fn verified(options: PgConnectOptions) -> PgConnectOptions {
+/// To another machine the server's certificate is verified in full, unless the URL asks for clear text in so many words.
+/// What libpq does if nothing is said, `prefer`, leaves the choice to whoever stands in between; and what `PGSSLMODE` says,
+/// which sqlx takes for its default, may be about another program.
+fn verified(options: PgConnectOptions, is_clear: bool) -> PgConnectOptions {
     let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
-    let is_said = matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::VerifyFull);
-    if is_here || is_said { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
+    if is_here || is_clear { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
+}
+
+/// Whether the URL itself says `sslmode=disable`.
+fn says_clear_text(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|pair| matches!(pair, "sslmode=disable" | "ssl-mode=disable"))
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -192,7 +198,8 @@ mod tests {
     #[test]
     fn another_machine_is_verified_unless_clear_text_is_asked_for() {
         let mode = |url: &str| {
-            let options = verified(PgConnectOptions::from_str(url).unwrap());
+            let options = PgConnectOptions::from_str(url).unwrap();
+            let options = verified(options, says_clear_text(url));
             format!("{:?}", options.get_ssl_mode())
         };
         for (url, expected) in [
@@ -210,5 +217,10 @@ mod tests {
         ] {
             assert_eq!(mode(url), expected, "{url}");
         }
+        // As sqlx has it by PGSSLMODE=disable, where the URL says nothing.
+        let url = "postgres://u@db.example.nl/x";
+        let options = PgConnectOptions::from_str(url).unwrap().ssl_mode(PgSslMode::Disable);
+        let options = verified(options, says_clear_text(url));
+        assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
     }
 }

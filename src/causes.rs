@@ -2,6 +2,9 @@
 
 use std::{error::Error, fmt};
 
+/// How deep a chain is followed.
+const DEPTH_MAX: usize = 8;
+
 /// Shows an error and the chain behind it, joined by colons. A cause that the text before it tells already is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Causes<'a>(&'a (dyn Error + 'static));
@@ -14,18 +17,18 @@ pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> Causes<'a> {
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before = self.0.to_string();
-        f.write_str(&before)?;
+        let mut told = self.0.to_string();
         let mut next = self.0.source();
-        while let Some(cause) = next {
+        for _ in 0..DEPTH_MAX {
+            let Some(cause) = next else { break };
             let text = cause.to_string();
-            if !before.ends_with(&text) {
-                write!(f, ": {text}")?;
+            if !told.contains(&text) {
+                told.push_str(": ");
+                told.push_str(&text);
             }
-            before = text;
             next = cause.source();
         }
-        Ok(())
+        f.write_str(&told)
     }
 }
 

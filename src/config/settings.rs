@@ -36,7 +36,7 @@ pub struct Settings {
     pub http: Http,
     /// Logs.
     pub log: Log,
-    /// `trace`
+    /// Traces.
     pub trace: Trace,
     pub(super) explained: Vec<Explained>,
 }

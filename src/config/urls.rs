@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use crate::host::is_this_machine;
+
 /// A URL by which sqlx may connect.
 pub(super) fn check_database_url(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
@@ -9,23 +11,19 @@ pub(super) fn check_database_url(text: &str) -> Result<(), &'static str> {
         "postgres" | "postgresql" => {}
         _ => return Err("does not begin with postgres://"),
     }
-    let said =
-        |wanted: &str| url.query_pairs().find_map(|(key, value)| (key == wanted).then_some(value));
-    let host = said("host");
+    // As sqlx reads them: the last one of several names counts.
+    let said = |names: &[&str]| {
+        url.query_pairs().filter_map(|(key, value)| names.contains(&&*key).then_some(value)).last()
+    };
+    let host = said(&["host", "hostaddr"]);
     let host = host.as_deref().or(url.host_str()).unwrap_or_default();
-    let is_here = host.is_empty() || host.starts_with('/') || is_loopback_name(host);
-    match said("sslmode").as_deref() {
+    let is_here = host.is_empty() || host.starts_with('/') || is_this_machine(host);
+    match said(&["sslmode", "ssl-mode"]).as_deref() {
         None | Some("verify-full" | "disable") => Ok(()),
         Some(_) if is_here => Ok(()),
         Some(_) => Err("asks for TLS that does not verify the other machine: write \
                         sslmode=verify-full (which is the default), or disable if clear text is meant"),
     }
-}
-
-/// Is this host this machine?
-fn is_loopback_name(host: &str) -> bool {
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The address of an upstream; `http_beyond`: may it be http beyond this machine?
@@ -76,7 +74,7 @@ fn is_loopback(url: &Url) -> bool {
         // Of schemes that the standard does not know, such as smtp, url leaves an IPv4 address a name.
         Some(Host::Domain(name)) => {
             let name = name.to_ascii_lowercase();
-            name.ends_with(".localhost") || is_loopback_name(&name)
+            name.ends_with(".localhost") || is_this_machine(&name)
         }
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),

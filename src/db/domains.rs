@@ -19,7 +19,7 @@ pub struct WishedName {
     pub is_repair: bool,
     /// When it expires, as it was last seen.
     pub expires_at: Option<DateTime<Utc>>,
-    /// The database's time of this reading.
+    /// When this was read, by the database's clock.
     pub read_at: DateTime<Utc>,
     /// Where the line that brings it stands; none for a name that no line brought.
     pub line: Option<(LineStatus, Option<Milestone>)>,

@@ -30,6 +30,8 @@ pub mod wakes;
 
 pub use error::DbError;
 
+use crate::host::is_this_machine;
+
 /// How long one call may take, connecting included.
 const CALL_MAX: Duration = Duration::from_secs(15);
 
@@ -176,7 +178,8 @@ fn micros(duration: Duration) -> i64 {
 /// What libpq does if nothing is said, `prefer`, leaves the choice to whoever stands in between; and what `PGSSLMODE` says,
 /// which sqlx takes for its default, may be about another program.
 fn verified(options: PgConnectOptions, is_clear: bool) -> PgConnectOptions {
-    let is_here = options.get_socket().is_some() || is_this_machine(options.get_host());
+    let host = options.get_host();
+    let is_here = options.get_socket().is_some() || host.starts_with('/') || is_this_machine(host);
     if is_here || is_clear { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }
 
@@ -184,11 +187,6 @@ fn verified(options: PgConnectOptions, is_clear: bool) -> PgConnectOptions {
 fn says_clear_text(url: &str) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     query.split('&').any(|pair| matches!(pair, "sslmode=disable" | "ssl-mode=disable"))
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host.starts_with('/') || host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ impl KeepWish {
             // An expiry that is not known is nobody's to count on.
             let expires_at = seen.expires_at.or(name.expires_at);
             let Some(expires_at) = expires_at else { return Ok(End::Retry) };
+            // By the time of this run's beginning, less than a lease ago: a run that lasts longer sends nothing (`change`).
             if !is_in_time(name.domain.as_str(), expires_at, name.read_at) {
                 return self.too_late(id, &name.domain, wished, expires_at).await;
             }

@@ -9,9 +9,9 @@ use hyper::body::{Body, Bytes};
 use super::{
     Secret,
     retry_after::retry_after,
-    text::{MESSAGE_CHARS_MAX, chain, clean},
+    text::{MESSAGE_CHARS_MAX, clean},
 };
-use crate::clock;
+use crate::{causes::causes, clock};
 
 /// The most bytes of an answer's body, unless a listing is asked for.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -72,12 +72,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 pub(super) async fn read_body<B>(body: B, bytes_max: usize) -> Result<Bytes, String>
 where
     B: Body<Data = Bytes>,
-    B::Error: std::error::Error,
+    B::Error: std::error::Error + 'static,
 {
     let mut body = pin!(body);
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| format!("the body broke off: {}", chain(&e)))?;
+        let frame = frame.map_err(|e| format!("the body broke off: {}", causes(&e)))?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > bytes_max.saturating_sub(whole.len()) {
             return Err(format!("the body is longer than {bytes_max} bytes"));

@@ -29,9 +29,8 @@ use tokio_rustls::TlsConnector;
 use super::{
     answer::{BODY_BYTES_MAX, read_body},
     origin::Origin,
-    text::chain,
 };
-use crate::clock::Deadline;
+use crate::{causes::causes, clock::Deadline};
 
 /// The most bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -75,7 +74,7 @@ impl Connection {
             .max_buf_size(HEAD_BYTES_MAX)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|e| chain(&e))?;
+            .map_err(|e| causes(&e).to_string())?;
         Ok(Self { sender, driver, socket })
     }
 
@@ -113,7 +112,7 @@ impl Connection {
             let response = timeout_at(until, sender.send_request(message))
                 .await
                 .map_err(|_| format!("no answer within {patience:?}"))?
-                .map_err(|e| format!("no answer: {}", chain(&e)))?;
+                .map_err(|e| format!("no answer: {}", causes(&e)))?;
             let (head, body) = response.into_parts();
             let body = timeout_at(until, read_body(body, BODY_BYTES_MAX))
                 .await

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::{
     Answer, BuildError, Endpoint, Observer, PreparedRequest, Secret, UpstreamError,
-    answer::read_body, origin::Origin, text::chain, tls,
+    answer::read_body, origin::Origin, tls,
 };
+use crate::causes::causes;
 
 /// Connecting gets no more than this, however long the whole request may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -193,7 +194,7 @@ fn headers(key_header: HeaderName, key: &Secret) -> Result<HeaderMap, BuildError
 /// A safe request that brought no head of an answer. The URL is left out of the detail: it may name a customer's domain.
 fn unanswered(error: reqwest::Error) -> UpstreamError {
     let connecting = error.is_connect() || error.is_builder();
-    let detail = chain(&error.without_url());
+    let detail = causes(&error.without_url()).to_string();
     if connecting {
         UpstreamError::not_sent(detail)
     } else {

@@ -1,15 +1,10 @@
 //! Foreign text, made fit for a log line, a database column and a person's eyes.
 
-use std::error::Error;
-
 /// The most characters of a foreign message that are kept.
 pub(super) const MESSAGE_CHARS_MAX: usize = 500;
 
 /// The most characters of an answer's `jti` that are kept; a UUID has 36.
 pub(super) const JTI_CHARS_MAX: usize = 64;
-
-/// How deep a chain of causes is followed.
-const CAUSES_MAX: usize = 8;
 
 /// `text` on one line, without characters that control a terminal or turn the direction of writing, and of at most
 /// `chars_max` characters.
@@ -33,26 +28,8 @@ fn is_unfit(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// An error and its causes in one line. A cause that the text before it already tells is left out.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    for _ in 0..CAUSES_MAX {
-        let Some(next) = cause else { break };
-        let text = next.to_string();
-        if !told.contains(&text) {
-            told.push_str(": ");
-            told.push_str(&text);
-        }
-        cause = next.source();
-    }
-    told
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[test]
@@ -71,11 +48,5 @@ mod tests {
     fn clean_is_bounded_in_characters_not_in_bytes() {
         assert_eq!(clean(&"é".repeat(900), MESSAGE_CHARS_MAX), "é".repeat(500));
         assert_eq!(clean(&"é".repeat(500), MESSAGE_CHARS_MAX), "é".repeat(500));
-    }
-
-    #[test]
-    fn chain_tells_causes_once() {
-        let error = io::Error::other(io::Error::other("the cause"));
-        assert_eq!(chain(&error), "the cause");
     }
 }

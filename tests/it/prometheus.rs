@@ -1,13 +1,12 @@
 //! A real Prometheus scrapes Provisor and judges it by the rules that are shipped: each fault that is injected raises its
 //! alert.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, process::Stdio};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
 
 use crate::{
-    binary::{Process, get, provisor},
+    binary::{Environment, Process, get, provisor},
     commands::closed_port,
     house::{House, eventually, hosting},
 };
@@ -38,11 +37,13 @@ const SERIES: [&str; 17] = [
 struct Prometheus {
     address: SocketAddr,
     folder: PathBuf,
-    _child: Child,
+    process: Option<Process>,
 }
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
+        // First, for what is being written comes back.
+        drop(self.process.take());
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -50,8 +51,7 @@ impl Drop for Prometheus {
 impl Prometheus {
     async fn start(targets: &[SocketAddr]) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let found =
-            Command::new(root.join("script/tool-bin")).args(["prometheus"; 2]).output().await;
+        let found = Command::new(root.join("script/tool-bin")).args(["prometheus"; 2]).output();
         let found = found.expect("a script");
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
         let program = String::from_utf8(found.stdout).unwrap().trim().to_owned();
@@ -72,23 +72,25 @@ impl Prometheus {
         });
         // JSON is YAML.
         std::fs::write(folder.join("prometheus.yaml"), config.to_string()).unwrap();
-        let (kept, address) = closed_port();
-        drop(kept);
-        let child = Command::new(program)
-            .arg(format!("--config.file={}", folder.join("prometheus.yaml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("Prometheus starts");
-        let prometheus = Self { address, folder, _child: child };
-        eventually("Prometheus is ready", async || {
-            tokio::net::TcpStream::connect(address).await.is_ok()
-                && get(address, "/-/ready").await.0 == 200
-        })
-        .await;
+        let args = [
+            format!("--config.file={}", folder.join("prometheus.yaml").display()),
+            format!("--storage.tsdb.path={}", folder.join("data").display()),
+            "--web.listen-address=127.0.0.1:0".to_owned(),
+        ];
+        let process = Process::start_other(
+            &program,
+            &args.each_ref().map(String::as_str),
+            &Environment::new(),
+        );
+        let listens = || {
+            let printed = process.printed();
+            let line = printed.iter().find(|line| line.contains("\"Listening on\""))?;
+            line.split_once("address=")?.1.parse().ok()
+        };
+        eventually("Prometheus listens", async || listens().is_some()).await;
+        let address = listens().expect("it listens");
+        let prometheus = Self { address, folder, process: Some(process) };
+        eventually("Prometheus is ready", async || get(address, "/-/ready").await.0 == 200).await;
         prometheus
     }
 

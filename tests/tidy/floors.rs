@@ -20,12 +20,13 @@ const FLOORS: &[(&str, May)] = &[
     ("clock", Import(&[])),
     ("causes", Import(&[])),
     ("trace", Import(&[])),
+    ("host", Import(&[])),
     // The schedule of the audit is read where it is configured.
-    ("config", Import(&["audit"])),
+    ("config", Import(&["audit", "host"])),
     ("telemetry", Import(&[])),
-    ("db", Import(&["order", "audit", "clock", "causes", "trace"])),
+    ("db", Import(&["order", "audit", "clock", "causes", "trace", "host"])),
     ("upstream", Import(&["order", "clock", "causes"])),
-    ("mail", Import(&["order", "clock", "causes"])),
+    ("mail", Import(&["order", "clock", "causes", "host"])),
     // The engine knows no order words, so that it can be judged, and measured, alone.
     ("queue", Import(&["db", "clock", "causes"])),
     ("http", Import(&["telemetry", "clock", "causes"])),

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     cli::{order::explain, output, report::render_event},
-    db::{Database, reports::OrderReport},
+    db::{
+        Database,
+        reports::{EventReport, OrderReport},
+    },
     order::OrderStatus,
 };
 
@@ -28,11 +31,8 @@ pub(super) async fn follow(
     loop {
         let report = db.report_order(reference).await.map_err(|error| explain(&error))?;
         let Some(report) = report else { return Ok(None) };
-        for event in &report.events {
-            // What becomes of its emails is told at the end, if anywhere.
-            if told.insert(event.id) && !event.event.starts_with("email_") {
-                output::note(&format!("  {}", render_event(event).trim_end()));
-            }
+        for event in untold(&report.events, &mut told) {
+            output::note(&format!("  {}", render_event(event).trim_end()));
         }
         if is_at_rest(&report) {
             return Ok(Some(report));
@@ -54,6 +54,13 @@ pub(super) async fn follow(
     }
 }
 
+/// The events that were not told before. One that is committed late stands among those that were, for it has a lower id.
+fn untold<'a>(events: &'a [EventReport], told: &mut HashSet<i64>) -> Vec<&'a EventReport> {
+    let new = events.iter().filter(|event| told.insert(event.id));
+    // What becomes of its emails is told at the end, if anywhere.
+    new.filter(|event| !event.event.starts_with("email_")).collect()
+}
+
 fn is_at_rest(report: &OrderReport) -> bool {
     let status: Result<OrderStatus, _> = report.status.parse();
     status.is_ok_and(|status| status.is_ended() || status == OrderStatus::Attention)
@@ -63,4 +70,29 @@ fn is_at_rest(report: &OrderReport) -> bool {
 fn is_untouched(report: &OrderReport) -> bool {
     report.events.len() <= 1
         && report.lines.iter().all(|line| !line.running && line.reason.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_is_committed_late_is_told_and_none_twice() {
+        let event = |(id, event): (i64, &str)| EventReport {
+            id,
+            at: chrono::DateTime::UNIX_EPOCH,
+            line: None,
+            event: event.to_owned(),
+            detail: serde_json::Value::Null,
+        };
+        let mut told = HashSet::new();
+        let mut told_of = |events: &[(i64, &str)]| {
+            let events: Vec<EventReport> = events.iter().copied().map(event).collect();
+            untold(&events, &mut told).iter().map(|event| event.id).collect::<Vec<_>>()
+        };
+        assert_eq!(told_of(&[(1, "submitted"), (4, "email_queued")]), [1]);
+        let later = [(1, "submitted"), (2, "sending"), (4, "email_queued"), (5, "accepted")];
+        assert_eq!(told_of(&later), [2, 5]);
+        assert!(told_of(&later).is_empty());
+    }
 }

@@ -455,6 +455,7 @@ fn database_url_is_only_the_fallback() {
         for there in [
             format!("postgres://u@db.example.nl/x?sslmode={weak}"),
             format!("postgres:///x?host=db.example.nl&sslmode={weak}"),
+            format!("postgres://u@db.example.nl/x?ssl-mode={weak}"),
         ] {
             let error = error_of(&[("DATABASE_URL", &there)]);
             assert!(error.contains("sslmode=verify-full"), "{error}");

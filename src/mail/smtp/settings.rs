@@ -4,6 +4,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use url::Url;
 
+use crate::host::is_this_machine;
+
 /// Which server, how encrypted, as whom. `Debug` and `Display` hide the password.
 #[derive(Clone, Eq, PartialEq)]
 pub struct SmtpSettings {
@@ -151,10 +153,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 fn is_loopback(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(ip) => ip.to_canonical().is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
-    }
+    host.ends_with(".localhost") || is_this_machine(host)
 }
 
 fn credentials(url: &Url) -> Result<Option<(String, String)>, SettingsError> {

@@ -18,6 +18,15 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Runs a program, or a script of ours, at the root: what it said on standard output, or all that it said if it failed.
+fn run(program: &str, args: &[&str]) -> Result<String, String> {
+    let ended = Command::new(root().join(program)).args(args).current_dir(root()).output();
+    let ended = ended.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let [out, err] =
+        [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    if ended.status.success() { Ok(out) } else { Err(out + &err) }
+}
+
 /// The values of a key, wherever it stands in a YAML of our own, whose every key is on a line of its own or in braces.
 fn values<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
     let key = format!("{key}: ");
@@ -49,35 +58,19 @@ fn series(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn migrations_hold_nobody_up_and_break_no_older_binary() {
-    let lint = |args: &[&Path]| {
-        let ended = Command::new(root().join("script/check-migrations")).args(args).output();
-        let ended = ended.expect("a script");
-        let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
-        (ended.status.success(), said.concat())
-    };
-    let (ok, said) = lint(&[]);
-    assert!(ok, "{said}");
+    assert_eq!(run("script/check-migrations", &[]).err(), None);
     // It would be told.
-    let bad = Path::new(env!("CARGO_TARGET_TMPDIR")).join("9999_bad.sql");
-    std::fs::write(&bad, "ALTER TABLE provisor.orders DROP COLUMN document;\n").expect("a file");
-    let (ok, said) = lint(&[&bad]);
-    assert!(
-        !ok && said.contains("ban-drop-column") && said.contains("require-lock-timeout"),
-        "{said}"
-    );
+    let bad = concat!(env!("CARGO_TARGET_TMPDIR"), "/9999_bad.sql");
+    std::fs::write(bad, "ALTER TABLE provisor.orders DROP COLUMN document;\n").expect("a file");
+    let said = run("script/check-migrations", &[bad]).expect_err("it is bad");
+    assert!(said.contains("ban-drop-column") && said.contains("require-lock-timeout"), "{said}");
 }
 
 #[test]
 fn each_alert_fires_where_it_shall_and_only_there() {
-    let promtool = Command::new(root().join("script/promtool-bin")).output().expect("a script");
-    let said = String::from_utf8_lossy(&promtool.stderr).into_owned();
-    assert!(promtool.status.success(), "{said}");
-    let promtool = String::from_utf8_lossy(&promtool.stdout).trim().to_owned();
+    let promtool = run("script/promtool-bin", &[]).expect("it is found");
     for args in [["check", "rules", ALERTS], ["test", "rules", ALERTS_TEST]] {
-        let ended = Command::new(&promtool).args(args).current_dir(root()).output();
-        let ended = ended.expect("promtool starts");
-        let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
-        assert!(ended.status.success(), "promtool {args:?}: {said:?}");
+        assert_eq!(run(promtool.trim(), &args).err(), None, "promtool {args:?}");
     }
 }
 
@@ -165,17 +158,11 @@ fn default_of(section: &str, key: &str) -> String {
 
 #[test]
 fn the_unit_is_exposed_to_little() {
-    let found =
-        Command::new(root().join("script/tool-bin")).args(["systemd-analyze", "systemd"]).output();
-    let found = found.expect("a script");
-    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
-    let analyze = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    let analyze = run("script/tool-bin", &["systemd-analyze", "systemd"]).expect("it is found");
     // In tenths: 1.2.
     let args = ["security", "--offline=yes", "--no-pager", "--threshold=12", UNIT];
-    let ended = Command::new(analyze).args(args).current_dir(root()).output().expect("it starts");
-    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert!(said.contains("Overall exposure level"), "{said} {ended:?}");
-    assert!(ended.status.success(), "{said}");
+    let said = run(analyze.trim(), &args).unwrap_or_else(|said| panic!("{said}"));
+    assert!(said.contains("Overall exposure level"), "{said}");
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl From<anyhow::Error> for Failed {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
+    logs::hide_data_of_panics();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

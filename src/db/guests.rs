@@ -38,8 +38,9 @@ impl Database {
             sqlx::query_as!(
                 WalTimeline,
                 r#"SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS "now!", confirmed,
-                          ledger <> 'provisor.effects'::regclass AS "is_restored!"
-                   FROM provisor.timeline"#
+                          (ledger, cluster) IS DISTINCT FROM
+                              ('provisor.effects'::regclass::oid, system_identifier) AS "is_restored!"
+                   FROM provisor.timeline CROSS JOIN pg_control_system()"#
             )
             .fetch_one(connection)
             .await
@@ -54,9 +55,11 @@ impl Database {
             sqlx::query!(
                 "UPDATE provisor.timeline
                  SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), confirmed_at = clock_timestamp(),
-                     ledger = 'provisor.effects'::regclass
-                 WHERE confirmed <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
-                    OR ledger <> 'provisor.effects'::regclass"
+                     ledger = 'provisor.effects'::regclass, cluster = system_identifier
+                 FROM pg_control_system()
+                 WHERE (confirmed, ledger, cluster) IS DISTINCT FROM
+                       (left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 'provisor.effects'::regclass::oid,
+                        system_identifier)"
             )
             .execute(connection)
             .await

@@ -170,9 +170,10 @@ async fn select_lines(
                   l.upstream_order_id, l.site_id, l.cost, l.simple_status, l.accepted_at,
                   l.failed_seen_at, l.completed_seen_at, l.in_doubt_at, l.overdue_told_at, l.panics AS "panics!",
                   l.sent AS "sent!",
-                  (SELECT confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
-                          AND ledger = 'provisor.effects'::regclass
-                   FROM provisor.timeline) AS "timeline_confirmed!",
+                  (SELECT (confirmed, ledger, cluster) IS NOT DISTINCT FROM
+                              (left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 'provisor.effects'::regclass::oid,
+                               system_identifier)
+                   FROM provisor.timeline CROSS JOIN pg_control_system()) AS "timeline_confirmed!",
                   -- A document may be large: it is read only until the name is bought.
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
                             AND l.status IN ('pending', 'placing', 'in_doubt')

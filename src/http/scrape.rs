@@ -52,7 +52,10 @@ impl Scraper {
         // The wait for another scrape's refresh counts as well.
         match tokio::time::timeout(self.refresh_within, self.refresh_if_due()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the gauges could not be read"),
+            Ok(Err(error)) => tracing::warn!(
+                error = %crate::causes::causes(error.as_ref()),
+                "the gauges could not be read"
+            ),
             Err(_) => tracing::warn!("the gauges could not be read in time"),
         }
         self.metrics.encode()

@@ -233,7 +233,12 @@ impl<U: Host> Guest<U> {
                     Scope::Upstream => "",
                     Scope::Endpoint => endpoint,
                 };
-                let reason = format!("HTTP {status} {message}");
+                // What was asked with nothing to tell has nothing to repeat.
+                let reason = if has_effect(endpoint) {
+                    format!("HTTP {status}")
+                } else {
+                    format!("HTTP {status} {message}")
+                };
                 Box::pin(self.open(shut, Cause::Key, &reason)).await;
             }
             Err(

@@ -4,11 +4,15 @@
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
 use thiserror::Error;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _};
 
@@ -48,6 +52,17 @@ pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<(),
     Ok(())
 }
 
+/// For a process without logs: its panics say where they were and what the source says of them, and hold no data.
+pub fn hide_data_of_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        let what = harmless_text(info.payload());
+        // Where even that can't be said, nobody reads it.
+        let text = format!("provisor: panicked at {location}: {what}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }));
+}
+
 fn subscriber<W>(
     format: Format,
     filter: EnvFilter,
@@ -64,10 +79,31 @@ where
         Format::Json => {
             lines.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
         }
-        Format::Text => lines.with_ansi(coloured).boxed(),
+        // One line an event here too, whatever others have put into a value.
+        Format::Text => {
+            lines.fmt_fields(debug_fn(write_field).delimited(" ")).with_ansi(coloured).boxed()
+        }
     };
     let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     Box::new(registry.with(traces.map(Traces::layer)))
+}
+
+/// A field for people: what would end the line, or command the terminal, is written as Rust's source has it.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    match field.name() {
+        "message" => {}
+        // Our own, and of many lines.
+        "backtrace" => return write!(writer, "\n{value:?}"),
+        name => write!(writer, "{name}=")?,
+    }
+    for c in format!("{value:?}").chars() {
+        if c.is_control() {
+            write!(writer, "{}", c.escape_default())?;
+        } else {
+            writer.write_char(c)?;
+        }
+    }
+    Ok(())
 }
 
 /// In place of the standard hook, which prints the payload whatever it holds.
@@ -148,6 +184,20 @@ mod tests {
         let text = logged(Format::Text, "info", || tracing::warn!(lane = "place", "slow"));
         assert!(text.contains("WARN") && text.contains("slow lane=\"place\""), "{text}");
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn nobody_writes_a_line_of_his_own_or_commands_the_terminal() {
+        let hostile = "x\nERROR forged\r\u{1b}[2J\u{9b}1m\tend";
+        for format in [Format::Text, Format::Json] {
+            let text = logged(format, "info", || {
+                let _span = tracing::info_span!("line", reference = %hostile).entered();
+                tracing::warn!(answer = %hostile, "{hostile}");
+            });
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.ends_with('\n') && text.matches("forged").count() == 3, "{text}");
+            assert!(!text.trim_end().contains(|c: char| c.is_control()), "{text:?}");
+        }
     }
 
     #[test]

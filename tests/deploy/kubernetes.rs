@@ -9,7 +9,7 @@ const EXAMPLE: &str = "deploy/kubernetes/overlays/example";
 const COMPOSE: &str = "deploy/compose.yaml";
 
 /// What is between the end of the drain and the kill, at the least.
-const MARGIN_SECONDS: u32 = 5;
+const MARGIN_SECONDS: u32 = 15;
 
 /// The folder with `base.yaml` and `example.yaml`, as kustomize renders them, or what is wrong with them.
 static RENDERED: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {

@@ -174,7 +174,7 @@ fn the_units_graces_and_credentials_agree_with_the_settings() {
         value
     };
     let grace = seconds(&default_of("queue", "shutdown_grace"));
-    assert!(seconds(one("TimeoutStopSec")) >= grace + 5, "it is killed before its grace is over");
+    assert!(seconds(one("TimeoutStopSec")) >= grace + 15, "it is killed before its grace is over");
     // The process takes itself for stuck after 30 s (src/app/mod.rs).
     assert!(seconds(one("WatchdogSec")) > 30);
     assert_eq!((one("Type"), one("Restart")), ("notify", "always"));

@@ -62,3 +62,23 @@ async fn what_is_restored_from_a_dump_buys_nothing_before_somebody_has_looked() 
     daemon.signal("TERM").await;
     assert!(daemon.ended().await.success());
 }
+
+/// Two restores in a row, each into a new cluster, give the ledger one oid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_with_the_same_oid_in_another_cluster_is_another_one() {
+    let house = House::new().await;
+    house.world.run("UPDATE provisor.timeline SET cluster = cluster + 1").await;
+    let env = house.environment(&[]);
+    let stats = provisor(&["queue", "stats", "--json"], &env).await.json();
+    assert_eq!(stats["timeline"]["restored"], json!(true));
+    let mut daemon = Process::start(&["run"], &env);
+    daemon.until_ready().await;
+    house.submit("SHOP-1", json!([hosting("example.org")])).await;
+    house.until_reason("SHOP-1", 0, "failed over or restored").await;
+    assert!(house.posts("SHOP-1").is_empty());
+    let resumed = provisor(&["queue", "resume", "--by", "test"], &env).await;
+    assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
+    house.until_order("SHOP-1", "completed").await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}

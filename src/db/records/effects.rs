@@ -249,6 +249,8 @@ pub(super) async fn note_bought_twice(
     .execute(&mut *connection)
     .await?;
     let (order, line) = (record.order_id, record.line_id);
+    // Before the commit: if that fails, the answer is recorded once more, and told once more.
+    tracing::error!(order_id = order.0, line_id = line.0, %told, "bought twice");
     emails::owe(connection, &[Owed::to_operator(order, line, "bought_twice", episode)]).await
 }
 

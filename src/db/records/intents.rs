@@ -161,8 +161,10 @@ async fn insert(
                FROM wanted i JOIN placed ON placed.line_id = i.line_id
                RETURNING effect_id, timeline)
            SELECT placed.line_id AS "line_id!",
-                  (attempted.timeline, 'provisor.effects'::regclass::oid) = (t.confirmed, t.ledger) AS "confirmed!"
-           FROM placed JOIN attempted ON attempted.effect_id = placed.id CROSS JOIN provisor.timeline t"#,
+                  (t.confirmed, t.ledger, t.cluster) IS NOT DISTINCT FROM
+                      (attempted.timeline, 'provisor.effects'::regclass::oid, c.system_identifier) AS "confirmed!"
+           FROM placed JOIN attempted ON attempted.effect_id = placed.id
+           CROSS JOIN provisor.timeline t CROSS JOIN pg_control_system() c"#,
         &columns.lines,
         &columns.steps,
         &columns.numbers,

@@ -399,7 +399,7 @@ async fn resuming_closes_every_circuit_says_which_and_asks_nothing() {
     let closed = resumed.json()["circuits_closed"].clone();
     let expected = json!([
         { "provider": "ljpc", "endpoint": "", "cause": "outage", "reason": "HTTP 503" },
-        { "provider": "ljpc", "endpoint": POST, "cause": "key", "reason": "HTTP 403 No" },
+        { "provider": "ljpc", "endpoint": POST, "cause": "key", "reason": "HTTP 403" },
     ]);
     let reasons: Vec<_> = closed.as_array().into_iter().flatten().map(|c| &c["endpoint"]).collect();
     assert_eq!(reasons, ["", POST], "{closed}");

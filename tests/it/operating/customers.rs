@@ -217,6 +217,12 @@ async fn whoever_is_named_in_a_whois_contact_alone_is_forgotten_there() {
         .await;
     let tables = house.tables_with(email).await;
     assert!(tables.iter().any(|table| table.ends_with("order_lines")), "{tables:?}");
+    let known = house.done(&["customer", "export", email]).await.json();
+    assert_eq!((known.as_array().map(Vec::len), &known[0]["customer"]), (Some(1), &Value::Null));
+    let told = known.to_string();
+    for mark in [&name, email, phone, address, postal_code, city] {
+        assert!(told.contains(mark), "{mark}: {told}");
+    }
     let ended = house.done(&["customer", "forget", email, "--yes"]).await;
     assert!(ended.stdout.starts_with("Forgotten: 0 customers. Of their 1 orders"), "{ended:?}");
     for mark in [first_name, email, phone, address, postal_code, city] {

@@ -1,6 +1,6 @@
 -- A dump that is restored in another cluster may give the ledger the oid that it had: two restores in a row do. So the
--- cluster is told apart, too, by the number that initdb gave it. And an export of what is known of somebody names the
--- WHOIS contacts that an operator made for who is no customer.
+-- cluster is told apart, too, by the number that initdb gave it. Also: an export of what is known of
+-- somebody names the WHOIS contacts that an operator made for who is no customer, and the worker rewrites no event.
 SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE provisor.timeline
@@ -60,5 +60,8 @@ CREATE OR REPLACE FUNCTION provisor.export_customer(email_address text) RETURNS 
         HAVING count(*) > 0)
     SELECT jsonb_agg(told ORDER BY id NULLS LAST) FROM exported
 $$;
+
+-- Who did what, and why, is not rewritten.
+REVOKE UPDATE ON provisor.events FROM provisor_worker;
 
 REVOKE EXECUTE ON FUNCTION provisor.exported_orders(bigint[]) FROM PUBLIC;

@@ -52,6 +52,7 @@ struct LineRow {
     reference: String,
     traceparent: Option<String>,
     submitted_at: DateTime<Utc>,
+    is_older_than_restore: bool,
     now: DateTime<Utc>,
     domain: Option<String>,
     status: String,
@@ -174,6 +175,8 @@ async fn select_lines(
                               (left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 'provisor.effects'::regclass::oid,
                                system_identifier)
                    FROM provisor.timeline CROSS JOIN pg_control_system()) AS "timeline_confirmed!",
+                  -- Confirmed for the first time by the first migration, before any order.
+                  o.submitted_at < (SELECT confirmed_at FROM provisor.timeline) AS "is_older_than_restore!",
                   -- A document may be large: it is read only until the name is bought.
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
                             AND l.status IN ('pending', 'placing', 'in_doubt')
@@ -303,6 +306,7 @@ fn into_loaded(
             lines,
             name,
             submitted_at: row.submitted_at,
+            is_older_than_restore: row.is_older_than_restore || !row.timeline_confirmed,
             now: row.now,
         },
     })

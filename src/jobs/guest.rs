@@ -227,19 +227,13 @@ impl<U: Host> Guest<U> {
                 self.answered().await;
                 Box::pin(self.slow_down(*after)).await;
             }
-            Err(UpstreamError::Unauthorized { scope, status, message, .. }) => {
+            Err(error @ UpstreamError::Unauthorized { scope, .. }) => {
                 self.answered().await;
                 let shut = match scope {
                     Scope::Upstream => "",
                     Scope::Endpoint => endpoint,
                 };
-                // What was asked with nothing to tell has nothing to repeat.
-                let reason = if has_effect(endpoint) {
-                    format!("HTTP {status}")
-                } else {
-                    format!("HTTP {status} {message}")
-                };
-                Box::pin(self.open(shut, Cause::Key, &reason)).await;
+                Box::pin(self.open(shut, Cause::Key, &reason_of(error))).await;
             }
             Err(
                 error @ (UpstreamError::NotSent { .. }

@@ -161,6 +161,9 @@ pub struct Facts {
     pub name: NameFacts,
     /// When the order was submitted.
     pub submitted_at: DateTime<Utc>,
+    /// The database has failed over or was restored since, or nobody has confirmed yet that it has not: it may have
+    /// forgotten what was sent for the line.
+    pub is_older_than_restore: bool,
     /// The database's time when this was read.
     pub now: DateTime<Utc>,
 }
@@ -209,6 +212,12 @@ impl Facts {
         } else {
             Placement::that_counts(of_step, self.progress.upstream_order_id)
         }
+    }
+
+    /// Whether what the line is for may have been bought by a placement that the database has forgotten.
+    #[must_use]
+    pub fn may_be_forgotten(&self) -> bool {
+        self.is_older_than_restore && self.main_placement().is_none()
     }
 
     /// The placement of the line's main step that counts.

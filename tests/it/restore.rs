@@ -7,6 +7,9 @@ use serde_json::json;
 use crate::{
     binary::{Process, provisor},
     house::{House, eventually, hosting},
+    lifecycle::metric,
+    logs::customer,
+    names::register,
 };
 
 /// Runs one of PostgreSQL's own programs.
@@ -72,13 +75,64 @@ async fn a_ledger_with_the_same_oid_in_another_cluster_is_another_one() {
     let stats = provisor(&["queue", "stats", "--json"], &env).await.json();
     assert_eq!(stats["timeline"]["restored"], json!(true));
     let mut daemon = Process::start(&["run"], &env);
-    daemon.until_ready().await;
+    let address = daemon.until_ready().await;
     house.submit("SHOP-1", json!([hosting("example.org")])).await;
     house.until_reason("SHOP-1", 0, "failed over or restored").await;
     assert!(house.posts("SHOP-1").is_empty());
+    let held = async || metric(address, "provisor_purchases_held").await;
+    assert_eq!(held().await, Some(1.0));
     let resumed = provisor(&["queue", "resume", "--by", "test"], &env).await;
     assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
     house.until_order("SHOP-1", "completed").await;
+    eventually("nothing is held any more", async || held().await == Some(0.0)).await;
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+}
+
+/// The worst of a restore: an order that is known, and was bought after the backup.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_bought_after_the_backup_is_adopted_and_not_bought_again() {
+    let house = House::new().await;
+    house.submit("SHOP-1", json!([hosting("example.nl"), hosting("example.org")])).await;
+    let named = json!({ "reference": "SHOP-2", "customer": customer(),
+                        "lines": [register("example.com", json!({}))] });
+    house.world.submit(&named).await.unwrap();
+    let url = house.world.url();
+    let dump = std::env::temp_dir().join(format!("provisor-it-{}.dump", uuid::Uuid::new_v4()));
+    let file = dump.to_str().unwrap();
+    postgres("pg_dump", &["--format=custom", "--schema=provisor", "--file", file, &url]);
+    let env = house.environment(&[]);
+    let mut daemon = Process::start(&["run"], &env);
+    daemon.until_ready().await;
+    for reference in ["SHOP-1", "SHOP-2"] {
+        house.until_order(reference, "completed").await;
+    }
+    let order = house.line("SHOP-1", 0).await.upstream_order_id.unwrap().to_string();
+    let site = house.line("SHOP-1", 1).await.site_id.unwrap().to_string();
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+    let bought = house.requests("POST", "/").len();
+    postgres("pg_restore", &["--clean", "--if-exists", "--exit-on-error", "--dbname", &url, file]);
+    std::fs::remove_file(&dump).unwrap();
+    assert_eq!(house.line_status("SHOP-1", 0).await, "pending");
+
+    // Held against LJPc, as ever.
+    let wrong = ["order", "resolve", "SHOP-1", "--line", "1", "--upstream-order", &order, "--yes"];
+    house.refused(&wrong, 1, &["bears another line's tag: SHOP-1/0"]).await;
+    for [line, what, id] in [["0", "--upstream-order", &order], ["1", "--site", &site]] {
+        let words = ["order", "resolve", "SHOP-1", "--line", line, what, id, "--yes"];
+        house.done(&words).await;
+        let again = house.done(&words).await;
+        assert!(again.stdout.starts_with("Nothing to do"), "{again:?}");
+    }
+    house.done(&["queue", "resume", "--by", "test"]).await;
+    let mut daemon = Process::start(&["run"], &env);
+    daemon.until_ready().await;
+    house.until_order("SHOP-1", "completed").await;
+    // By its own endpoint, so there is no number: it is looked for before it is called taken, and a person looks.
+    house.until_reason("SHOP-2", 0, "example.com is a name of this account already").await;
+    assert_eq!(house.line_status("SHOP-2", 0).await, "held");
+    assert_eq!(house.requests("POST", "/").len(), bought, "nothing is bought again");
     daemon.signal("TERM").await;
     assert!(daemon.ended().await.success());
 }

@@ -284,6 +284,7 @@ impl Seen {
             lines: Vec::new(),
             name: NameFacts::default(),
             submitted_at: DateTime::<Utc>::UNIX_EPOCH,
+            is_older_than_restore: false,
             now: DateTime::<Utc>::UNIX_EPOCH,
         }
     }

@@ -169,6 +169,7 @@ fn into_facts(
         lines: Vec::new(),
         name: NameFacts { rival: row.rival, auto_renew_wished, registrant, ..NameFacts::default() },
         submitted_at: now,
+        is_older_than_restore: false,
         now,
     })
 }

@@ -161,10 +161,9 @@ async fn insert(
                FROM wanted i JOIN placed ON placed.line_id = i.line_id
                RETURNING effect_id, timeline)
            SELECT placed.line_id AS "line_id!",
-                  (t.confirmed, t.ledger, t.cluster) IS NOT DISTINCT FROM
-                      (attempted.timeline, 'provisor.effects'::regclass::oid, c.system_identifier) AS "confirmed!"
-           FROM placed JOIN attempted ON attempted.effect_id = placed.id
-           CROSS JOIN provisor.timeline t CROSS JOIN pg_control_system() c"#,
+                  (attempted.timeline, 'provisor.effects'::regclass::oid, c.system_identifier)
+                      IS NOT DISTINCT FROM (t.confirmed, t.ledger, t.cluster) AS "confirmed!"
+           FROM placed JOIN attempted ON attempted.effect_id = placed.id, provisor.timeline t, pg_control_system() c"#,
         &columns.lines,
         &columns.steps,
         &columns.numbers,

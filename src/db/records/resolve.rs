@@ -20,8 +20,8 @@ use crate::{
         wakes::{Fence, Lane, WakeId},
     },
     order::{
-        LineId, LineKind, LineStatus, OrderId, SiteId, UpstreamOrderId,
-        facts::Facts,
+        LineId, LineKind, LineStatus, OrderId, SiteId, Tag, UpstreamOrderId,
+        facts::{Facts, Placement},
         resolution::{Consequence, Refusal, Resolution, Resolved, Said, Standing, resolve},
     },
 };
@@ -196,8 +196,13 @@ async fn write(
     said: &Said,
     waits: Waits,
 ) -> Result<(), sqlx::Error> {
-    let Resolved { change, placements, bought_twice } = resolved;
+    let Resolved { change, placements, bought_twice, forgotten } = resolved;
     let mut change = LineChange::of(facts, change);
+    if let Some(placement) = &forgotten {
+        // No longer to be cancelled as if nothing had happened.
+        change.sent = Some(true);
+        remember(&mut *connection, found.line, facts, placement).await?;
+    }
     // Its name's row of wishes went to the next in line when it had failed.
     change.brings_name |= facts.progress.status.is_ended()
         && matches!(facts.kind, LineKind::DomainRegister | LineKind::DomainTransfer);
@@ -238,6 +243,40 @@ async fn write(
         emails::owe(&mut *connection, &[owed]).await?;
     }
     rouse(connection, wake, change.progress.status).await
+}
+
+/// A placement that was lost enters the ledger, as one in doubt. Where another one has its name it is kept beside it.
+async fn remember(
+    connection: &mut PgConnection,
+    line: LineId,
+    facts: &Facts,
+    placement: &Placement,
+) -> Result<(), sqlx::Error> {
+    let Placement { step, n, intended_at, .. } = placement;
+    let tag = Tag::of_step(&facts.reference, facts.line, *step, *n);
+    let brings_name = matches!(facts.kind, LineKind::DomainRegister | LineKind::DomainTransfer);
+    sqlx::query!(
+        "INSERT INTO provisor.effects AS e
+             (line_id, step, n, tag, state, live, domain, claims_site, claims_name, intended_at)
+         SELECT $1, $2, $3, $4, 'in_doubt',
+                NOT EXISTS (SELECT FROM provisor.effects o
+                            WHERE o.live AND o.state <> 'not_sent' AND o.domain = $5
+                              AND (o.claims_name AND $6 OR o.claims_site AND NOT $6 AND o.site_id IS NULL)),
+                $5, NOT $6, $6, $7
+         ON CONFLICT (line_id, step, n) DO UPDATE
+         SET state = 'in_doubt', settled_at = NULL, live = excluded.live
+         WHERE e.state = 'not_sent'",
+        line.0,
+        step.as_str(),
+        n,
+        tag.as_str(),
+        facts.progress.domain.as_deref(),
+        brings_name,
+        intended_at,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// The site is the line's, also where it was known as nobody's.

@@ -57,6 +57,7 @@ fn facts(status: LineStatus) -> Facts {
         lines: vec![line(0, LineKind::Hosting, status)],
         name: NameFacts::default(),
         submitted_at: minute(0),
+        is_older_than_restore: false,
         now: minute(0),
     }
 }

@@ -110,7 +110,9 @@ fn find_earlier(
 
 /// It bears the handle that this line asked for, and no other line of ours has brought it.
 fn is_ours(facts: &Facts, seen: &DomainSeen) -> bool {
-    let handle = facts.progress.contact_handle.as_ref();
+    // Where the line's is forgotten, too: the customer's own, which nobody shares.
+    let of_customer = facts.name.contact_handle.as_ref().filter(|_| facts.may_be_forgotten());
+    let handle = facts.progress.contact_handle.as_ref().or(of_customer);
     handle.is_some() && seen.contact_handle.as_ref() == handle && !facts.name.is_owned
 }
 
@@ -168,10 +170,11 @@ fn find_existing(
     }
 }
 
-/// An earlier placement may have bought the name, though somebody has said that it did not.
+/// An earlier placement may have bought the name, though somebody has said that it did not, or the database knows of none.
 fn is_doubted(facts: &Facts) -> bool {
-    let earlier = facts.placement(facts.main_step()).map(|placement| placement.state);
-    matches!(earlier, Some(EffectState::Absent | EffectState::Abandoned))
+    let earlier = facts.main_placement().map(|placement| placement.state);
+    facts.may_be_forgotten()
+        || matches!(earlier, Some(EffectState::Absent | EffectState::Abandoned))
 }
 
 /// A name that is here already is not transferred: LJPc takes an order for it all the same, and after a doubt the name

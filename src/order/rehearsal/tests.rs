@@ -49,6 +49,7 @@ fn facts(line: i32, kind: LineKind, wish: &Value) -> Facts {
             ..NameFacts::default()
         },
         submitted_at: chrono::DateTime::UNIX_EPOCH,
+        is_older_than_restore: false,
         now: chrono::DateTime::UNIX_EPOCH,
     }
 }

@@ -85,6 +85,8 @@ pub struct Resolved {
     pub placements: Vec<Evidence>,
     /// Another placement has bought something too, or may have: the operator is told.
     pub bought_twice: bool,
+    /// The placement is unknown here, and enters the ledger first: a failover or a restore has lost it.
+    pub forgotten: Option<Placement>,
 }
 
 /// Why a line can't be resolved so.
@@ -181,9 +183,11 @@ pub fn resolve(facts: &Facts, said: &Said) -> Result<Consequence, Refusal> {
             retry(facts, said, *max_cost, *allow_premium)
         }
         Resolution::UpstreamOrder { id, n, cost } => {
-            purchase::adopt_order(facts, said, *id, *n, *cost)
+            purchase::adopt(facts, *n, |facts| purchase::adopt_order(facts, said, *id, *n, *cost))
         }
-        Resolution::Site(id) => purchase::adopt_site(facts, said, *id),
+        Resolution::Site(id) => {
+            purchase::adopt(facts, None, |facts| purchase::adopt_site(facts, said, *id))
+        }
         Resolution::Absent { of } => say_absent(facts, said, *of),
         Resolution::Abandon { force } => abandon(facts, said, *force),
     }
@@ -342,7 +346,8 @@ fn abandon(facts: &Facts, said: &Said, force: bool) -> Result<Consequence, Refus
 fn resolved(mut change: Change, event: Event, placements: Vec<Evidence>) -> Consequence {
     change.progress.panics = 0;
     change.events.insert(0, event);
-    Consequence::Changes(Box::new(Resolved { change, placements, bought_twice: false }))
+    let resolved = Resolved { change, placements, bought_twice: false, forgotten: None };
+    Consequence::Changes(Box::new(resolved))
 }
 
 const fn settled(placement: &Placement, state: EffectState) -> Evidence {

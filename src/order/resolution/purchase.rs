@@ -12,6 +12,47 @@ use crate::order::{
     outcome::{accepted, delivered},
 };
 
+/// Adopts by the line's placements; where none is known that could have brought it, by one that is taken for lost: the
+/// database has failed over, or was restored from a backup, since it was sent.
+pub(super) fn adopt(
+    facts: &Facts,
+    n: Option<i32>,
+    adopted: impl Fn(&Facts) -> Result<Consequence, Refusal>,
+) -> Result<Consequence, Refusal> {
+    let adopted_as_known = adopted(facts);
+    let is_settled = |placement: &Placement| {
+        matches!(placement.state, EffectState::NotSent | EffectState::Rejected)
+    };
+    let may_be_lost = facts.is_older_than_restore && facts.main_placement().is_none_or(is_settled);
+    if !may_be_lost || adopted_as_known != Err(Refusal::NothingSent) {
+        return adopted_as_known;
+    }
+    let step = facts.main_step();
+    let placement = Placement {
+        step,
+        n: n.or(facts.next_placement(step).map(|(n, _)| n)).ok_or(Refusal::NothingSent)?,
+        state: EffectState::InDoubt,
+        live: true,
+        upstream_order_id: None,
+        site_id: None,
+        price: None,
+        contact_handle: None,
+        detail: None,
+        intended_at: facts.submitted_at,
+        order_id_floor: None,
+        probe: None,
+    };
+    let mut with_it = facts.clone();
+    // What was provably not sent is the same placement, before it was sent again.
+    with_it.placements.retain(|known| (known.step, known.n) != (step, placement.n));
+    with_it.placements.push(placement.clone());
+    let mut consequence = adopted(&with_it)?;
+    if let Consequence::Changes(resolved) = &mut consequence {
+        resolved.forgotten = Some(placement);
+    }
+    Ok(consequence)
+}
+
 /// The line's order is `id`, which came of the `n`th placement. An acceptance enters from wherever a line may still follow
 /// it, as one does that comes late by itself: also after it was called absent, or was given up.
 pub(super) fn adopt_order(

@@ -30,6 +30,7 @@ fn facts(status: LineStatus, placements: Vec<Placement>) -> Facts {
         lines: Vec::new(),
         name: NameFacts::default(),
         submitted_at: DateTime::<Utc>::UNIX_EPOCH,
+        is_older_than_restore: false,
         now: DateTime::<Utc>::UNIX_EPOCH,
     }
 }
@@ -317,6 +318,36 @@ fn an_order_is_adopted_for_the_placement_whose_tag_it_bears() {
     assert_eq!(told(&facts, adopt(1)), first);
     assert_eq!(told(&facts, adopt(2)), "provisioning, order 7, place_order 2 accepted");
     assert_eq!(told(&facts, adopt(3)), "no: nothing sent");
+}
+
+#[test]
+fn what_a_restored_database_has_forgotten_is_adopted_where_nothing_else_is_known() {
+    use LineStatus::{Failed, Held, InDoubt, Pending};
+    let forgetful = |facts: Facts| Facts { is_older_than_restore: true, ..facts };
+    for (status, placements, n) in [
+        (Pending, Vec::new(), 1),
+        (Held, Vec::new(), 1),
+        (Pending, vec![placement(1, EffectState::NotSent)], 1),
+        (Failed, vec![placement(1, EffectState::Rejected)], 2),
+    ] {
+        let facts = forgetful(facts(status, placements));
+        let adopted = format!("place_order {n} accepted");
+        assert_eq!(told(&facts, order(OWN)), format!("provisioning, order 7, {adopted}"));
+        assert_eq!(
+            told(&facts, Resolution::Site(SiteId(9))),
+            format!("completed, site 9, {adopted}")
+        );
+        let Ok(Consequence::Changes(resolved)) = resolve(&facts, &saying(order(OWN))) else {
+            panic!("{status}");
+        };
+        let forgotten = resolved.forgotten.expect("it enters the ledger first");
+        assert_eq!((forgotten.n, forgotten.state), (n, EffectState::InDoubt));
+    }
+    let doubted = forgetful(facts(InDoubt, vec![placement(1, EffectState::InDoubt)]));
+    let Ok(Consequence::Changes(resolved)) = resolve(&doubted, &saying(order(OWN))) else {
+        panic!("it is known");
+    };
+    assert_eq!(resolved.forgotten, None);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl House {
     }
 
     /// Runs a command to a good end.
-    async fn done(&self, args: &[&str]) -> Ended {
+    pub(crate) async fn done(&self, args: &[&str]) -> Ended {
         self.done_reading(args, "").await
     }
 
@@ -45,7 +45,7 @@ impl House {
     }
 
     /// Runs a command that must end with this status, and say these words on standard error.
-    async fn refused(&self, args: &[&str], code: i32, words: &[&str]) -> Ended {
+    pub(crate) async fn refused(&self, args: &[&str], code: i32, words: &[&str]) -> Ended {
         let ended = provisor(args, &self.operator()).await;
         assert_eq!(ended.code, Some(code), "{args:?}: {ended:?}");
         for word in words {

@@ -351,6 +351,7 @@ impl Seen {
                 ..NameFacts::default()
             },
             submitted_at: epoch,
+            is_older_than_restore: false,
             now: epoch,
         }
     }

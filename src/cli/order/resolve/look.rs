@@ -9,7 +9,7 @@ use crate::{
     order::{
         LineKind, SiteId, Tag, UpstreamOrderId,
         effect::EffectStep,
-        facts::Facts,
+        facts::{Facts, Placement},
         name::DomainName,
         resolution::{Resolution, doubted},
     },
@@ -21,6 +21,9 @@ use crate::{
 
 /// By how much LJPc's clock may differ from the database's.
 const CLOCKS_DIFFER_MAX: TimeDelta = TimeDelta::minutes(5);
+
+/// So many placements of a line, one after the other, may be forgotten; each would have been a doubt.
+const FORGOTTEN_MAX: i32 = 20;
 
 /// Asks LJPc about a line.
 pub(super) struct Look<'a> {
@@ -143,12 +146,13 @@ impl Look<'_> {
         }
     }
 
-    /// Which placement of the line bears one of the order's tags.
+    /// Which placement of the line bears one of the order's tags: one that is known, or one that may be forgotten.
     fn placement_of(&self, order: &OrderDetail) -> Option<i32> {
         let tags = tags(order);
         let Facts { reference, line, .. } = self.facts;
-        let placements = self.facts.placements.iter();
-        placements.filter(|it| it.step == EffectStep::PlaceOrder).map(|it| it.n).find(|&n| {
+        let of_step = |it: &&Placement| it.step == EffectStep::PlaceOrder;
+        let known = self.facts.placements.iter().filter(of_step).map(|it| it.n).max().unwrap_or(0);
+        (1..=known.saturating_add(FORGOTTEN_MAX)).find(|&n| {
             let tag = Tag::of_step(reference, *line, EffectStep::PlaceOrder, n);
             tags.contains(&tag.as_str())
         })
@@ -162,10 +166,11 @@ impl Look<'_> {
 
     /// Nothing of the line's can be older than its first intent.
     fn is_older(&self, created_at: Option<DateTime<Utc>>, clocks_differ: TimeDelta) -> bool {
-        let of_step = |it: &&crate::order::facts::Placement| it.step == EffectStep::PlaceOrder;
+        let of_step = |it: &&Placement| it.step == EffectStep::PlaceOrder;
         let first = self.facts.placements.iter().filter(of_step).map(|it| it.intended_at).min();
-        let Some((created, first)) = created_at.zip(first) else { return false };
-        created < first - clocks_differ
+        // Where no intent is known, the order itself.
+        let first = first.unwrap_or(self.facts.submitted_at);
+        created_at.is_some_and(|created| created < first - clocks_differ)
     }
 }
 

@@ -149,6 +149,32 @@ fn what_an_earlier_placement_may_have_bought_is_not_called_taken() {
 }
 
 #[test]
+fn what_a_restored_database_may_have_forgotten_is_not_called_taken() {
+    let mut facts = registers(Pending);
+    facts.is_older_than_restore = true;
+    assert_eq!(next(&facts, &offered("taken", "3.88")), "read example.nl");
+    let gone = Known { domain: Some(DomainReading::NotOurs), ..offered("taken", "3.88") };
+    assert_eq!(change(&facts, &gone).progress.status, LineStatus::Held);
+    let free = Known { domain: Some(DomainReading::NotOurs), ..offered("available", "3.88") };
+    let known = crate::order::facts::NameFacts {
+        contact_handle: Some(handle("h-1")),
+        ..facts.name.clone()
+    };
+    let known = Facts { name: known, ..facts.clone() };
+    assert!(matches!(decide(&known, &free, &PATIENCE), Step::Make(_)));
+    // With the contact that is its customer's alone it is this line's.
+    let ours = Known { domain: shown(seen(true)).domain, ..offered("taken", "3.88") };
+    assert_eq!(change(&facts, &ours).progress.status, LineStatus::Held);
+    facts.name.contact_handle = Some(handle("h-1"));
+    assert_eq!(twice(&mut facts.clone(), &ours).progress.status, Provisioning);
+    facts.name.is_owned = true;
+    assert_eq!(change(&facts, &ours).progress.status, LineStatus::Held);
+    // What is in the ledger is not forgotten.
+    facts.placements = vec![of_step(EffectStep::Register, 1, Rejected)];
+    assert!(!facts.may_be_forgotten());
+}
+
+#[test]
 fn a_name_that_is_said_to_exist_is_looked_at_before_it_is_called_taken() {
     const EXISTS: &str = "Domain already exists";
     let refused = rejected(&registers(Placing), EffectStep::Register, Some(EXISTS));

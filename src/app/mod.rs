@@ -5,7 +5,10 @@ mod build;
 mod supervisor;
 mod told;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -37,6 +40,9 @@ const LEAVE_PART: u32 = 10;
 /// The process is taken for stuck when its runtime has not turned over for so long.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
+/// And so it is when its fetcher hangs, which never takes longer than the deadlines of a few calls of the database.
+const FETCHER_STUCK_AFTER: Duration = Duration::from_secs(90);
+
 /// Runs the daemon until it is told to stop.
 ///
 /// It never migrates: it waits, unready and claiming nothing, for a schema that serves it.
@@ -64,22 +70,10 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
     tasks.spawn(async move {
         http::serve(listener, http::router(health), stopped.cancelled_owned()).await;
     });
-    let (beat_until, beating) = (lifecycle.stopped.clone(), heartbeat);
-    let is_watched = supervisor::is_watching();
-    tasks.spawn(async move {
-        while !beat_until.is_cancelled() {
-            beating.beat();
-            if is_watched {
-                supervisor::beat();
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                () = beat_until.cancelled() => {}
-            }
-        }
-    });
+    let working = Arc::new(OnceLock::new());
+    tasks.spawn(beat(heartbeat, Arc::clone(&working), lifecycle.clone()));
     if wait_for_schema(&db, &ready, lifecycle).await {
-        work(settings, lifecycle, &db, metrics, &ready, &tasks).await?;
+        work(settings, lifecycle, &db, metrics, &ready, &working, &tasks).await?;
     }
     lifecycle.stopped.cancel();
     tasks.close();
@@ -92,6 +86,25 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells whoever watches that the process turns over, until it is stopped: its runtime does by this very loop, and its
+/// fetcher, once there is one that has not been told to stop.
+async fn beat(heart: Heartbeat, working: Arc<OnceLock<Engine>>, lifecycle: Lifecycle) {
+    let is_watched = supervisor::is_watching();
+    while !lifecycle.stopped.is_cancelled() {
+        let turned = working.get().map_or(Duration::ZERO, Engine::turned);
+        if turned < FETCHER_STUCK_AFTER || lifecycle.stop.is_cancelled() {
+            heart.beat();
+            if is_watched {
+                supervisor::beat();
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = lifecycle.stopped.cancelled() => {}
+        }
+    }
 }
 
 /// Tells the supervisor, in one sentence, whether the daemon can work, and that it ends.
@@ -171,6 +184,7 @@ async fn work(
     db: &Database,
     metrics: Arc<crate::telemetry::Metrics>,
     ready: &ReadinessSender,
+    working: &OnceLock<Engine>,
     tasks: &TaskTracker,
 ) -> anyhow::Result<()> {
     let presence = Presence::default();
@@ -192,6 +206,7 @@ async fn work(
         vital.spawn(until(lifecycle.stopped.clone(), watching));
     }
     let (fetcher, stop) = (engine.clone(), lifecycle.stop.clone());
+    working.get_or_init(|| engine.clone());
     vital.spawn(fetching.track_future(async move { fetcher.run(stop).await }));
     fetching.close();
     ready.send_replace(Readiness::Ready);

@@ -74,6 +74,7 @@ impl GaugeSource for Gauges {
         self.metrics
             .replace_lines(work.lines.iter().map(|(status, count)| (status.as_str(), *count)));
         self.metrics.set_outbox_oldest(work.oldest_email);
+        self.metrics.set_purchases_held(!self.db.timeline().await?.is_confirmed());
         let findings = self.db.count_findings().await?;
         self.metrics.replace_audit_findings(
             findings.iter().map(|(kind, severity, n)| (kind.as_str(), severity.as_str(), *n)),

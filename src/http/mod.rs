@@ -59,7 +59,7 @@ async fn get_readyz(State(state): State<HealthState>) -> Response {
 
 async fn get_metrics(State(state): State<HealthState>) -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
-    match state.scraper.scrape().await {
+    match state.scraper.scrape(state.readiness.why_not().is_none()).await {
         Ok(text) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics can't be written");

@@ -47,8 +47,9 @@ impl Scraper {
     }
 
     /// The metrics as text. When the database fails, the counters are as right as ever, and the gauges keep their last
-    /// reading: that they are old is told by the log, by /readyz, and by the age of what they tell of.
-    pub(super) async fn scrape(&self) -> Result<String, prometheus::Error> {
+    /// reading: that they may be old is told by `provisor_ready`, by the log and by /readyz.
+    pub(super) async fn scrape(&self, is_ready: bool) -> Result<String, prometheus::Error> {
+        self.metrics.set_ready(is_ready);
         // The wait for another scrape's refresh counts as well.
         match tokio::time::timeout(self.refresh_within, self.refresh_if_due()).await {
             Ok(Ok(())) => {}

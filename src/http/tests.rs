@@ -216,7 +216,7 @@ async fn scrapes_at_the_same_time_share_one_refresh() {
     let scrapes: Vec<_> = (0..10)
         .map(|_| {
             let scraper = Arc::clone(&house.state.scraper);
-            tokio::spawn(async move { scraper.scrape().await.unwrap() })
+            tokio::spawn(async move { scraper.scrape(true).await.unwrap() })
         })
         .collect();
     house.scripted.entered.notified().await;

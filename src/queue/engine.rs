@@ -124,6 +124,8 @@ pub(super) struct Inner {
     parks: Batcher<Park, Result<bool, DbError>>,
     running: Mutex<Running>,
     runs: TaskTracker,
+    /// When the fetcher last came round.
+    turned_at: Mutex<Instant>,
 }
 
 /// What an engine is made of.
@@ -172,6 +174,7 @@ impl Engine {
                 parks: parking,
                 running: Mutex::default(),
                 runs: TaskTracker::new(),
+                turned_at: Mutex::new(Instant::now()),
             }),
         }
     }
@@ -180,6 +183,7 @@ impl Engine {
     pub async fn run(&self, stop: CancellationToken) {
         let mut fetcher = Fetcher::new(Arc::clone(&self.inner));
         while !stop.is_cancelled() {
+            *self.inner.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             self.inner.alarm.clear_rung();
             let sleep = match fetcher.fetch().await {
                 Ok(sleep) => sleep,
@@ -200,6 +204,13 @@ impl Engine {
                 () = stop.cancelled() => {}
             }
         }
+    }
+
+    /// How long ago the fetcher last came round, or the engine was made. It does so each poll interval and more often; a
+    /// turn takes no longer than the deadlines of a few calls of the database.
+    #[must_use]
+    pub fn turned(&self) -> Duration {
+        self.inner.turned_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Waits until all runs have ended.

@@ -58,6 +58,8 @@ pub struct Metrics {
     in_doubt_lines: IntGauge,
     audit_findings: Gauges<AtomicI64>,
     audit_last_success: IntGauge,
+    ready: IntGauge,
+    purchases_held: IntGauge,
 }
 
 impl Metrics {
@@ -128,6 +130,8 @@ impl Metrics {
                 product(&[known.finding_kinds, SEVERITIES]),
             )?,
             audit_last_success: register(r, IntGauge::with_opts(AUDIT.opts())?)?,
+            ready: register(r, IntGauge::with_opts(READY.opts())?)?,
+            purchases_held: register(r, IntGauge::with_opts(HELD.opts())?)?,
             registry: r.clone(),
         })
     }
@@ -213,6 +217,16 @@ impl Metrics {
         self.audit_last_success.set(at.timestamp());
     }
 
+    /// Whether this replica takes work on, as /readyz says it.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(ready.into());
+    }
+
+    /// Whether everything that buys waits for an operator, who is to confirm a failover or a restore.
+    pub fn set_purchases_held(&self, held: bool) {
+        self.purchases_held.set(held.into());
+    }
+
     /// Everything, in Prometheus' text format 0.0.4.
     ///
     /// # Errors
@@ -253,6 +267,12 @@ const FINDINGS: Name = Name("provisor_audit_findings", "Open findings of the aud
 const AUDIT: Name = Name(
     "provisor_audit_last_success_timestamp_seconds",
     "When an audit last ran to its end, in Unix time; 0 if none has.",
+);
+
+const READY: Name = Name("provisor_ready", "1 while this replica takes work on, as /readyz says.");
+const HELD: Name = Name(
+    "provisor_purchases_held",
+    "1 while nothing that buys is sent before an operator confirms a failover or a restore.",
 );
 
 impl Name {

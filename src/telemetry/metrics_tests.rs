@@ -34,6 +34,8 @@ const CONTRACT: &[(&str, &str, &[&str], usize)] = &[
     ("provisor_in_doubt_lines", "gauge", &[], 1),
     ("provisor_audit_findings", "gauge", &["kind", "severity"], 2 * 3),
     ("provisor_audit_last_success_timestamp_seconds", "gauge", &[], 1),
+    ("provisor_ready", "gauge", &[], 1),
+    ("provisor_purchases_held", "gauge", &[], 1),
 ];
 
 fn metrics() -> Metrics {

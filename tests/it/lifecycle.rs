@@ -20,7 +20,7 @@ async fn until_answer(address: std::net::SocketAddr, path: &str, status: u16, bo
 }
 
 /// The value of a series, as /metrics shows it.
-async fn metric(address: std::net::SocketAddr, series: &str) -> Option<f64> {
+pub(crate) async fn metric(address: std::net::SocketAddr, series: &str) -> Option<f64> {
     let (status, text) = get(address, "/metrics").await;
     assert_eq!(status, 200);
     let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -121,7 +121,7 @@ async fn a_supervisor_is_told_of_start_state_and_end_and_hears_it_breathe() {
     std::fs::remove_dir_all(&folder).expect("it goes");
 }
 
-/// The contract's metrics, section 5, each with its type.
+/// The contract's metrics, section 5, each with its type, and two of our own.
 const METRICS: &[(&str, &str)] = &[
     ("provisor_build_info", "gauge"),
     ("provisor_orders_total", "counter"),
@@ -140,6 +140,8 @@ const METRICS: &[(&str, &str)] = &[
     ("provisor_in_doubt_lines", "gauge"),
     ("provisor_audit_findings", "gauge"),
     ("provisor_audit_last_success_timestamp_seconds", "gauge"),
+    ("provisor_ready", "gauge"),
+    ("provisor_purchases_held", "gauge"),
 ];
 
 #[tokio::test]
@@ -163,6 +165,7 @@ async fn metrics_have_the_contracts_names_and_move() {
         ),
         ("provisor_emails_total{outcome=\"sent\",template=\"order_completed\"}", 1.0),
     ];
+    assert_eq!(metric(address, "provisor_ready").await, Some(1.0));
     for (series, _) in counted {
         assert_eq!(metric(address, series).await, Some(0.0), "{series} exists from the start");
     }

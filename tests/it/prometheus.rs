@@ -11,8 +11,8 @@ use crate::{
     house::{House, eventually, hosting},
 };
 
-/// What the contract says is told.
-const SERIES: [&str; 17] = [
+/// What the contract says is told, and two of our own.
+const SERIES: [&str; 19] = [
     "provisor_audit_findings",
     "provisor_audit_last_success_timestamp_seconds",
     "provisor_build_info",
@@ -25,8 +25,10 @@ const SERIES: [&str; 17] = [
     "provisor_orders_total",
     "provisor_outbox_oldest_seconds",
     "provisor_pickup_seconds_bucket",
+    "provisor_purchases_held",
     "provisor_queue_depth",
     "provisor_queue_oldest_due_seconds",
+    "provisor_ready",
     "provisor_upstream_circuit_open",
     "provisor_upstream_request_duration_seconds_bucket",
     "provisor_upstream_requests_total",

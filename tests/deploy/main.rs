@@ -157,6 +157,88 @@ fn default_of(section: &str, key: &str) -> String {
 }
 
 #[test]
+fn the_unit_is_understood() {
+    let analyze = run("script/tool-bin", &["systemd-analyze", "systemd"]).expect("it is found");
+    // It is not installed here.
+    let missing = "Command /usr/bin/provisor is not executable: No such file or directory";
+    let verified = |unit: &str| {
+        let args = ["verify", "--man=no", unit];
+        let ended = Command::new(analyze.trim()).args(args).current_dir(root()).output();
+        let said = String::from_utf8(ended.expect("it runs").stderr).expect("a text");
+        // What it says of the machine's own units is not about ours.
+        let is_ours = |line: &&str| line.contains("provisor.service") && !line.ends_with(missing);
+        said.lines().filter(is_ours).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(verified(UNIT), Vec::<String>::new());
+    // It would be told; so is what stands there as a comment.
+    let changed = concat!(env!("CARGO_TARGET_TMPDIR"), "/provisor.service");
+    std::fs::write(changed, switched_on(&read(UNIT))).expect("a file");
+    assert_eq!(verified(changed), Vec::<String>::new());
+    std::fs::write(changed, read(UNIT) + "Restrat=always\n").expect("a file");
+    let said = verified(changed);
+    assert!(matches!(&*said, [one] if one.contains("Restrat")), "{said:?}");
+}
+
+/// A file with what stands in it as a comment, for whoever wants it: a `#` without a space behind it.
+fn switched_on(text: &str) -> String {
+    let line = |line: &str| {
+        let written = line.trim_start();
+        match written.strip_prefix('#') {
+            Some(entry) if !entry.is_empty() && !entry.starts_with(' ') => {
+                let indentation = line.len() - written.len();
+                format!("{}{entry}\n", " ".repeat(indentation))
+            }
+            Some(_) | None => format!("{line}\n"),
+        }
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn leanstack_is_switched_on_by_what_stands_there_as_a_comment() {
+    const KEY: &str = "leanstack.access_token";
+    let overlay = "deploy/kubernetes/overlays/example";
+    let credential = format!("\nLoadCredential={KEY}:/etc/provisor/credentials/{KEY}\n");
+    let kustomization = [
+        format!("\n      - {KEY}=secrets/{KEY}\n"),
+        format!("          value: /run/secrets/provisor/{KEY}\n"),
+        "          name: PROVISOR_LEANSTACK__ACCESS_TOKEN_FILE\n".to_owned(),
+    ];
+    let compose = [
+        "\n      PROVISOR_LEANSTACK__ENABLED: \"true\"\n".to_owned(),
+        format!("\n      PROVISOR_LEANSTACK__ACCESS_TOKEN_FILE: /run/secrets/{KEY}\n"),
+        format!("\n      - {KEY}\n"),
+        format!("\n  {KEY}:\n    file: secrets/{KEY}\n"),
+    ];
+    let enabled = "\n[leanstack]\nenabled = true\n".to_owned();
+    for (path, wanted) in [
+        (UNIT.to_owned(), vec![credential]),
+        ("deploy/debian/production.toml".to_owned(), vec![enabled.clone()]),
+        (format!("{overlay}/provisor.toml"), vec![enabled]),
+        (format!("{overlay}/kustomization.yaml"), kustomization.to_vec()),
+        ("deploy/compose.yaml".to_owned(), compose.to_vec()),
+    ] {
+        let text = read(&path);
+        for wanted in wanted {
+            assert!(!text.contains(&wanted), "{path}: it is off as shipped: {wanted}");
+            assert!(switched_on(&text).contains(&wanted), "{path} lacks the comment {wanted}");
+        }
+    }
+}
+
+#[test]
+fn a_doubt_wakes_nobody_before_its_grace_is_over() {
+    let (_, rule) =
+        rules().into_iter().find(|(name, _)| name == "ProvisorInDoubt").expect("a rule");
+    let minutes = |text: &str| -> u32 {
+        let number = text.trim_matches('"').strip_suffix('m').and_then(|it| it.parse().ok());
+        number.unwrap_or_else(|| panic!("{text} is written in minutes"))
+    };
+    let patience = values(&rule, "for").first().map(|it| minutes(it)).expect("a time");
+    assert!(patience > minutes(&default_of("ljpc", "in_doubt_grace")));
+}
+
+#[test]
 fn the_unit_is_exposed_to_little() {
     let analyze = run("script/tool-bin", &["systemd-analyze", "systemd"]).expect("it is found");
     // In tenths: 1.2.
@@ -178,6 +260,8 @@ fn the_units_graces_and_credentials_agree_with_the_settings() {
     // The process takes itself for stuck after 30 s (src/app/mod.rs).
     assert!(seconds(one("WatchdogSec")) > 30);
     assert_eq!((one("Type"), one("Restart")), ("notify", "always"));
+    // A wrong configuration (src/cli/mod.rs) is no better two seconds later.
+    assert_eq!(one("RestartPreventExitStatus"), "2");
     let keys = read("src/config/keys.rs");
     let credentials = directives(&unit, "LoadCredential");
     assert!(credentials.len() >= 3, "{credentials:?}");

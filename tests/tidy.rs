@@ -12,6 +12,8 @@ mod files;
 mod floors;
 #[path = "tidy/links.rs"]
 mod links;
+#[path = "tidy/logging.rs"]
+mod logging;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/style.rs"]
@@ -44,6 +46,7 @@ const RULES: &[Rules] = &[
     files::migrations_are_numbered,
     files::snapshots_are_referenced,
     links::links_lead_somewhere,
+    logging::messages_are_listed,
 ];
 
 #[test]

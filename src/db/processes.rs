@@ -7,19 +7,23 @@ use uuid::Uuid;
 use super::{Database, DbError, micros};
 
 impl Database {
-    /// Tells that this process lives.
-    pub async fn heartbeat(&self, owner: Uuid) -> Result<(), DbError> {
+    /// Tells that this process lives. Answers whether another one has been silent for `silent_for`.
+    pub async fn heartbeat(&self, owner: Uuid, silent_for: Duration) -> Result<bool, DbError> {
         self.call("telling that this process lives", async |connection| {
-            sqlx::query!(
-                "INSERT INTO provisor.processes (owner) VALUES ($1)
-                 ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()",
+            sqlx::query_scalar!(
+                r#"INSERT INTO provisor.processes (owner) VALUES ($1)
+                   ON CONFLICT (owner) DO UPDATE SET heartbeat_at = clock_timestamp()
+                   RETURNING EXISTS (
+                       SELECT FROM provisor.processes p
+                       WHERE p.owner <> $1
+                         AND p.heartbeat_at < clock_timestamp() - $2::bigint * interval '1 microsecond') AS "silent!""#,
                 owner,
+                micros(silent_for),
             )
-            .execute(connection)
+            .fetch_one(connection)
             .await
         })
         .await
-        .map(drop)
     }
 
     /// Takes leave: gives back at once what this process still holds, but for lines that may be in the middle of an

@@ -15,7 +15,7 @@ use super::backoff::Schedule;
 use crate::db::{Database, DbError, guests::Polls};
 
 /// How often the polls are counted, at the most; and the part of the time that this may take.
-const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 const COUNT_PART: u32 = 100;
 
 /// A poll that was made less often than this before is young.

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     alarm::Alarm,
     batch::Batcher,
-    fetcher::{AFTER_FAILURE, Fetcher},
+    fetcher::{AFTER_FAILURE, Fetcher, Woken},
     presence::Presence,
     share::Running,
 };
@@ -182,10 +182,11 @@ impl Engine {
     /// Claims and runs until `stop`; then claims nothing more. The runs under way go on: see [`Self::drained`].
     pub async fn run(&self, stop: CancellationToken) {
         let mut fetcher = Fetcher::new(Arc::clone(&self.inner));
+        let mut woken = Woken::ByRing;
         while !stop.is_cancelled() {
             *self.inner.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             self.inner.alarm.clear_rung();
-            let sleep = match fetcher.fetch().await {
+            let sleep = match fetcher.fetch(woken).await {
                 Ok(sleep) => sleep,
                 Err(error) => {
                     tracing::warn!(
@@ -196,13 +197,14 @@ impl Engine {
                 }
             };
             if sleep.is_zero() {
+                woken = Woken::ByRing;
                 continue;
             }
-            tokio::select! {
-                () = self.inner.alarm.rung() => {}
-                () = tokio::time::sleep(sleep) => {}
-                () = stop.cancelled() => {}
-            }
+            woken = tokio::select! {
+                () = self.inner.alarm.rung() => Woken::ByRing,
+                () = tokio::time::sleep(sleep) => Woken::ByClock,
+                () = stop.cancelled() => break,
+            };
         }
     }
 

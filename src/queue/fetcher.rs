@@ -30,6 +30,19 @@ const LOCKED_WAIT: Duration = Duration::from_millis(20);
 /// Of so many claims that the gate limits, one begins with what is under way already.
 const UNDERWAY_TURN: usize = 4;
 
+/// A group that had nothing is left alone for so long while others have plenty: at full speed asking for nothing, time
+/// after time, costs more than so small a delay.
+const EMPTY_REST: Duration = Duration::from_millis(5);
+
+/// What has ended the fetcher's sleep.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Woken {
+    /// Something that may be due by now, or it did not sleep at all.
+    ByRing,
+    /// Nothing but the time: probably nothing is due.
+    ByClock,
+}
+
 /// What the fetcher remembers of a lane.
 #[derive(Clone, Copy, Debug)]
 struct LaneMemory {
@@ -56,32 +69,71 @@ pub(super) struct Fetcher {
     gated_turn: usize,
     /// Counts the fetches that claimed anything but new orders.
     other_turn: usize,
+    /// Groups that had nothing when another filled its claim, and since when.
+    empty: Vec<(Group, Instant)>,
 }
 
 impl Fetcher {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let memory = LaneMemory { mark: Watermark::default(), scan: FullScan::due(Instant::now()) };
         let lanes = Lane::ALL.into_iter().map(|lane| (lane, memory)).collect();
-        Self { inner, lanes, gated_turn: 0, other_turn: 0 }
+        Self { inner, lanes, gated_turn: 0, other_turn: 0, empty: Vec::new() }
     }
 
     /// Claims what can be run now. Answers how long to sleep if nothing rings; zero if there may be more.
-    pub(super) async fn fetch(&mut self) -> Result<Duration, DbError> {
+    pub(super) async fn fetch(&mut self, woken: Woken) -> Result<Duration, DbError> {
         if !self.inner.presence.is_known() {
             return Ok(AFTER_FAILURE);
         }
+        // An idle process asks once, not once a group.
+        if woken == Woken::ByClock
+            && let Some(sleep) = self.nothing_due().await?
+        {
+            return Ok(sleep);
+        }
         let began = Instant::now();
         let mut round = Round::default();
-        let (mut gated, mut others) = (false, false);
+        let (mut gated, mut others, mut rests) = (false, false, false);
+        self.empty.retain(|(_, since)| began.duration_since(*since) < EMPTY_REST);
         for group in self.order() {
+            if self.empty.iter().any(|(empty, _)| *empty == group) {
+                rests = true;
+                continue;
+            }
             let claimed = self.claim(group, &mut round).await?;
             gated |= claimed > 0 && group.is_gated();
             others |= claimed > 0 && group != Group::New;
         }
+        if !round.filled {
+            self.empty.clear();
+        }
         // Turns that got nothing are not counted: a rhythm of full and empty fetches would pass a group over for ever.
         self.gated_turn = self.gated_turn.wrapping_add(usize::from(gated));
         self.other_turn = self.other_turn.wrapping_add(usize::from(others));
-        self.look(&round, began).await
+        let sleep = self.look(&round, began).await?;
+        Ok(if rests { sleep.min(EMPTY_REST) } else { sleep })
+    }
+
+    /// Looks at all lanes whether anything is due. If not: how long to sleep.
+    async fn nothing_due(&mut self) -> Result<Option<Duration>, DbError> {
+        let asked = Instant::now();
+        let looks: Vec<LaneLook> = Lane::ALL.map(|lane| self.look_at(lane, asked)).to_vec();
+        let next = self.inner.claims.next_wakes(&looks).await?;
+        if next.waits.iter().any(|(_, wait)| wait.is_zero()) {
+            return Ok(None);
+        }
+        self.scanned(&Lane::ALL, &next, asked);
+        if let Some(now) = next.now {
+            self.drained(&Lane::ALL, now, asked.elapsed());
+        }
+        let waits = next.waits.into_iter().map(|(_, wait)| wait);
+        Ok(waits.chain([self.inner.settings.poll_interval]).min())
+    }
+
+    /// A look at a lane from its mark on, or at all of it, where that is due.
+    fn look_at(&self, lane: Lane, now: Instant) -> LaneLook {
+        let memory = self.lanes.get(&lane).filter(|memory| !memory.scan.is_due(now));
+        LaneLook { lane, watermark: memory.and_then(|memory| memory.mark.get()) }
     }
 
     /// New orders come first, but for a turn now and then: where the upstream's budget is the limit, they would leave
@@ -124,6 +176,9 @@ impl Fetcher {
         }
         let (claimed, took) = result?;
         self.learn(&demands, &claimed, admitted, (began, took), round);
+        if got == 0 {
+            self.empty.push((group, began));
+        }
         for wake in claimed {
             failpoint!("queue.claimed");
             self.inner.start(wake, lease);
@@ -184,10 +239,7 @@ impl Fetcher {
         let of_drained = drained.iter().map(|&lane| LaneLook { lane, watermark: mark(lane) });
         // A lane of which nothing may be claimed is scanned in full by looking: else nobody would hear of a lease that has
         // expired below the mark, and the gate would never learn that something waits.
-        let of_shut = round.shut.iter().map(|&lane| {
-            let is_scan = self.lanes.get(&lane).is_none_or(|memory| memory.scan.is_due(asked));
-            LaneLook { lane, watermark: if is_scan { None } else { mark(lane) } }
-        });
+        let of_shut = round.shut.iter().map(|&lane| self.look_at(lane, asked));
         let looks: Vec<LaneLook> = of_drained.chain(of_shut).collect();
         let mut sleep = if round.filled { Duration::ZERO } else { poll_interval };
         if looks.is_empty() {

@@ -46,12 +46,12 @@ impl Presence {
         self.told_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < SILENT_MAX
     }
 
-    /// Tells once. Must succeed before anything is claimed.
-    pub async fn tell(&self, db: &Database) -> Result<(), crate::db::DbError> {
+    /// Tells once. Must succeed before anything is claimed. Answers whether another process seems to be dead.
+    pub async fn tell(&self, db: &Database) -> Result<bool, crate::db::DbError> {
         let began = Instant::now();
-        db.heartbeat(self.owner).await?;
+        let any_dead = db.heartbeat(self.owner, DEAD_AFTER).await?;
         *self.told_at.lock().unwrap_or_else(PoisonError::into_inner) = began;
-        Ok(())
+        Ok(any_dead)
     }
 
     /// Tells again and again until stopped, which is after the drain: a process that still works still lives.
@@ -64,14 +64,21 @@ impl Presence {
     ) {
         loop {
             failpoint!("presence.before_telling");
-            if let Err(error) = self.tell(db).await {
+            // Who can't tell that it lives looks after nobody else either.
+            let any_dead = self.tell(db).await.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = %crate::causes::causes(&error),
                     "the heartbeat was not recorded"
                 );
-            }
+                false
+            });
             failpoint!("presence.told");
-            match db.release_dead_owners(DEAD_AFTER, sending_kind).await {
+            let released = if any_dead {
+                db.release_dead_owners(DEAD_AFTER, sending_kind).await
+            } else {
+                Ok(0)
+            };
+            match released {
                 Ok(0) => {}
                 Ok(released) => {
                     tracing::info!(released, "took over what a dead process held");

@@ -80,6 +80,8 @@ pub struct UpstreamState {
     pub endpoints_fail: bool,
     /// An operator has paused it.
     pub is_paused: bool,
+    /// Circuits of it are open.
+    pub has_open_circuits: bool,
 }
 
 /// Polls that are to come, the soonest of them.
@@ -295,6 +297,7 @@ impl Database {
                               EXISTS (SELECT FROM provisor.endpoint_failures f WHERE f.provider = $1)
                                   AS "endpoints_fail!",
                               EXISTS (SELECT FROM provisor.pauses p WHERE p.upstream = $1) AS "is_paused!",
+                              EXISTS (SELECT FROM provisor.circuits c WHERE c.provider = $1) AS "has_open_circuits!",
                               provisor.pace_in_force(pace, pace_at, clock_timestamp(),
                                   $2::bigint * interval '1 microsecond') AS "pace!"
                        FROM provisor.upstream_budgets WHERE provider = $1"#,
@@ -310,6 +313,7 @@ impl Database {
             failures: row.failures,
             endpoints_fail: row.endpoints_fail,
             is_paused: row.is_paused,
+            has_open_circuits: row.has_open_circuits,
         })
     }
 

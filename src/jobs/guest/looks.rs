@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How often the circuits that other processes opened or closed are looked at.
-pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(3);
 
 /// While the upstream is shut, so many lines are looked at in each [`LOOK_INTERVAL`] all the same: each says why it waits,
 /// and whoever waits for too long is told of. No request is made for it.

@@ -37,8 +37,11 @@ impl<U: Host> Guest<U> {
         if self.paused.swap(state.is_paused, Ordering::Relaxed) && !state.is_paused {
             self.alarm.ring();
         }
-        let mut open = self.db.open_circuits(self.trials).await?;
-        open.retain(|circuit| circuit.provider == U::PROVIDER);
+        let mut open = Vec::new();
+        if state.has_open_circuits {
+            open = self.db.open_circuits(self.trials).await?;
+            open.retain(|circuit| circuit.provider == U::PROVIDER);
+        }
         self.learn_circuits(&open);
         match open.iter().find(|circuit| circuit.endpoint.is_empty()) {
             Some(shut) if shut.probe_in.is_zero() && !state.is_paused => {

@@ -34,7 +34,7 @@ async fn the_wakes_of_the_dead_are_due_at_once_and_those_of_the_living_are_left(
     let db = database(&world, 1);
     let (dead, living) = (Uuid::new_v4(), Uuid::new_v4());
     for owner in [dead, living] {
-        db.heartbeat(owner).await.unwrap();
+        db.heartbeat(owner, SILENT_FOR).await.unwrap();
     }
     insert_wakes(&world, KIND, Lane::Poll, (1, 3), "now() - interval '1 hour'").await;
     let lost = claim(&db, 10, dead).await;
@@ -61,7 +61,7 @@ async fn a_line_in_the_middle_of_its_request_waits_for_its_lease() {
     let world = World::new().await;
     let db = database(&world, 1);
     let dead = Uuid::new_v4();
-    db.heartbeat(dead).await.unwrap();
+    db.heartbeat(dead, SILENT_FOR).await.unwrap();
     let lines = submit_lines(&world, "SHOP-1", 2).await;
     let claimed = claim(&db, 10, dead).await;
     let placing = load(&db, lines[0].1).await;
@@ -92,7 +92,7 @@ async fn who_leaves_gives_back_what_it_holds() {
     let db = database(&world, 1);
     let (leaving, staying) = (Uuid::new_v4(), Uuid::new_v4());
     for owner in [leaving, staying] {
-        db.heartbeat(owner).await.unwrap();
+        db.heartbeat(owner, SILENT_FOR).await.unwrap();
     }
     let lines = submit_lines(&world, "SHOP-1", 1).await;
     insert_wakes(&world, KIND, Lane::Poll, (1001, 1003), "now() - interval '1 hour'").await;
@@ -115,7 +115,7 @@ async fn who_leaves_gives_back_what_it_holds() {
 async fn looking_for_the_dead_costs_nothing_while_all_live() {
     let world = World::new().await;
     let db = database(&world, 1);
-    db.heartbeat(Uuid::new_v4()).await.unwrap();
+    db.heartbeat(Uuid::new_v4(), SILENT_FOR).await.unwrap();
     insert_wakes(&world, KIND, Lane::Place, (1, 300_000), "now() - interval '1 hour'").await;
     world.run("ANALYZE provisor.wakes").await;
     let rows = || {
@@ -135,4 +135,18 @@ async fn looking_for_the_dead_costs_nothing_while_all_live() {
     eventually("the looks are counted", async || world.value::<i64>(looks).await >= 10).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(rows().await, before, "the wakes were looked at");
+}
+
+#[tokio::test]
+async fn a_heartbeat_tells_whether_somebody_else_has_fallen_silent() {
+    let world = World::new().await;
+    let db = database(&world, 1);
+    let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+    for owner in [one, other] {
+        assert!(!db.heartbeat(owner, SILENT_FOR).await.unwrap());
+    }
+    fall_silent(&world, other).await;
+    assert!(db.heartbeat(one, SILENT_FOR).await.unwrap());
+    // Its own silence is over.
+    assert!(!db.heartbeat(other, SILENT_FOR).await.unwrap());
 }

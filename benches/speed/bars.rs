@@ -1,0 +1,194 @@
+//! What was measured, and the bars that it is held against.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::{machine, server::Server};
+
+/// A bar: how fast, small or late something may be.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bar {
+    name: String,
+    value: f64,
+    bound: f64,
+    unit: &'static str,
+    /// It must be at least as much as the bound, or else at most.
+    at_least: bool,
+    held: bool,
+}
+
+/// A series of figures, for a plot.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Series {
+    /// What it is of.
+    pub(crate) label: String,
+    /// Its points.
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// A picture.
+#[derive(Debug, Serialize)]
+pub(crate) struct Plot {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) across: &'static str,
+    pub(crate) up: &'static str,
+    /// The horizontal axis is logarithmic.
+    pub(crate) is_log: bool,
+    pub(crate) series: Vec<Series>,
+}
+
+#[derive(Debug, Serialize)]
+struct Part {
+    name: String,
+    /// The load average when it began: what else the machine did.
+    load: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    part: String,
+    what: String,
+    value: f64,
+    unit: &'static str,
+}
+
+/// All of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    version: &'static str,
+    cores: usize,
+    settings: Vec<(String, String)>,
+    load_before: f64,
+    parts: Vec<Part>,
+    rows: Vec<Row>,
+    bars: Vec<Bar>,
+    failures: Vec<String>,
+    pub(crate) plots: Vec<Plot>,
+}
+
+impl Report {
+    pub(crate) async fn begin(server: &Server) -> anyhow::Result<Self> {
+        let (settings, load_before) = (server.settings().await?, machine::load()?);
+        let cores = std::thread::available_parallelism()?.get();
+        println!(
+            "provisor {}, {cores} cores, load average {load_before}",
+            env!("CARGO_PKG_VERSION")
+        );
+        let stated: Vec<String> =
+            settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        println!("PostgreSQL: {}", stated.join(" "));
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            cores,
+            settings,
+            load_before,
+            parts: Vec::new(),
+            rows: Vec::new(),
+            bars: Vec::new(),
+            failures: Vec::new(),
+            plots: Vec::new(),
+        })
+    }
+
+    /// What follows is of this part.
+    pub(crate) fn part(&mut self, name: &str, load: f64) {
+        self.parts.push(Part { name: name.to_owned(), load });
+    }
+
+    /// A figure.
+    pub(crate) fn row(&mut self, what: &str, value: f64, unit: &'static str) {
+        println!("{what:<62} {:>12} {unit}", shown(value));
+        let part = self.parts.last().map_or_else(String::new, |part| part.name.clone());
+        self.rows.push(Row { part, what: what.to_owned(), value, unit });
+    }
+
+    /// A figure that must be at least so much.
+    pub(crate) fn at_least(&mut self, name: &str, value: f64, bound: f64, unit: &'static str) {
+        self.bar(Bar {
+            name: name.to_owned(),
+            value,
+            bound,
+            unit,
+            at_least: true,
+            held: value >= bound,
+        });
+    }
+
+    /// A figure that must be at most so much.
+    pub(crate) fn at_most(&mut self, name: &str, value: f64, bound: f64, unit: &'static str) {
+        self.bar(Bar {
+            name: name.to_owned(),
+            value,
+            bound,
+            unit,
+            at_least: false,
+            held: value <= bound,
+        });
+    }
+
+    fn bar(&mut self, bar: Bar) {
+        self.row(&bar.name, bar.value, bar.unit);
+        self.bars.push(bar);
+    }
+
+    /// A part could not be measured.
+    pub(crate) fn failed(&mut self, part: &str, error: &anyhow::Error) {
+        println!("{part} could not be measured: {error:#}");
+        self.failures.push(format!("{part}: {error:#}"));
+    }
+
+    /// Writes the JSON file, and prints the bars.
+    pub(crate) fn end(&self, into: &Path) -> anyhow::Result<()> {
+        let file = into.join("bench.json");
+        std::fs::write(&file, serde_json::to_vec_pretty(self)?)?;
+        println!("\n## The bars ({})\n", file.display());
+        for bar in &self.bars {
+            let word = if bar.at_least { "at least" } else { "at most" };
+            let verdict = if bar.held {
+                "held".to_owned()
+            } else if bar.bound > 0.0 {
+                format!("missed by {:.0} %", (bar.value / bar.bound - 1.0).abs() * 100.0)
+            } else {
+                format!("missed by {}", shown(bar.value))
+            };
+            println!(
+                "{verdict:<16} {}: {} {} ({word} {})",
+                bar.name,
+                shown(bar.value),
+                bar.unit,
+                shown(bar.bound)
+            );
+        }
+        for failure in &self.failures {
+            println!("not measured     {failure}");
+        }
+        Ok(())
+    }
+}
+
+/// Three digits that mean something.
+fn shown(value: f64) -> String {
+    if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+}
+
+/// The middle of some figures.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    percentile(figures, 50.0)
+}
+
+/// The figure below which so many hundredths of them lie.
+pub(crate) fn percentile(figures: &[f64], hundredths: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = f64::from(u32::try_from(sorted.len().saturating_sub(1)).unwrap_or(u32::MAX));
+    let wanted = (last * hundredths / 100.0).round();
+    let at = (0_u32..).zip(&sorted).find(|(at, _)| f64::from(*at) >= wanted);
+    at.map_or(f64::NAN, |(_, figure)| *figure)
+}
+
+/// A count as a number to calculate with.
+pub(crate) fn number<N: TryInto<u32>>(count: N) -> f64 {
+    f64::from(count.try_into().unwrap_or(u32::MAX))
+}

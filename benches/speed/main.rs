@@ -1,0 +1,103 @@
+//! How fast Provisor is, beside the queue that a user would have picked instead: `script/bench`.
+//!
+//! All parts run on one private PostgreSQL whose settings `script/bench` states. What is compared is run in turn, within one
+//! run: on a machine that others use too only ratios mean anything. `docs/PERFORMANCE.md` says what the figures mean.
+
+#![expect(clippy::print_stdout, clippy::float_arithmetic, reason = "a benchmark prints ratios")]
+
+mod bars;
+mod beside;
+mod drain;
+mod grow;
+mod held;
+mod idle;
+mod machine;
+mod orders;
+mod peers;
+mod pickup;
+mod plot;
+mod polls;
+mod processes;
+mod server;
+mod worker;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use bars::Report;
+use server::Server;
+
+/// How long it may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Length {
+    /// Within twenty minutes.
+    Short,
+    /// An hour and a half: a soak, and a snapshot that is held for long.
+    Long,
+}
+
+/// The parts, in the order in which they run.
+const PARTS: &[&str] =
+    &["drain", "beside", "due", "snapshot", "pickup", "orders", "polls", "idle", "grow"];
+
+/// What was asked for.
+struct Asked {
+    length: Length,
+    parts: Vec<String>,
+    into: PathBuf,
+}
+
+fn asked() -> anyhow::Result<Asked> {
+    let mut asked =
+        Asked { length: Length::Short, parts: Vec::new(), into: PathBuf::from("target/bench") };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--bench" | "--short" => {}
+            "--long" => asked.length = Length::Long,
+            "--into" => asked.into = args.next().context("--into: a folder is missing")?.into(),
+            part if PARTS.contains(&part) => asked.parts.push(part.to_owned()),
+            other => bail!("{other} is no part: they are {}", PARTS.join(", ")),
+        }
+    }
+    if asked.parts.is_empty() {
+        asked.parts = PARTS.iter().map(|&part| part.to_owned()).collect();
+    }
+    Ok(asked)
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // `cargo test --all-targets` comes by here, too.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return Ok(());
+    }
+    let asked = asked()?;
+    std::fs::create_dir_all(&asked.into)?;
+    let server = Server::from_environment().await?;
+    let mut report = Report::begin(&server).await?;
+    for part in &asked.parts {
+        let began = std::time::Instant::now();
+        println!("\n## {part}\n");
+        report.part(part, machine::load()?);
+        let ended = match part.as_str() {
+            "drain" => drain::measure(&server, &mut report, asked.length).await,
+            "beside" => beside::measure(&server, &mut report, asked.length).await,
+            "due" => beside::measure_due(&server, &mut report).await,
+            "snapshot" => held::measure(&server, &mut report, asked.length).await,
+            "pickup" => pickup::measure(&server, &mut report).await,
+            "orders" => orders::measure(&server, &mut report, asked.length).await,
+            "polls" => polls::measure(&server, &mut report, asked.length).await,
+            "idle" => idle::measure(&server, &mut report).await,
+            _ => grow::measure(&server, &mut report).await,
+        };
+        // One part that fails costs the others nothing, and is no bar that is held.
+        if let Err(error) = ended {
+            report.failed(part, &error);
+        }
+        println!("({:.0} s)", began.elapsed().as_secs_f64());
+    }
+    plot::draw(&report, &asked.into)?;
+    report.end(&asked.into)
+}

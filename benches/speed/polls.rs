@@ -1,0 +1,178 @@
+//! A million orders in provisioning, each polled every five minutes: 3,300 polls a second, and an upstream that answers at
+//! once.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::ensure;
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::header,
+    response::IntoResponse,
+    routing::get,
+};
+use chrono::{DateTime, Utc};
+use provisor::clock;
+use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::net::TcpListener;
+
+use crate::{
+    Length,
+    bars::{Plot, Report, Series, number, percentile},
+    machine::{cpu_of, cpu_of_server, memory_kib},
+    processes::Daemon,
+    server::{Server, counters, run, value},
+};
+
+/// Orders in provisioning, and their interval.
+const ORDERS: u32 = 1_000_000;
+const INTERVAL: Duration = Duration::from_mins(5);
+
+/// So long the daemon is given to come up to speed before anything counts.
+const WARM_UP: Duration = Duration::from_secs(20);
+
+/// When which order was asked for.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Vec<(u32, DateTime<Utc>)>>>);
+
+impl Asked {
+    fn taken(&self) -> Vec<(u32, DateTime<Utc>)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// An upstream where nothing ever gets on.
+async fn show(State(asked): State<Asked>, Path(id): Path<u32>) -> impl IntoResponse {
+    asked.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, clock::now()));
+    let answer = json!({
+        "success": true, "jti": "00000000-0000-4000-8000-000000000000",
+        "data": {
+            "order": { "id": id, "status": "pending", "source": "reseller-api", "order_lines": [],
+                       "summary": format!("SHOP-{id}/0: 5GB hosting"), "total_price": 4.49 },
+            "simple_status": "pending",
+            "provisioning": { "overall": "pending", "lines": [
+                { "index": 0, "type": "hosting", "state": "pending", "site_id": null, "domain": null }] } },
+    });
+    ([(header::CONTENT_TYPE, "application/json")], answer.to_string())
+}
+
+/// Orders as they stand when LJPc has accepted them and does nothing; each is due at its own moment of the interval.
+async fn furnish(url: &str) -> anyhow::Result<DateTime<Utc>> {
+    let mut connection = PgConnection::connect(url).await?;
+    for sql in [
+        "ALTER TABLE provisor.orders DISABLE TRIGGER USER",
+        "INSERT INTO provisor.customers (first_name, last_name, email) VALUES ('Bob', 'Brown', 'bob@example.com')",
+    ] {
+        connection.execute(sql).await?;
+    }
+    for sql in [
+        "INSERT INTO provisor.orders (reference, customer_id, document, status)
+         SELECT 'SHOP-' || i, (SELECT id FROM provisor.customers),
+                jsonb_build_object('reference', 'SHOP-' || i, 'lines', '[]'::jsonb), 'in_progress'
+         FROM generate_series(1, $1) AS i",
+        "INSERT INTO provisor.order_lines
+             (order_id, line, kind, wish, domain, status, upstream_order_id, cost, simple_status, accepted_at, sent)
+         SELECT id, 0, 'hosting', jsonb_build_object('kind', 'hosting', 'package', 'hosting_5gb', 'billing_period',
+                'monthly', 'domain', lower(reference) || '.example'), lower(reference) || '.example', 'provisioning',
+                substr(reference, 6)::bigint, 4.49, 'pending', clock_timestamp(), true
+         FROM provisor.orders WHERE substr(reference, 6)::bigint <= $1",
+        "INSERT INTO provisor.effects (line_id, step, n, tag, state, domain, claims_site, upstream_order_id)
+         SELECT l.id, 'place_order', 1, o.reference || '/0', 'accepted', l.domain, true, l.upstream_order_id
+         FROM provisor.order_lines l JOIN provisor.orders o ON o.id = l.order_id WHERE l.upstream_order_id <= $1",
+    ] {
+        sqlx::query(sql).bind(i64::from(ORDERS)).execute(&mut connection).await?;
+    }
+    // Thirty polls ago: the schedule is at its longest interval, and the moments are spread.
+    let start: DateTime<Utc> =
+        sqlx::query_scalar("SELECT clock_timestamp() + interval '60 seconds'")
+            .fetch_one(&mut connection)
+            .await?;
+    sqlx::query(
+        "INSERT INTO provisor.wakes (id, lane, due_at, tries, run_token)
+         SELECT l.id * 16 + 1, 2, $1 + l.upstream_order_id * ($2::float8 / $3::float8) * interval '1 second', 30, 1
+         FROM provisor.order_lines l ORDER BY l.upstream_order_id",
+    )
+    .bind(start)
+    .bind(INTERVAL.as_secs_f64())
+    .bind(f64::from(ORDERS))
+    .execute(&mut connection)
+    .await?;
+    connection.execute("ALTER TABLE provisor.orders ENABLE TRIGGER USER").await?;
+    connection.close().await?;
+    Ok(start)
+}
+
+pub(crate) async fn measure(
+    server: &Server,
+    report: &mut Report,
+    length: Length,
+) -> anyhow::Result<()> {
+    let watched = Duration::from_secs(if length == Length::Long { 240 } else { 90 });
+    let url = server.migrated("bench_polls").await?;
+    let start = furnish(&url).await?;
+    run(&url, &["VACUUM ANALYZE", "CHECKPOINT"]).await?;
+    let asked = Asked::default();
+    let router = Router::new().route("/api/v1/orders/{id}", get(show)).with_state(asked.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let upstream = listener.local_addr()?;
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let daemon = Daemon::start(&url, upstream, upstream, &[]).await?;
+    let until_start = (start - clock::now()).to_std().unwrap_or_default();
+    ensure!(!until_start.is_zero(), "the orders took too long to make");
+    tokio::time::sleep(until_start + WARM_UP).await;
+    let unchanged = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'order_lines'";
+    let (lines, before) = (value(&url, unchanged).await?, counters(&url).await?);
+    let used = (cpu_of(daemon.process.pid())?, cpu_of_server(server.postmaster)?);
+    asked.taken();
+    tokio::time::sleep(watched).await;
+    let polls = asked.taken();
+    let then = (cpu_of(daemon.process.pid())?, cpu_of_server(server.postmaster)?);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let after = counters(&url).await?;
+    let late: Vec<f64> = polls
+        .iter()
+        .map(|(id, at)| {
+            let due = start + INTERVAL.mul_f64(f64::from(*id) / f64::from(ORDERS));
+            number((*at - due).num_microseconds().unwrap_or(0).max(0)) / 1000.0
+        })
+        .collect();
+    let made = number(polls.len());
+    report.row("polls", made / watched.as_secs_f64(), "/s");
+    let of_each = |took: Duration| took.as_secs_f64() * 1e6 / made;
+    report.row("the daemon's processor time of a poll", of_each(then.0 - used.0), "µs");
+    report.row("PostgreSQL's processor time of a poll", of_each(then.1 - used.1), "µs");
+    report.row("lateness of a poll, p50", percentile(&late, 50.0), "ms");
+    report.at_most("lateness of a poll, p99", percentile(&late, 99.0), 250.0, "ms");
+    report.at_least(
+        "polls made, of those due",
+        made / (f64::from(ORDERS) * watched.as_secs_f64() / INTERVAL.as_secs_f64()),
+        0.99,
+        "×",
+    );
+    let wal = number(after.wal - before.wal) / made;
+    report.at_most("WAL of a poll that changes nothing", wal / 1024.0, 1.0, "KiB");
+    let written = value(&url, unchanged).await? - lines;
+    report.at_most("lines that such polls have written", number(written), 0.0, "");
+    let memory = number(memory_kib(daemon.process.pid(), "VmHWM")?) / 1024.0;
+    report.at_most("memory of a daemon with a million open orders", memory, 60.0, "MiB");
+    report.plots.push(Plot {
+        name: "lateness",
+        title: "Lateness of parked polls, a million orders in provisioning",
+        across: "ms",
+        up: "per cent of the polls",
+        is_log: true,
+        series: vec![Series {
+            label: "Provisor".to_owned(),
+            points: (0..=100_u32)
+                .map(|part| (percentile(&late, f64::from(part)), f64::from(part)))
+                .collect(),
+        }],
+    });
+    daemon.process.end().await?;
+    serving.abort();
+    server.drop("bench_polls").await
+}

@@ -1,0 +1,135 @@
+//! The private server that `script/bench` has started, and databases on it.
+
+use anyhow::Context as _;
+use provisor::db::{Database, Durability};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+/// The settings that a run states.
+const STATED: &[&str] = &[
+    "server_version",
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "wal_sync_method",
+    "shared_buffers",
+    "max_wal_size",
+    "checkpoint_timeout",
+    "autovacuum_naptime",
+    "jit",
+];
+
+/// The server.
+pub(crate) struct Server {
+    url: String,
+    /// The process id of its postmaster.
+    pub(crate) postmaster: u32,
+}
+
+/// What a database's sessions have done so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counters {
+    /// Statements' transactions, committed or rolled back.
+    pub(crate) transactions: i64,
+    /// Pages that were asked for, found or read.
+    pub(crate) buffers: i64,
+    /// Bytes of WAL, of the whole server.
+    pub(crate) wal: i64,
+    /// Sequential scans of the table of wakes.
+    pub(crate) scans: i64,
+}
+
+impl Server {
+    pub(crate) async fn from_environment() -> anyhow::Result<Self> {
+        let url = std::env::var("DATABASE_URL")
+            .context("DATABASE_URL is missing: run this by script/bench")?;
+        let mut connection = PgConnection::connect(&url).await?;
+        // The first line of postmaster.pid; the server's user may read its own folder.
+        let pid: String =
+            sqlx::query_scalar("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)")
+                .fetch_one(&mut connection)
+                .await?;
+        Ok(Self { url, postmaster: pid.parse()? })
+    }
+
+    /// The URL of a database.
+    pub(crate) fn url(&self, database: &str) -> String {
+        self.url.replace("/provisor?", &format!("/{database}?"))
+    }
+
+    /// What the server is set to.
+    pub(crate) async fn settings(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let mut connection = PgConnection::connect(&self.url).await?;
+        let rows = sqlx::query(
+            "SELECT name, current_setting(name) AS value FROM unnest($1::text[]) WITH ORDINALITY AS s (name, n)
+             ORDER BY n",
+        )
+        .bind(STATED)
+        .fetch_all(&mut connection)
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, row.try_get("value")?))).collect()
+    }
+
+    /// An empty database.
+    pub(crate) async fn empty(&self, name: &str) -> anyhow::Result<String> {
+        self.drop(name).await?;
+        let mut connection = PgConnection::connect(&self.url).await?;
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
+        Ok(self.url(name))
+    }
+
+    /// A database with Provisor's schema.
+    pub(crate) async fn migrated(&self, name: &str) -> anyhow::Result<String> {
+        let url = self.empty(name).await?;
+        let db = Database::new(&url, 1, Durability::Full)?;
+        db.migrate().await?;
+        db.close().await;
+        Ok(url)
+    }
+
+    /// Drops a database, if it is there.
+    pub(crate) async fn drop(&self, name: &str) -> anyhow::Result<()> {
+        let mut connection = PgConnection::connect(&self.url).await?;
+        let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        connection.execute(AssertSqlSafe(sql)).await?;
+        Ok(())
+    }
+}
+
+/// Runs statements one by one.
+pub(crate) async fn run(url: &str, statements: &[&str]) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    for sql in statements {
+        connection.execute(AssertSqlSafe(*sql)).await.with_context(|| (*sql).to_owned())?;
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// One number.
+pub(crate) async fn value(url: &str, sql: &str) -> anyhow::Result<i64> {
+    let mut connection = PgConnection::connect(url).await?;
+    let value = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(value)
+}
+
+/// What the sessions of a database have done. Those that are busy tell theirs about once a second: ask a second after
+/// they have fallen silent.
+pub(crate) async fn counters(url: &str) -> anyhow::Result<Counters> {
+    let mut connection = PgConnection::connect(url).await?;
+    let row = sqlx::query(
+        "SELECT d.xact_commit + d.xact_rollback AS transactions, d.blks_hit + d.blks_read AS buffers,
+                (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS wal,
+                coalesce((SELECT t.seq_scan FROM pg_stat_user_tables t WHERE t.relname = 'wakes'), 0) AS scans
+         FROM pg_stat_database d WHERE d.datname = current_database()",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    connection.close().await?;
+    Ok(Counters {
+        transactions: row.try_get("transactions")?,
+        buffers: row.try_get("buffers")?,
+        wal: row.try_get("wal")?,
+        scans: row.try_get("scans")?,
+    })
+}

@@ -13,6 +13,8 @@ mod binary;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod doubt;

@@ -1,0 +1,146 @@
+//! What an order and a poll cost the database: statements and pages, counted by `pg_stat_statements`, which no mood of the
+//! machine changes much.
+
+use std::time::Duration;
+
+use provisor::sandbox::Stage;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::house::{House, eventually, hosting};
+
+/// What a daemon's statements have cost.
+#[derive(Debug)]
+struct Cost {
+    statements: i64,
+    pages: i64,
+    /// The most frequent first, for whoever reads of a failure.
+    told: Vec<String>,
+}
+
+impl House {
+    /// A daemon's user of its own, so that its statements can be told from the test's.
+    async fn worker(&self) -> String {
+        let name = format!("it_cost_{}", uuid::Uuid::new_v4().simple());
+        self.world.run(&format!("CREATE ROLE {name} LOGIN IN ROLE provisor_worker")).await;
+        self.world.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public").await;
+        name
+    }
+
+    fn url_of(&self, user: &str) -> String {
+        self.world.url().replace("user=provisor", &format!("user={user}"))
+    }
+
+    async fn cost_of(&self, user: &str) -> Cost {
+        let sql = format!(
+            "SELECT query, calls, shared_blks_hit + shared_blks_read AS pages
+             FROM public.pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
+             WHERE r.rolname = '{user}' ORDER BY calls DESC"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.world.pool).await.unwrap();
+        let of = |name: &str| rows.iter().map(|row| row.get::<i64, _>(name)).sum();
+        let told = rows.iter().take(40).map(|row| {
+            let query: String = row.get("query");
+            let query: String = query.split_whitespace().collect::<Vec<_>>().join(" ");
+            let (calls, pages) = (row.get::<i64, _>("calls"), row.get::<i64, _>("pages"));
+            format!("{calls} × {} pages: {}", pages / calls.max(1), query.chars().take(100).collect::<String>())
+        });
+        Cost { statements: of("calls"), pages: of("pages"), told: told.collect() }
+    }
+}
+
+/// What orders of one hosting line cost from their submission to their email, when so many are there at once.
+async fn of_orders(orders: i64) -> Cost {
+    let house = House::new().await;
+    let user = house.worker().await;
+    for n in 0..orders {
+        house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("example-{n}.nl"))])).await;
+    }
+    let url = house.url_of(&user);
+    let settings = [("DATABASE__URL", url.as_str()), ("LJPC__REQUESTS_PER_SECOND", "10000")];
+    let daemon = house.daemon(&settings);
+    eventually("all are done", async || {
+        let done = "SELECT count(*) FROM provisor.orders WHERE status = 'completed'";
+        house.world.value::<i64>(done).await == orders
+    })
+    .await;
+    house.until_emailed().await;
+    let cost = house.cost_of(&user).await;
+    daemon.stop().await;
+    cost
+}
+
+/// What is done together is done by the same statement, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_costs_few_statements_and_fewer_where_there_are_many() {
+    let (few, many) = (of_orders(5).await, of_orders(200).await);
+    let each = |cost: &Cost, orders: i64| (cost.statements / orders, cost.pages / orders);
+    let (statements, pages) = each(&many, 200);
+    assert!(statements <= STATEMENTS_OF_ORDER_MAX, "{statements}: {many:#?}");
+    assert!(pages <= PAGES_OF_ORDER_MAX, "{pages}: {many:#?}");
+    assert!(statements < each(&few, 5).0, "{few:#?} {many:#?}");
+}
+
+/// An order of many lines is no dearer than as many orders.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_one_order_are_carried_out_together() {
+    const LINES: i64 = 50;
+    let house = House::new().await;
+    let user = house.worker().await;
+    let lines: Vec<_> = (0..LINES).map(|n| hosting(&format!("example-{n}.nl"))).collect();
+    house.submit("SHOP-1", json!(lines)).await;
+    let url = house.url_of(&user);
+    let settings = [("DATABASE__URL", url.as_str()), ("LJPC__REQUESTS_PER_SECOND", "10000")];
+    let daemon = house.daemon(&settings);
+    house.until_order("SHOP-1", "completed").await;
+    let cost = house.cost_of(&user).await;
+    daemon.stop().await;
+    assert!(cost.statements / LINES <= STATEMENTS_OF_ORDER_MAX, "{cost:#?}");
+}
+
+/// A poll that changes nothing writes nothing but its wake, and many are made by few statements.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_changes_nothing_costs_little() {
+    const ORDERS: i64 = 100;
+    let house = House::with(|options| options.delay = Duration::from_hours(1)).await;
+    let user = house.worker().await;
+    for n in 0..ORDERS {
+        house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("example-{n}.nl"))])).await;
+    }
+    let url = house.url_of(&user);
+    let settings = [
+        ("DATABASE__URL", url.as_str()),
+        ("LJPC__REQUESTS_PER_SECOND", "10000"),
+        ("POLL__INITIAL_INTERVAL", "500ms"),
+        ("POLL__MAX_INTERVAL", "500ms"),
+    ];
+    let daemon = house.daemon(&settings);
+    eventually("all are polled", async || {
+        house.requests("GET", "/api/v1/orders/").len() >= 2 * usize::try_from(ORDERS).unwrap()
+    })
+    .await;
+    house.world.run("SELECT public.pg_stat_statements_reset()").await;
+    let written = "SELECT xmin::text || ctid::text FROM provisor.order_lines ORDER BY id";
+    let before: Vec<String> = sqlx::query_scalar(written).fetch_all(&house.world.pool).await.unwrap();
+    let polled = house.requests("GET", "/api/v1/orders/").len();
+    eventually("all are polled ten times more", async || {
+        house.requests("GET", "/api/v1/orders/").len() >= polled + 10 * usize::try_from(ORDERS).unwrap()
+    })
+    .await;
+    let polls = i64::try_from(house.requests("GET", "/api/v1/orders/").len() - polled).unwrap();
+    let cost = house.cost_of(&user).await;
+    let after: Vec<String> = sqlx::query_scalar(written).fetch_all(&house.world.pool).await.unwrap();
+    assert_eq!(before, after, "no line is written");
+    assert!(cost.statements <= polls * STATEMENTS_OF_POLL_MAX, "{polls} polls: {cost:#?}");
+    assert!(cost.pages <= polls * PAGES_OF_POLL_MAX, "{polls} polls: {cost:#?}");
+    for n in 0..ORDERS {
+        house.drive(&format!("SHOP-{n}/0"), Stage::Completed);
+    }
+    daemon.stop().await;
+}
+
+/// Twice of what was measured: an order costs 0 statements and 0 pages where there are 200, a poll 0 and 0.
+const STATEMENTS_OF_ORDER_MAX: i64 = 0;
+const PAGES_OF_ORDER_MAX: i64 = 0;
+const STATEMENTS_OF_POLL_MAX: i64 = 0;
+const PAGES_OF_POLL_MAX: i64 = 0;

@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio_util::task::TaskTracker;
 
 use super::{auditing, told::Told};
 use crate::{
     audit::FindingKind,
     config::{EMAIL_TEMPLATES, LeanstackContract, Mailbox, Settings},
-    db::{Database, Durability, Sessions, records::Waits, wakes::Lane},
+    db::{Database, Durability, Sessions, records::Waits, schema::SchemaState, wakes::Lane},
     jobs::{
         self,
         carry_out_line::{CarryOutLine, Waiting},
@@ -41,6 +41,9 @@ const CONNECTIONS_MAX: u32 = 8;
 /// Connections that claim: one fetcher.
 const CLAIM_CONNECTIONS_MAX: u32 = 1;
 
+/// The SQLSTATE of what the user may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 /// The whole of one request to Leanstack: its advice is not waited for as LJPc's answers are.
 const LEANSTACK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -65,8 +68,21 @@ pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
     Ok(db.with_sessions(sessions(settings)))
 }
 
-/// The same for a command that a person waits for: it tells at once why the database can't be reached.
+/// The same for a command that a person waits for: it tells at once why the database can't be reached, or that its schema
+/// is none that this binary may work on, as the daemon would.
 pub async fn connect_now(settings: &Settings) -> anyhow::Result<Database> {
+    let db = connect_to_any_schema(settings).await?;
+    match db.schema_state().await {
+        Ok(SchemaState::Serves | SchemaState::ServesStill(_)) => Ok(db),
+        Ok(SchemaState::Lacking(reason)) => bail!("{reason}"),
+        // Who has a shop's rights alone can't look. What he may call, he may call.
+        Err(error) if error.sqlstate().as_deref() == Some(INSUFFICIENT_PRIVILEGE) => Ok(db),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same, whatever schema is there: for what brings it up to date, and what tells how it is.
+pub async fn connect_to_any_schema(settings: &Settings) -> anyhow::Result<Database> {
     let db = connect(settings)?;
     db.probe().await?;
     Ok(db)

@@ -16,7 +16,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use auditing::connect_auditor;
 pub use build::{
-    budgets, connect, connect_leanstack, connect_ljpc, connect_now, email_sender, patience, traces,
+    budgets, connect, connect_leanstack, connect_ljpc, connect_now, connect_to_any_schema,
+    email_sender, patience, traces,
 };
 
 use crate::{
@@ -146,7 +147,7 @@ impl From<Looked> for Readiness {
 
 async fn look(db: &Database) -> Looked {
     match tokio::time::timeout(LOOK_MAX, db.schema_state()).await {
-        Ok(Ok(SchemaState::Serves)) => Looked::Serves,
+        Ok(Ok(SchemaState::Serves | SchemaState::ServesStill(_))) => Looked::Serves,
         Ok(Ok(SchemaState::Lacking(reason))) => Looked::Lacking(reason),
         Ok(Err(error)) => {
             tracing::debug!(error = %crate::causes::causes(&error), "the database does not answer");

@@ -23,7 +23,7 @@ struct Finding {
 pub(super) async fn check(sources: &Sources, json: bool) -> Result<(), Failed> {
     let settings = config::load(sources, &[Need::Database, Need::Ljpc, Need::Email])
         .map_err(Failed::Configuration)?;
-    let database = app::connect_now(&settings).await;
+    let database = app::connect_to_any_schema(&settings).await;
     let findings = [
         Finding { what: "configuration", ok: true, detail: "complete and consistent".to_owned() },
         finding("database", "database.url", version(&database).await),
@@ -67,6 +67,9 @@ async fn schema(database: &anyhow::Result<Database>) -> anyhow::Result<String> {
     let Ok(db) = database else { bail!("not looked at, since the database does not answer") };
     match db.schema_state().await? {
         SchemaState::Serves => Ok("serves this version".to_owned()),
+        SchemaState::ServesStill(applied) => Ok(format!(
+            "serves this version, although a newer one has migrated it (migration {applied})"
+        )),
         SchemaState::Lacking(reason) => Err(anyhow::anyhow!(reason)),
     }
 }

@@ -26,6 +26,7 @@ use self::configuration::ConfigCommand;
 use crate::{
     app,
     config::{self, ConfigErrors, LogFormat, Need, Settings, Sources},
+    db::schema::SchemaState,
     lifecycle::Lifecycle,
     sandbox::{self, args::SandboxArgs},
     telemetry::{
@@ -212,9 +213,15 @@ fn init_logs(settings: &Settings, traces: Option<&Traces>) -> anyhow::Result<()>
 }
 
 async fn migrate(settings: &Settings) -> Result<(), Failed> {
-    let db = app::connect_now(settings).await?;
+    let db = app::connect_to_any_schema(settings).await?;
     db.migrate().await.map_err(anyhow::Error::from)?;
-    output::line("The schema `provisor` is up to date.");
+    match db.schema_state().await.map_err(anyhow::Error::from)? {
+        SchemaState::Serves => output::line("The schema `provisor` is up to date."),
+        SchemaState::ServesStill(applied) => output::line(&format!(
+            "The schema `provisor` is newer than this binary (migration {applied}), and serves it all the same."
+        )),
+        SchemaState::Lacking(reason) => return Err(anyhow::anyhow!(reason).into()),
+    }
     Ok(())
 }
 

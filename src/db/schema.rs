@@ -7,6 +7,8 @@ use super::{Database, DbError};
 pub enum SchemaState {
     /// It does.
     Serves,
+    /// It does, although a newer release has migrated it: up to this migration, which this binary does not know.
+    ServesStill(i64),
     /// It does not, or is not there; what to do about it.
     Lacking(String),
 }
@@ -32,10 +34,14 @@ const APPLIED: &str = "provisor.schema_migrations";
 
 impl Database {
     /// Applies the migrations that are missing. Several processes may do this at once: they wait for each other.
+    ///
+    /// Migrations of a newer release are let be: whether the schema still serves this binary, the schema itself says
+    /// ([`Self::schema_state`]), and the release that was gone back to must come to its end by the same commands.
     pub async fn migrate(&self) -> Result<(), MigrateError> {
         let mut migrator = sqlx::migrate!("./migrations");
         migrator.create_schema("provisor");
         migrator.dangerous_set_table_name(APPLIED);
+        migrator.set_ignore_missing(true);
         migrator
             .run(&self.pool)
             .await
@@ -97,7 +103,9 @@ impl Database {
                 "the schema serves Provisor {oldest} and newer, this is {this}: install a newer one"
             )));
         }
-        Ok(SchemaState::Serves)
+        Ok(applied
+            .filter(|_| applied > known)
+            .map_or(SchemaState::Serves, SchemaState::ServesStill))
     }
 }
 

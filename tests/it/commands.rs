@@ -269,6 +269,42 @@ async fn check_names_each_broken_thing_and_why() {
 }
 
 #[tokio::test]
+async fn a_command_refuses_a_schema_that_does_not_serve_it() {
+    let house = House::new().await;
+    let env = database(&house.world.url());
+    house.submit("SHOP-1", json!([hosting("example.nl")])).await;
+    // A newer release has migrated, and this one is gone back to.
+    house.world.migrated_by_a_newer_release("0.0.1").await;
+    let served = provisor(&["migrate"], &env).await;
+    assert_eq!((served.code, served.stderr.as_str()), (Some(0), ""), "{served:?}");
+    assert!(served.stdout.contains("newer than this binary (migration 9999)"), "{served:?}");
+    let listed = provisor(&["order", "list"], &env).await;
+    assert!(listed.code == Some(0) && listed.stdout.contains("SHOP-1"), "{listed:?}");
+
+    house.world.run("UPDATE provisor.schema_info SET oldest_binary = '99.0.0'").await;
+    let why = format!(
+        "provisor: the schema serves Provisor 99.0.0 and newer, this is {}: install a newer one\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for command in [&["migrate"][..], &["order", "list"], &["queue", "stats"]] {
+        let refused = provisor(command, &env).await;
+        assert_eq!(
+            (refused.code, refused.stdout.as_str(), &refused.stderr),
+            (Some(1), "", &why),
+            "{command:?}"
+        );
+    }
+    // A shop may not look at it, and its functions are as the schema has them.
+    let shop = format!("it_{}", uuid::Uuid::new_v4().simple());
+    house.world.run(&format!("CREATE ROLE {shop} LOGIN IN ROLE provisor_storefront")).await;
+    let document = order("SHOP-2", json!([hosting("example.org")])).to_string();
+    let by_shop = database(&house.world.url_as(&shop));
+    let submitted = provisor_reading(&["order", "submit", "-"], &by_shop, &document).await;
+    house.world.run(&format!("DROP ROLE {shop}")).await;
+    assert_eq!(submitted.code, Some(0), "{submitted:?}");
+}
+
+#[tokio::test]
 async fn an_order_is_submitted_once_however_often() {
     let house = House::new().await;
     let env = database(&house.world.url());

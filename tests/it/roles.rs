@@ -274,12 +274,7 @@ async fn a_daemon_needs_no_more_than_the_workers_role() {
     let house = House::new().await;
     let login = format!("it_{}", uuid::Uuid::new_v4().simple());
     house.world.run(&format!("CREATE ROLE {login} LOGIN IN ROLE provisor_worker")).await;
-    let mut url = url::Url::parse(&house.world.url()).expect("a URL");
-    let others: Vec<(String, String)> =
-        url.query_pairs().into_owned().filter(|(key, _)| key != "user").collect();
-    url.query_pairs_mut().clear().extend_pairs(others).append_pair("user", &login);
-
-    let daemon = house.daemon(&[("DATABASE__URL", url.as_str())]);
+    let daemon = house.daemon(&[("DATABASE__URL", &house.world.url_as(&login))]);
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
     house.until_order("SHOP-1", "completed").await;
     house.until_emailed().await;

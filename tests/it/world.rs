@@ -62,6 +62,25 @@ impl World {
         url.into()
     }
 
+    /// The same as `login`, who may log in.
+    pub(crate) fn url_as(&self, login: &str) -> String {
+        let mut url = url::Url::parse(&self.url()).expect("a URL");
+        let others: Vec<(String, String)> =
+            url.query_pairs().into_owned().filter(|(key, _)| key != "user").collect();
+        url.query_pairs_mut().clear().extend_pairs(others).append_pair("user", login);
+        url.into()
+    }
+
+    /// Leaves the schema as a newer release would, that serves this binary or does not.
+    pub(crate) async fn migrated_by_a_newer_release(&self, oldest_binary: &str) {
+        self.run(&format!(
+            "INSERT INTO provisor.schema_migrations (version, description, success, checksum, execution_time)
+             VALUES (9999, 'what is to come', true, '', 0);
+             UPDATE provisor.schema_info SET oldest_binary = '{oldest_binary}'"
+        ))
+        .await;
+    }
+
     /// A connection outside the pool.
     pub(crate) async fn connection(&self) -> PgConnection {
         PgConnection::connect_with(&server().database(&self.name))

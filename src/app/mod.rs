@@ -21,8 +21,9 @@ pub use build::{
 };
 
 use crate::{
+    causes::causes,
     config::Settings,
-    db::{Database, schema::SchemaState},
+    db::{Database, DbError, schema::SchemaState},
     http::{self, HealthState, Heartbeat, Readiness, ReadinessSender, Scraper},
     jobs::{self, guest::Guest},
     lifecycle::Lifecycle,
@@ -131,8 +132,8 @@ enum Looked {
     Serves,
     /// It answers, and its schema is none that this binary may work on.
     Lacking(String),
-    /// It does not answer.
-    Away(&'static str),
+    /// It does not answer, or not as it should: in short, and its error, if one came in time.
+    Away(&'static str, Option<DbError>),
 }
 
 impl From<Looked> for Readiness {
@@ -140,7 +141,7 @@ impl From<Looked> for Readiness {
         match looked {
             Looked::Serves => Self::Ready,
             Looked::Lacking(reason) => Self::NotReady(reason),
-            Looked::Away(reason) => Self::NotReady(reason.to_owned()),
+            Looked::Away(reason, _) => Self::NotReady(reason.to_owned()),
         }
     }
 }
@@ -150,10 +151,20 @@ async fn look(db: &Database) -> Looked {
         Ok(Ok(SchemaState::Serves | SchemaState::ServesStill(_))) => Looked::Serves,
         Ok(Ok(SchemaState::Lacking(reason))) => Looked::Lacking(reason),
         Ok(Err(error)) => {
-            tracing::debug!(error = %crate::causes::causes(&error), "the database does not answer");
-            Looked::Away("the database does not answer")
+            tracing::debug!(error = %causes(&error), "the database does not answer");
+            Looked::Away("the database does not answer", Some(error))
         }
-        Err(_) => Looked::Away("the database does not answer in time"),
+        Err(_) => Looked::Away("the database does not answer in time", None),
+    }
+}
+
+/// Why the database can't be worked with, as the log tells it: readiness stays short, for it may be read by strangers. The
+/// pool tries on where nobody listens and tells no reason, so that it is asked for once more, outside the pool.
+async fn why_away(looked: &Looked, db: &Database) -> Option<String> {
+    match looked {
+        Looked::Serves | Looked::Lacking(_) => None,
+        Looked::Away(_, Some(error)) => Some(causes(error).to_string()),
+        Looked::Away(_, None) => db.probe().await.err().map(|error| causes(&error).to_string()),
     }
 }
 
@@ -161,15 +172,23 @@ async fn look(db: &Database) -> Looked {
 async fn wait_for_schema(db: &Database, ready: &ReadinessSender, lifecycle: &Lifecycle) -> bool {
     let mut told = None;
     loop {
-        let looked = tokio::select! {
-            looked = look(db) => looked,
+        let looking = async {
+            let looked = look(db).await;
+            let cause = why_away(&looked, db).await;
+            (looked, cause)
+        };
+        let (looked, cause) = tokio::select! {
+            looked = looking => looked,
             () = lifecycle.stop.cancelled() => return false,
         };
         let Readiness::NotReady(reason) = looked.into() else { return true };
-        if told.as_ref() != Some(&reason) {
-            tracing::warn!(reason, "waiting");
+        let now = Some((reason, cause));
+        if told != now
+            && let Some((reason, cause)) = &now
+        {
+            tracing::warn!(reason, cause, "waiting");
             ready.send_replace(Readiness::NotReady(reason.clone()));
-            told = Some(reason);
+            told = now;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}

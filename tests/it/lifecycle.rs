@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     binary::{Environment, Process, get, provisor},
+    commands::closed_port,
     house::{House, eventually, hosting, in_time},
     world::World,
 };
@@ -83,6 +84,38 @@ async fn a_daemon_that_waits_can_be_stopped() {
     daemon.until_logged("waiting").await;
     daemon.signal("INT").await;
     assert!(daemon.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_daemon_that_can_not_work_logs_why_once_and_tells_strangers_little() {
+    let house = House::new().await;
+    let stranger = format!("it_{}", uuid::Uuid::new_v4().simple());
+    house.world.run(&format!("CREATE ROLE {stranger} LOGIN")).await;
+    let missing = house.world.url().replace(&house.world.name, "provisor_it_missing");
+    let (_kept, closed) = closed_port();
+    let unreachable = format!("postgres://x:marker-of-the-password@{closed}/x");
+    for (url, why) in [
+        (missing, "\"provisor_it_missing\" does not exist"),
+        (unreachable, "Connection refused"),
+        (house.world.url_as(&stranger), "permission denied for schema provisor"),
+    ] {
+        let mut daemon = Process::start(&["run"], &house.environment(&[("DATABASE__URL", &url)]));
+        let waiting = daemon.until_logged("waiting").await;
+        assert_eq!(waiting["level"], "WARN");
+        assert!(waiting["cause"].as_str().is_some_and(|it| it.contains(why)), "{why}: {waiting}");
+        let (status, told) = get(daemon.address().await, "/readyz").await;
+        assert_eq!(status, 503);
+        assert!(told.contains("the database does not answer") && !told.contains(why), "{told}");
+        // Two more looks, at least.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        daemon.signal("TERM").await;
+        assert!(daemon.ended().await.success());
+        let printed = daemon.printed();
+        let times = printed.iter().filter(|line| line.contains("\"waiting\"")).count();
+        assert_eq!(times, 1, "{printed:?}");
+        assert!(!printed.join("\n").contains("marker"), "{printed:?}");
+    }
+    house.world.run(&format!("DROP ROLE {stranger}")).await;
 }
 
 #[tokio::test]

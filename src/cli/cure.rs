@@ -59,7 +59,7 @@ impl Asked {
             }
             UpstreamError::Unavailable { detail, .. } => {
                 anyhow!(
-                    "{name} gave no usable answer: {detail}{id}. Nothing was changed: try again later"
+                    "{name} gave no usable answer: {detail}{id}. Nothing was changed: try again, or look at {base_url}"
                 )
             }
         }

@@ -61,7 +61,7 @@ enum Command {
     Run,
     /// Brings the database's schema up to date. Safe to run from several places at once, and again.
     Migrate,
-    /// Looks whether configuration, database, schema, upstream and mail server are well. Sends no mail and buys nothing.
+    /// Looks whether configuration, database, schema, upstreams and mail server are well. Sends no mail and buys nothing.
     Check {
         /// For scripts.
         #[arg(long)]
@@ -103,6 +103,8 @@ enum Failed {
     Done(anyhow::Error),
     /// 1, and everything is said already.
     Told,
+    /// 2: the configuration, and everything is said already.
+    ToldOfConfiguration,
     /// 2: the configuration.
     Configuration(ConfigErrors),
     /// 2: wrong usage that clap can't see.
@@ -130,6 +132,7 @@ pub fn main() -> ExitCode {
     match runtime.block_on(execute(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Told) => ExitCode::FAILURE,
+        Err(Failed::ToldOfConfiguration) => ExitCode::from(2),
         Err(Failed::Done(error)) => {
             output::error(&format!("{error:#}"));
             ExitCode::FAILURE

@@ -13,7 +13,7 @@ use crate::{
     config::Settings,
     db::{
         Database,
-        guests::{OpenCircuit, Trials},
+        guests::{OpenCircuit, Trials, WalTimeline},
         operators::pauses::{Deed, Pausable, Pause},
         wakes::Lane,
     },
@@ -224,28 +224,48 @@ async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result
         output::line(&format!("circuit open: {}", circuit.told()));
     }
     for pause in &pauses {
-        let why = pause.why.as_ref().map(|why| format!(": {}", output::cell(Some(why))));
-        output::line(&format!(
-            "paused: {}, by {} since {}{}",
-            subject(pause),
-            output::cell(Some(&pause.paused_by)),
-            output::time(Some(pause.paused_at)),
-            why.unwrap_or_default()
-        ));
+        output::line(&told_pause(pause));
     }
+    if let Some(told) = told_unconfirmed(&timeline) {
+        output::line(&told);
+    }
+    Ok(())
+}
+
+/// What is paused or has an open circuit, each in one line: what waits for it, and nothing else.
+pub(super) async fn held(db: &Database, settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let circuits = db.open_circuits(trials(settings)).await?.into_iter().map(Circuit::from);
+    let circuits = circuits.map(|circuit| format!("circuit open: {}", circuit.told()));
+    Ok(db.pauses().await?.iter().map(told_pause).chain(circuits).collect())
+}
+
+fn told_pause(pause: &Pause) -> String {
+    let why = pause.why.as_ref().map(|why| format!(": {}", output::cell(Some(why))));
+    format!(
+        "paused: {}, by {} since {}{}",
+        subject(pause),
+        output::cell(Some(&pause.paused_by)),
+        output::time(Some(pause.paused_at)),
+        why.unwrap_or_default()
+    )
+}
+
+/// Why nothing irreversible is sent, if a person must look first.
+pub(super) fn told_unconfirmed(timeline: &WalTimeline) -> Option<String> {
     if timeline.is_restored {
-        output::line(
+        return Some(
             "restored from a dump: what was bought since is not known here, and irreversible requests wait until you have \
-             looked and say provisor queue resume",
+             looked and say provisor queue resume"
+                .to_owned(),
         );
-    } else if !timeline.is_confirmed() {
-        output::line(&format!(
+    }
+    (!timeline.is_confirmed()).then(|| {
+        format!(
             "failed over: the database is on WAL timeline {}, and irreversible requests wait until you have looked and \
              say provisor queue resume",
             timeline.now
-        ));
-    }
-    Ok(())
+        )
+    })
 }
 
 const fn trials(settings: &Settings) -> Trials {

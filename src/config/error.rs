@@ -63,6 +63,12 @@ impl ConfigErrors {
         Self(errors)
     }
 
+    /// Whether one of them is of a key that begins so.
+    #[must_use]
+    pub fn concern(&self, beginning: &str) -> bool {
+        self.iter().any(|error| error.key.starts_with(beginning))
+    }
+
     /// The mistakes, one by one.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()

@@ -69,6 +69,15 @@ impl Layers {
         layers
     }
 
+    /// Leaves a key as if nobody had set it.
+    pub(super) fn unset(&mut self, key: &Key) {
+        let mut plain = Self::default();
+        plain.add_toml(super::DEFAULT_TOML, &Origin::Default);
+        self.entries.remove(key.name);
+        let default = plain.entries.remove_entry(key.name).filter(|_| key.has_default);
+        self.entries.extend(default);
+    }
+
     fn add_environment_file(&mut self, env: &BTreeMap<String, String>) {
         let Some(name) = env.get("PROVISOR_ENV").filter(|name| !name.is_empty()) else { return };
         // It becomes part of a path, and must not lead out of the folder.

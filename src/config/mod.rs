@@ -29,7 +29,7 @@ pub use reference::reference;
 pub use secret::Secret;
 pub use settings::{
     Audit, Database, Email, Explained, Http, Leanstack, LeanstackContract, Ljpc, Log, LogFormat,
-    Need, Poll, Queue, Settings, Trace, load,
+    Need, Poll, Queue, Settings, Trace, load, load_despite,
 };
 pub use sources::Sources;
 

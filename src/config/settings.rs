@@ -9,6 +9,7 @@ use url::Url;
 
 use super::address::Mailbox;
 use super::error::{ConfigErrors, Origin};
+use super::keys;
 use super::layers::Layers;
 use super::reader::Reader;
 use super::secret::Secret;
@@ -235,6 +236,18 @@ pub fn load(sources: &Sources, needs: &[Need]) -> Result<Settings, ConfigErrors>
         Some(settings) if errors.is_empty() => Ok(settings),
         Some(_) | None => Err(ConfigErrors::new(errors)),
     }
+}
+
+/// The settings by which the parts can be looked at that no mistake concerns: every key that one stands against is as if
+/// nobody had set it. `None` if a mistake is of no known key, for then it can't be told which parts it concerns: a slip in
+/// the name of `ljpc.base_url` would have the key shown to another server.
+#[must_use]
+pub fn load_despite(sources: &Sources, errors: &ConfigErrors) -> Option<Settings> {
+    let mut layers = Layers::load(sources);
+    for error in errors.iter() {
+        layers.unset(keys::find(&error.key)?);
+    }
+    sections::read(&mut Reader::new(layers))
 }
 
 impl Settings {

@@ -1,4 +1,4 @@
-//! The schema: bringing it up to date, and telling whether it serves this binary.
+//! The schema: bringing it up to date, and telling whether it serves this binary; and what we are to the server.
 
 use super::{Database, DbError};
 
@@ -11,6 +11,19 @@ pub enum SchemaState {
     ServesStill(i64),
     /// It does not, or is not there; what to do about it.
     Lacking(String),
+}
+
+/// Who is connected, and to what.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Standing {
+    /// The server's version, as it says it.
+    pub version: String,
+    /// The server only reads: it follows another one.
+    pub is_standby: bool,
+    /// As whom.
+    pub user: String,
+    /// Whether he may do what the daemon does. Nothing, if nobody may yet: there is neither the role nor the schema.
+    pub may_work: Option<bool>,
 }
 
 /// Migrating failed.
@@ -48,12 +61,22 @@ impl Database {
             .map_err(|error| roles_hint(&error).unwrap_or(MigrateError::Failed(error)))
     }
 
-    /// The server's version, as it says it.
-    pub async fn server_version(&self) -> Result<String, DbError> {
-        self.call("asking for the server's version", async |connection| {
-            sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#)
-                .fetch_one(connection)
-                .await
+    /// Asks who is connected, and to what.
+    pub async fn standing(&self) -> Result<Standing, DbError> {
+        self.call("asking for the server and the user", async |connection| {
+            // USAGE and not MEMBER: nobody here says SET ROLE, so a membership without INHERIT gives him no right. And the
+            // schema's owner needs none.
+            sqlx::query_as!(
+                Standing,
+                r#"SELECT current_setting('server_version') AS "version!", pg_is_in_recovery() AS "is_standby!",
+                          current_user::text AS "user!",
+                          (SELECT bool_or(pg_has_role(current_user, r.oid, 'USAGE')) FROM pg_roles AS r
+                           WHERE r.rolname = 'provisor_worker'
+                              OR r.oid = (SELECT n.nspowner FROM pg_namespace AS n
+                                          WHERE n.nspname = 'provisor')) AS "may_work?""#
+            )
+            .fetch_one(connection)
+            .await
         })
         .await
     }

@@ -11,6 +11,8 @@ mod beside;
 #[cfg(test)]
 mod binary;
 #[cfg(test)]
+mod checking;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod cost;

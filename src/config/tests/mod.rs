@@ -418,6 +418,22 @@ PROVISOR_QUEUE__CONCURRENCY?",
 }
 
 #[test]
+fn what_no_mistake_concerns_can_be_looked_at() {
+    let despite = |pairs: &[(&str, &str)]| {
+        let (sources, needs) = (env(pairs), [Need::Email]);
+        let errors = load(&sources, &needs).unwrap_err();
+        assert!(errors.concern("email.from") && !errors.concern("email.smtp_url"), "{errors}");
+        load_despite(&sources, &errors)
+    };
+    let smtp = ("PROVISOR_EMAIL__SMTP_URL", "smtps://mail.example.com");
+    let wrong = ("PROVISOR_LJPC__TIMEOUT", "forever");
+    let settings = despite(&[smtp, wrong, ("PROVISOR_LJPC__API_KEY", "key")]).unwrap();
+    assert_eq!(settings.ljpc.timeout, Duration::from_secs(30));
+    assert!(settings.email.smtp_url.is_some() && settings.ljpc.api_key.is_some());
+    assert!(despite(&[smtp, ("PROVISOR_LJPC__BASE_URI", "https://example.nl")]).is_none());
+}
+
+#[test]
 fn each_need_names_its_keys() {
     let missing = |pairs: &[(&str, &str)], need: Need| -> Vec<String> {
         match load(&env(pairs), &[need]) {

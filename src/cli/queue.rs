@@ -1,5 +1,7 @@
 //! `provisor queue …`
 
+mod resume;
+
 use clap::{
     Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -14,7 +16,7 @@ use crate::{
     db::{
         Database,
         guests::{OpenCircuit, Trials, WalTimeline},
-        operators::pauses::{Deed, Pausable, Pause},
+        operators::pauses::{Pausable, Pause},
         wakes::Lane,
     },
     upstream::{leanstack, ljpc},
@@ -47,19 +49,9 @@ pub(super) enum QueueCommand {
     /// With --lane or --upstream it only lifts that pause.
     ///
     /// A failover without synchronous replication may have lost the intents of requests that were sent. Look first in
-    /// LJPc's panel for orders whose tag (the summary's beginning) no line of `provisor order show` knows.
-    Resume {
-        #[command(flatten)]
-        what: WhatArgs,
-        /// Only closes the circuits, as after a mended key: lifts no pause, and says nothing of a failover.
-        #[arg(long, conflicts_with_all = ["lane", "upstream"])]
-        circuits: bool,
-        #[command(flatten)]
-        said: SaidArgs,
-        /// For scripts.
-        #[arg(long)]
-        json: bool,
-    },
+    /// LJPc's panel for orders whose tag (the summary's beginning) no line of `provisor order show` knows. It asks before
+    /// it confirms a failover or a restore, and does all of it or nothing.
+    Resume(resume::ResumeArgs),
 }
 
 /// What is meant of the queue.
@@ -94,6 +86,13 @@ impl WhatArgs {
             Pausable::Upstream(name) => self.upstream.iter().any(|meant| meant == name),
         };
         lanes.chain(upstreams).filter(|what| self.is_everything() || is_meant(what)).collect()
+    }
+
+    /// As they are typed: whoever has paused a lane need not let anything else go on.
+    fn options(&self) -> String {
+        let lanes = self.lane.iter().map(|lane| format!(" --lane {}", lane.as_str()));
+        let upstreams = self.upstream.iter().map(|name| format!(" --upstream {name}"));
+        lanes.chain(upstreams).collect()
     }
 }
 
@@ -155,15 +154,7 @@ pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<
     match command {
         QueueCommand::Stats { json } => stats(&db, settings, json).await?,
         QueueCommand::Pause { what, said, json } => pause(&db, &what, &said, json).await?,
-        QueueCommand::Resume { what, circuits, said, json } => {
-            let by = said.who()?;
-            let deed = Deed { by: &by, why: said.why() };
-            if what.is_everything() {
-                resume(&db, settings, circuits, deed, json).await?;
-            } else {
-                lift(&db, &what.what(), deed, json).await?;
-            }
-        }
+        QueueCommand::Resume(args) => resume::resume(&db, settings, &args).await?,
     }
     Ok(())
 }
@@ -288,15 +279,15 @@ fn to_json(pause: &Pause) -> Value {
 
 async fn pause(db: &Database, what: &WhatArgs, said: &SaidArgs, json: bool) -> anyhow::Result<()> {
     let by = said.who()?;
-    let what = what.what();
-    let changed = db.pause(&what, Deed { by: &by, why: said.why() }).await?;
-    let names = names(&what);
+    let meant = what.what();
+    let changed = db.pause(&meant, said.deed(&by)).await?;
+    let names = names(&meant);
     if json {
         return output::json(&json!({ "paused": names, "changed": changed }));
     }
     let names = names.join(", ");
     output::line(&if changed {
-        format!("Paused: {names}. Let it go on: provisor queue resume")
+        format!("Paused: {names}. Let it go on: provisor queue resume{}", what.options())
     } else {
         format!("Nothing to do: {names} is paused already.")
     });
@@ -305,81 +296,4 @@ async fn pause(db: &Database, what: &WhatArgs, said: &SaidArgs, json: bool) -> a
 
 fn names(what: &[Pausable]) -> Vec<String> {
     what.iter().map(|one| one.told()).collect()
-}
-
-async fn lift(db: &Database, what: &[Pausable], deed: Deed<'_>, json: bool) -> anyhow::Result<()> {
-    let changed = db.lift_pauses(what, deed).await?;
-    let names = names(what);
-    if json {
-        return output::json(&json!({ "resumed": names, "changed": changed }));
-    }
-    let names = names.join(", ");
-    output::line(&if changed {
-        format!("Goes on: {names}.")
-    } else {
-        format!("Nothing to do: {names} was not paused.")
-    });
-    Ok(())
-}
-
-async fn resume(
-    db: &Database,
-    settings: &Settings,
-    only_circuits: bool,
-    deed: Deed<'_>,
-    json: bool,
-) -> anyhow::Result<()> {
-    let closed: Vec<Circuit> = db
-        .close_circuits(trials(settings))
-        .await?
-        .into_iter()
-        .map(|circuit| Circuit { next_trial_seconds: None, ..Circuit::from(circuit) })
-        .collect();
-    let (confirmed, lifted) = if only_circuits {
-        (None, false)
-    } else {
-        let everything = WhatArgs { lane: Vec::new(), upstream: Vec::new() }.what();
-        (Some(db.confirm_timeline().await?), db.lift_pauses(&everything, deed).await?)
-    };
-    let timeline = db.timeline().await?;
-    if confirmed == Some(true) {
-        db.note_deed("failover_confirmed", &json!({ "timeline": timeline.confirmed }), deed)
-            .await?;
-    }
-    if !closed.is_empty() {
-        let names: Vec<String> =
-            closed.iter().map(|it| format!("{} {}", it.provider, it.endpoint)).collect();
-        db.note_deed("circuits_closed", &json!({ "circuits": names }), deed).await?;
-    }
-    if json {
-        return output::json(&json!({
-            "timeline": timeline.confirmed, "failover_confirmed": confirmed, "circuits_closed": closed,
-            "pauses_lifted": lifted,
-        }));
-    }
-    match confirmed {
-        Some(true) => output::line(&format!(
-            "The failover or restore is confirmed (WAL timeline {}): irreversible requests go on.",
-            timeline.now
-        )),
-        Some(false) => output::line(&format!(
-            "Irreversible requests go on (WAL timeline {}, which was confirmed before).",
-            timeline.now
-        )),
-        None if timeline.is_confirmed() => {}
-        None => output::line(
-            "The database was failed over or restored, and that is not confirmed by this: irreversible requests wait on \
-             (provisor queue stats).",
-        ),
-    }
-    if lifted {
-        output::line("What was paused goes on.");
-    }
-    if closed.is_empty() {
-        output::line("No circuit was open.");
-    }
-    for circuit in &closed {
-        output::line(&format!("Circuit closed: {}", circuit.told()));
-    }
-    Ok(())
 }

@@ -121,7 +121,8 @@ fn next(line: &LineReport, order: &OrderReport) -> String {
     let when = |what: &str| match line.next_at {
         _ if line.running => format!("{what} right now"),
         Some(_) if let Some(by) = &line.paused_by => {
-            format!("{what} after `provisor queue resume` ({by} has paused it)")
+            let paused: Vec<String> = line.paused.iter().map(|it| format!(" --{it}")).collect();
+            format!("{what} after `provisor queue resume{}` ({by} has paused it)", paused.concat())
         }
         Some(at) if at <= order.read_at => format!("{what} as soon as a worker is free"),
         Some(at) => format!("{what} in {} ({})", duration(order.read_at, at), time(at)),

@@ -5,11 +5,13 @@ use std::os::unix::fs::MetadataExt as _;
 use anyhow::Context as _;
 use clap::Args;
 
+use crate::db::operators::pauses::Deed;
+
 /// The most characters of a name, and of a reason.
 const BY_CHARS_MAX: usize = 64;
 const WHY_CHARS_MAX: usize = 500;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct SaidArgs {
     /// Who says so, for the timeline. Else the user of this system.
     #[arg(long, value_name = "NAME", value_parser = |text: &str| told(text, BY_CHARS_MAX))]
@@ -39,6 +41,11 @@ impl SaidArgs {
     /// Why, if that was said.
     pub(in crate::cli) fn why(&self) -> Option<&str> {
         self.why.as_deref()
+    }
+
+    /// Both, of who says so.
+    pub(in crate::cli) fn deed<'a>(&'a self, who: &'a str) -> Deed<'a> {
+        Deed { by: who, why: self.why() }
     }
 }
 

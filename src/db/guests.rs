@@ -6,11 +6,14 @@
 mod budgets;
 mod circuits;
 
+use sqlx::PgConnection;
+
 pub use self::{
     budgets::{Pace, Polls, Reservation, Reserving, UpstreamState},
     circuits::{Cause, OpenCircuit, Opened, Trials},
 };
 use super::{Database, DbError, micros};
+pub(in crate::db) use circuits::close_all;
 
 /// The WAL timeline of the database: another one after each failover. And whether its ledger came out of a dump.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,49 +38,41 @@ impl Database {
     /// Which timeline it is on, and which one was confirmed.
     pub async fn timeline(&self) -> Result<WalTimeline, DbError> {
         self.call("asking for the WAL timeline", async |connection| {
-            sqlx::query_as!(
-                WalTimeline,
-                r#"SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS "now!", confirmed,
-                          (ledger, cluster) IS DISTINCT FROM
-                              ('provisor.effects'::regclass::oid, system_identifier) AS "is_restored!"
-                   FROM provisor.timeline CROSS JOIN pg_control_system()"#
-            )
-            .fetch_one(connection)
-            .await
+            select_timeline(connection).await
         })
         .await
     }
+}
 
-    /// An operator has looked after a failover or a restore: irreversible requests may be made on the WAL timeline of now.
-    /// Answers whether there was one to be confirmed.
-    pub async fn confirm_timeline(&self) -> Result<bool, DbError> {
-        self.call("confirming the WAL timeline", async |connection| {
-            sqlx::query!(
-                "UPDATE provisor.timeline
-                 SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), confirmed_at = clock_timestamp(),
-                     ledger = 'provisor.effects'::regclass, cluster = system_identifier
-                 FROM pg_control_system()
-                 WHERE (confirmed, ledger, cluster) IS DISTINCT FROM
-                       (left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 'provisor.effects'::regclass::oid,
-                        system_identifier)"
-            )
-            .execute(connection)
-            .await
-        })
-        .await
-        .map(|done| done.rows_affected() > 0)
-    }
+pub(in crate::db) async fn select_timeline(
+    connection: &mut PgConnection,
+) -> Result<WalTimeline, sqlx::Error> {
+    sqlx::query_as!(
+        WalTimeline,
+        r#"SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS "now!", confirmed,
+                  (ledger, cluster) IS DISTINCT FROM
+                      ('provisor.effects'::regclass::oid, system_identifier) AS "is_restored!"
+           FROM provisor.timeline CROSS JOIN pg_control_system()"#
+    )
+    .fetch_one(connection)
+    .await
+}
 
-    /// An operator has mended the key: every circuit is closed. An upstream that was shut begins slowly, as after a good
-    /// trial. Answers those that were open.
-    pub async fn close_circuits(&self, trials: Trials) -> Result<Vec<OpenCircuit>, DbError> {
-        let mut closed = Vec::new();
-        for circuit in self.open_circuits(trials).await? {
-            // One that somebody else has closed meanwhile is not named.
-            if self.close_circuit(&circuit.provider, &circuit.endpoint).await? {
-                closed.push(circuit);
-            }
-        }
-        Ok(closed)
-    }
+/// An operator has looked after a failover or a restore: irreversible requests may be made on the WAL timeline of now.
+/// Answers whether there was one to be confirmed.
+pub(in crate::db) async fn confirm_timeline(
+    connection: &mut PgConnection,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query!(
+        "UPDATE provisor.timeline
+         SET confirmed = left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), confirmed_at = clock_timestamp(),
+             ledger = 'provisor.effects'::regclass, cluster = system_identifier
+         FROM pg_control_system()
+         WHERE (confirmed, ledger, cluster) IS DISTINCT FROM
+               (left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 'provisor.effects'::regclass::oid,
+                system_identifier)"
+    )
+    .execute(connection)
+    .await
+    .map(|done| done.rows_affected() > 0)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Database, DbError};
+use super::{Database, DbError, operators::pauses::Pausable, wakes::Lane};
 
 /// The most orders of one listing.
 pub const LISTED_MAX: i64 = 1000;
@@ -98,6 +98,8 @@ pub struct LineReport {
     pub running: bool,
     /// Who has paused what it waits in, or the upstream.
     pub paused_by: Option<String>,
+    /// What that is, as `queue resume` takes it: `lane place`, `upstream ljpc`.
+    pub paused: Vec<String>,
     /// How often a worker has panicked on it since a person last looked.
     pub panics: i32,
     /// The ledger's rows of it.
@@ -306,7 +308,9 @@ async fn lines(
                   l.in_doubt_at, l.sent, l.panics AS "panics!", nullif(w.due_at, 'infinity') AS next_at,
                   coalesce(w.lease_until > clock_timestamp(), false) AS "running!",
                   (SELECT p.paused_by FROM provisor.pauses p
-                   WHERE p.lane = w.lane OR p.upstream = 'ljpc' LIMIT 1) AS paused_by
+                   WHERE p.lane = w.lane OR p.upstream = 'ljpc' LIMIT 1) AS paused_by,
+                  ARRAY(SELECT p.lane FROM provisor.pauses p
+                        WHERE p.lane = w.lane OR p.upstream = 'ljpc' ORDER BY p.lane) AS "paused!: Vec<Option<i16>>"
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1
            WHERE l.order_id = $1 ORDER BY l.line"#,
         order,
@@ -358,9 +362,15 @@ async fn lines(
             next_at: row.next_at,
             running: row.running,
             paused_by: row.paused_by,
+            paused: row.paused.into_iter().map(|lane| paused(lane).told()).collect(),
             panics: row.panics,
             placements,
         });
     }
     Ok(reports)
+}
+
+/// A line waits in a lane, or for LJPc.
+fn paused(lane: Option<i16>) -> Pausable {
+    lane.map_or(Pausable::Upstream("ljpc"), |lane| Pausable::Lane(Lane::from_number(lane)))
 }

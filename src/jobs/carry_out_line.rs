@@ -113,7 +113,9 @@ impl From<NotNow> for Delay {
             Why::Key => "waits until LJPc accepts the API key for this request again",
             Why::Outage => "LJPc can't be asked (it gives no usable answer); it is tried again",
             Why::Pause => "waits: LJPc has asked for fewer requests",
-            Why::Operator => "waits until an operator lets LJPc be asked (`provisor queue resume`)",
+            Why::Operator => {
+                "waits until an operator lets LJPc be asked (`provisor queue resume --upstream ljpc`)"
+            }
         };
         Self { reason: reason.to_owned(), then: Then::After(not_now.after) }
     }

@@ -39,7 +39,7 @@ async fn lagging_standby(house: &House) -> Server {
 /// What the operator types, once he has looked.
 fn resume(house: &House) {
     let output = Command::new(env!("CARGO_BIN_EXE_provisor"))
-        .args(["queue", "resume"])
+        .args(["queue", "resume", "--yes"])
         .env_clear()
         .env("PROVISOR_DATABASE__URL", house.world.url())
         .env("PROVISOR_CONFIG_DIR", "/nonexistent")

@@ -291,7 +291,11 @@ async fn after_a_failover_nothing_is_sent_before_somebody_confirms_it() {
     let circuits = provisor(&["queue", "resume", "--circuits"], &operator).await;
     assert!(circuits.stdout.contains("that is not confirmed by this"), "{circuits:?}");
     assert!(house.requests("POST", "/").is_empty());
-    let resumed = provisor(&["queue", "resume"], &operator).await;
+    // Nor who has nobody to be asked.
+    let unasked = provisor(&["queue", "resume"], &operator).await;
+    assert!(unasked.code == Some(2) && unasked.stderr.contains("give --yes"), "{unasked:?}");
+    assert!(house.requests("POST", "/").is_empty());
+    let resumed = provisor(&["queue", "resume", "--yes"], &operator).await;
     assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
     let again = provisor(&["queue", "resume"], &operator).await;
     assert!(again.stdout.contains("which was confirmed before"), "{again:?}");

@@ -56,7 +56,8 @@ async fn what_is_restored_from_a_dump_buys_nothing_before_somebody_has_looked() 
     })
     .await;
 
-    let resumed = provisor(&["queue", "resume", "--by", "test", "--why", "looked"], &env).await;
+    let resumed =
+        provisor(&["queue", "resume", "--yes", "--by", "test", "--why", "looked"], &env).await;
     assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
     house.until_order("SHOP-2", "completed").await;
     assert_eq!(house.posts("SHOP-2").len(), 1);
@@ -81,7 +82,7 @@ async fn a_ledger_with_the_same_oid_in_another_cluster_is_another_one() {
     assert!(house.posts("SHOP-1").is_empty());
     let held = async || metric(address, "provisor_purchases_held").await;
     assert_eq!(held().await, Some(1.0));
-    let resumed = provisor(&["queue", "resume", "--by", "test"], &env).await;
+    let resumed = provisor(&["queue", "resume", "--yes", "--by", "test"], &env).await;
     assert!(resumed.stdout.contains("restore is confirmed"), "{resumed:?}");
     house.until_order("SHOP-1", "completed").await;
     eventually("nothing is held any more", async || held().await == Some(0.0)).await;
@@ -125,7 +126,7 @@ async fn what_was_bought_after_the_backup_is_adopted_and_not_bought_again() {
         let again = house.done(&words).await;
         assert!(again.stdout.starts_with("Nothing to do"), "{again:?}");
     }
-    house.done(&["queue", "resume", "--by", "test"]).await;
+    house.done(&["queue", "resume", "--by", "test", "--yes"]).await;
     let mut daemon = Process::start(&["run"], &env);
     daemon.until_ready().await;
     house.until_order("SHOP-1", "completed").await;

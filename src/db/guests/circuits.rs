@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
+
 use super::{Database, DbError, budgets::PACE_MIN, micros};
 
 /// Trials of one endpoint are so many intervals apart at the most, and not longer than this unless one interval is.
@@ -87,31 +89,7 @@ pub struct Opened {
 impl Database {
     /// Lists the open circuits.
     pub async fn open_circuits(&self, trials: Trials) -> Result<Vec<OpenCircuit>, DbError> {
-        let rows = self
-            .call("reading circuits", async |connection| {
-                sqlx::query!(
-                    r#"SELECT provider, endpoint, cause, reason,
-                              (extract(epoch FROM probe_at - clock_timestamp()) * 1000000)::bigint AS "wait!",
-                              (extract(epoch FROM opened_at) * 1000000)::bigint AS "opened!"
-                       FROM provisor.circuits ORDER BY provider, endpoint"#
-                )
-                .fetch_all(connection)
-                .await
-            })
-            .await?;
-        let circuits = rows.into_iter().map(|row| {
-            let wait = Duration::from_micros(u64::try_from(row.wait).unwrap_or(0));
-            let cause = Cause::read(&row.cause);
-            OpenCircuit {
-                episode: episode(&row.provider, &row.endpoint, cause, row.opened),
-                cause,
-                provider: row.provider,
-                endpoint: row.endpoint,
-                reason: row.reason,
-                probe_in: if wait > trials.apart_max() { Duration::ZERO } else { wait },
-            }
-        });
-        Ok(circuits.collect())
+        self.call("reading circuits", async |connection| select(connection, trials).await).await
     }
 
     /// Opens a circuit. One that is open stays so, with its next trial put off, an endpoint's for longer each time; a key
@@ -185,25 +163,76 @@ impl Database {
     /// not come all at once. Answers whether it was open.
     pub async fn close_circuit(&self, provider: &str, endpoint: &str) -> Result<bool, DbError> {
         self.call("closing a circuit", async |connection| {
-            sqlx::query_scalar!(
-                r#"WITH closed AS (
-                       DELETE FROM provisor.circuits WHERE provider = $1 AND endpoint = $2
-                       RETURNING endpoint),
-                   ramped AS (
-                       UPDATE provisor.upstream_budgets AS b
-                       SET pace = $3, pace_at = clock_timestamp(), failures = 0
-                       FROM closed WHERE b.provider = $1 AND closed.endpoint = '')
-                   SELECT count(*) AS "n!" FROM closed"#,
-                provider,
-                endpoint,
-                PACE_MIN,
-            )
-            .fetch_one(connection)
-            .await
+            close(connection, provider, endpoint).await
         })
         .await
-        .map(|closed| closed > 0)
     }
+}
+
+async fn select(
+    connection: &mut PgConnection,
+    trials: Trials,
+) -> Result<Vec<OpenCircuit>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT provider, endpoint, cause, reason,
+                  (extract(epoch FROM probe_at - clock_timestamp()) * 1000000)::bigint AS "wait!",
+                  (extract(epoch FROM opened_at) * 1000000)::bigint AS "opened!"
+           FROM provisor.circuits ORDER BY provider, endpoint"#
+    )
+    .fetch_all(connection)
+    .await?;
+    let circuits = rows.into_iter().map(|row| {
+        let wait = Duration::from_micros(u64::try_from(row.wait).unwrap_or(0));
+        let cause = Cause::read(&row.cause);
+        OpenCircuit {
+            episode: episode(&row.provider, &row.endpoint, cause, row.opened),
+            cause,
+            provider: row.provider,
+            endpoint: row.endpoint,
+            reason: row.reason,
+            probe_in: if wait > trials.apart_max() { Duration::ZERO } else { wait },
+        }
+    });
+    Ok(circuits.collect())
+}
+
+async fn close(
+    connection: &mut PgConnection,
+    provider: &str,
+    endpoint: &str,
+) -> Result<bool, sqlx::Error> {
+    let closed = sqlx::query_scalar!(
+        r#"WITH closed AS (
+               DELETE FROM provisor.circuits WHERE provider = $1 AND endpoint = $2
+               RETURNING endpoint),
+           ramped AS (
+               UPDATE provisor.upstream_budgets AS b
+               SET pace = $3, pace_at = clock_timestamp(), failures = 0
+               FROM closed WHERE b.provider = $1 AND closed.endpoint = '')
+           SELECT count(*) AS "n!" FROM closed"#,
+        provider,
+        endpoint,
+        PACE_MIN,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(closed > 0)
+}
+
+/// An operator has mended the key: every circuit is closed, always in the same order, since their locks are kept. An
+/// upstream that was shut begins slowly, as after a good trial. Answers those that were open.
+pub(in crate::db) async fn close_all(
+    connection: &mut PgConnection,
+    trials: Trials,
+) -> Result<Vec<OpenCircuit>, sqlx::Error> {
+    let mut closed = Vec::new();
+    for circuit in select(connection, trials).await? {
+        // One that somebody else has closed meanwhile is not named.
+        if close(connection, &circuit.provider, &circuit.endpoint).await? {
+            closed.push(circuit);
+        }
+    }
+    Ok(closed)
 }
 
 fn episode(provider: &str, endpoint: &str, cause: Cause, opened: i64) -> String {

@@ -4,6 +4,7 @@ pub mod customers;
 mod drafts;
 mod introductions;
 pub mod pauses;
+pub mod resuming;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

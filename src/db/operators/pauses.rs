@@ -81,25 +81,7 @@ impl Database {
 
     /// Lets these go on. Answers whether any of them was paused.
     pub async fn lift_pauses(&self, what: &[Pausable], deed: Deed<'_>) -> Result<bool, DbError> {
-        let (lanes, upstreams) = columns(what);
-        let detail = told(what, deed);
-        self.call("lifting a pause", async |connection| {
-            sqlx::query_scalar!(
-                r#"WITH lifted AS (
-                       DELETE FROM provisor.pauses
-                       WHERE lane = ANY ($1::smallint[]) OR upstream = ANY ($2::text[]) RETURNING 1),
-                   noted AS (
-                       INSERT INTO provisor.events (event, detail)
-                       SELECT 'queue_resumed', $3 WHERE EXISTS (SELECT FROM lifted))
-                   SELECT EXISTS (SELECT FROM lifted) AS "changed!""#,
-                &lanes,
-                &upstreams,
-                detail,
-            )
-            .fetch_one(connection)
-            .await
-        })
-        .await
+        self.call("lifting a pause", async |connection| lift(connection, what, deed).await).await
     }
 
     /// What is paused.
@@ -122,19 +104,6 @@ impl Database {
         });
         Ok(pauses.collect())
     }
-
-    /// Notes what an operator has done that is of no order.
-    pub async fn note_deed(
-        &self,
-        event: &str,
-        detail: &Value,
-        deed: Deed<'_>,
-    ) -> Result<(), DbError> {
-        self.call("noting an operator's deed", async |connection| {
-            deed.write(connection, event, detail).await
-        })
-        .await
-    }
 }
 
 impl Deed<'_> {
@@ -155,6 +124,29 @@ impl Deed<'_> {
         .await
         .map(drop)
     }
+}
+
+/// Lets these go on, and notes it. Answers whether any of them was paused.
+pub(in crate::db) async fn lift(
+    connection: &mut PgConnection,
+    what: &[Pausable],
+    deed: Deed<'_>,
+) -> Result<bool, sqlx::Error> {
+    let (lanes, upstreams) = columns(what);
+    sqlx::query_scalar!(
+        r#"WITH lifted AS (
+               DELETE FROM provisor.pauses
+               WHERE lane = ANY ($1::smallint[]) OR upstream = ANY ($2::text[]) RETURNING 1),
+           noted AS (
+               INSERT INTO provisor.events (event, detail)
+               SELECT 'queue_resumed', $3 WHERE EXISTS (SELECT FROM lifted))
+           SELECT EXISTS (SELECT FROM lifted) AS "changed!""#,
+        &lanes,
+        &upstreams,
+        told(what, deed),
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// The lanes among these, and the upstreams.

@@ -53,7 +53,7 @@ async fn without_a_terminal_and_without_a_yes_it_is_refused() {
 }
 
 /// Runs a command on a terminal of its own, and answers what it asks.
-async fn on_a_terminal(house: &House, args: &[&str], answer: &str) -> (bool, String) {
+pub(super) async fn on_a_terminal(house: &House, args: &[&str], answer: &str) -> (bool, String) {
     let quoted: Vec<String> = args.iter().map(|arg| format!("'{arg}'")).collect();
     let command = format!("'{}' {}", env!("CARGO_BIN_EXE_provisor"), quoted.join(" "));
     // util-linux' script makes the terminal, and passes the exit status on.

@@ -12,10 +12,7 @@ use super::{
 use crate::{
     app,
     config::{Need, Settings},
-    db::{
-        Database,
-        operators::{customers::Forgotten, pauses::Deed},
-    },
+    db::{Database, operators::customers::Forgotten},
     mail::Address,
 };
 
@@ -94,8 +91,8 @@ async fn forget(db: &Database, args: &ForgetArgs) -> Result<(), Failed> {
         );
         demand_agreement(args.yes)?;
     }
-    let deed = Deed { by: &by, why: args.said.why() };
-    let forgotten = db.forget_customer(&args.email, deed).await.map_err(anyhow::Error::from)?;
+    let forgotten =
+        db.forget_customer(&args.email, args.said.deed(&by)).await.map_err(anyhow::Error::from)?;
     let is_done = forgotten.under_way.is_empty();
     if args.json {
         output::json(&forgotten)?;

@@ -17,6 +17,7 @@ use super::{
     output,
     plan::{self, Planned, render},
     report::render_order,
+    said::SaidArgs,
     unobserved,
 };
 use crate::{
@@ -69,10 +70,12 @@ pub(super) enum OrderCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Withdraws an order, if nothing has been sent upstream for it.
+    /// Withdraws an order, if nothing has been sent upstream for it. Its timeline tells who did it, and why.
     Cancel {
         /// The shop's reference.
         reference: String,
+        #[command(flatten)]
+        said: SaidArgs,
         /// For scripts.
         #[arg(long)]
         json: bool,
@@ -162,25 +165,35 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
             }
             output::line(&render_order(&report));
         }
-        OrderCommand::Cancel { reference, json } => {
-            let result = db.cancel_order(&reference).await.map_err(|error| explain(&error))?;
-            if json {
-                output::json(&json!({ "reference": reference, "result": result }))?;
-            }
-            if result != "cancelled" {
-                return Err(anyhow::anyhow!(
-                    "order {reference} can't be cancelled any more: something has been sent for it, or it has ended \
-                     (provisor order show {})",
-                    Reference(reference.clone()).operand()
-                )
-                .into());
-            }
-            if !json {
-                output::line(&format!(
-                    "Order {reference} is cancelled; nothing was or will be sent for it."
-                ));
-            }
+        OrderCommand::Cancel { reference, said, json } => {
+            cancel(&db, &reference, &said, json).await?;
         }
+    }
+    Ok(())
+}
+
+async fn cancel(
+    db: &Database,
+    reference: &str,
+    said: &SaidArgs,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let by = said.who()?;
+    let result = db.cancel_by_operator(reference, said.deed(&by)).await;
+    let result = result.map_err(|error| explain(&error))?;
+    if is_json {
+        output::json(&json!({ "reference": reference, "result": result }))?;
+    }
+    anyhow::ensure!(
+        result == "cancelled",
+        "order {reference} can't be cancelled any more: something has been sent for it, or it has ended (provisor order \
+         show {})",
+        Reference(reference.to_owned()).operand()
+    );
+    if !is_json {
+        output::line(&format!(
+            "Order {reference} is cancelled; nothing was or will be sent for it."
+        ));
     }
     Ok(())
 }

@@ -199,16 +199,6 @@ impl Database {
         .await
     }
 
-    /// Cancels an order as a shop does: `cancelled` or `too_late`.
-    pub async fn cancel_order(&self, reference: &str) -> Result<String, DbError> {
-        self.call("cancelling the order", async |connection| {
-            sqlx::query_scalar!(r#"SELECT provisor.cancel_order($1) AS "result!""#, reference)
-                .fetch_one(connection)
-                .await
-        })
-        .await
-    }
-
     /// Lists orders, the newest first, at most `max`.
     pub async fn list_orders(
         &self,

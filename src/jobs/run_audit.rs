@@ -81,7 +81,7 @@ impl RunAudit {
             let left = next.and_then(|next| (next - now).to_std().ok());
             return Ok(Err(left.unwrap_or(LOOK_INTERVAL).min(LOOK_INTERVAL)));
         };
-        Ok(match self.auditor.begin(RunKind::Scheduled, due_at, false).await? {
+        Ok(match self.auditor.begin(RunKind::Scheduled, due_at, None).await? {
             Begun::Run(run) => Ok(run),
             Begun::Busy(_) | Begun::None => Err(BUSY_INTERVAL),
         })

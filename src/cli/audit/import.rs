@@ -11,13 +11,14 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Failed, output};
+use super::{Failed, SaidArgs, output};
 use crate::{
     app,
     config::Settings,
     db::{
         Database,
         audit::{AssetKind, ImportedAsset, ImportedOwner, Importing, ListedAsset},
+        operators::pauses::Deed,
     },
     jobs::audit::Auditor,
     lifecycle::Lifecycle,
@@ -50,6 +51,8 @@ pub(super) struct ImportArgs {
     /// Only check the list.
     #[arg(long, requires = "owners")]
     dry_run: bool,
+    #[command(flatten)]
+    said: SaidArgs,
 }
 
 /// A row of the list.
@@ -145,13 +148,15 @@ pub(super) async fn import(
         )
         .into());
     }
+    let by = args.said.who()?;
     // All rows are tried before the first one is written.
     let mut outcome = Outcome::default();
     let passes: &[bool] = if args.dry_run { &[true] } else { &[true, false] };
     for &dry_run in passes {
         outcome = Outcome { dry_run, skipped: skipped.clone(), ..Outcome::default() };
         for batch in rows.chunks(BATCH) {
-            take_over(db, &account, batch, &mut outcome).await?;
+            let deed = (!dry_run).then(|| args.said.deed(&by));
+            take_over(db, &account, batch, deed, &mut outcome).await?;
         }
     }
     if is_json {
@@ -306,6 +311,7 @@ async fn take_over(
     db: &Database,
     account: &Account,
     batch: &[Owned],
+    deed: Option<Deed<'_>>,
     outcome: &mut Outcome,
 ) -> anyhow::Result<()> {
     let asset = |row: &Owned| {
@@ -317,7 +323,7 @@ async fn take_over(
         })
     };
     let assets: Vec<ImportedAsset> = batch.iter().filter_map(asset).collect();
-    let answers = db.import_assets(&assets, outcome.dry_run).await.map_err(|error| {
+    let answers = db.import_assets(&assets, deed).await.map_err(|error| {
         let said = error
             .server_message()
             .map_or_else(|| crate::causes::causes(&error).to_string(), str::to_owned);

@@ -14,7 +14,6 @@ use crate::{
     db::{
         Database,
         audit::{AssetKind, ListedFinding, ReminderRow},
-        operators::pauses::Deed,
     },
     order::name::DomainName,
 };
@@ -106,7 +105,7 @@ async fn disown(
     is_json: bool,
 ) -> anyhow::Result<()> {
     let by = said.who()?;
-    let deed = Deed { by: &by, why: said.why() };
+    let deed = said.deed(&by);
     let mut named = Vec::new();
     for asset in assets {
         named.push(match asset.parse::<u64>() {

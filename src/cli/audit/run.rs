@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Failed, output, progress::Progress, table};
+use super::{Failed, SaidArgs, output, progress::Progress, table};
 use crate::{
     app,
     audit::RunKind,
@@ -15,6 +15,7 @@ use crate::{
     db::{
         Database,
         audit::{ListedFinding, Settled, Turn},
+        operators::pauses::Deed,
     },
     jobs::audit::{Auditor, Begun, Figures, Run, Stepped},
     lifecycle::Lifecycle,
@@ -34,9 +35,12 @@ pub(super) struct RunArgs {
     /// Only tell what it would find, change and send. Nothing is written or sent.
     #[arg(long)]
     dry_run: bool,
-    /// Go on although so much would change, or be missing, at once. Look first: `--dry-run` tells what.
+    /// Go on although so much would change, or be missing, at once. Look first: `--dry-run` tells what. Who says so, and
+    /// why, is noted (`operator_events`).
     #[arg(long)]
     past_brake: bool,
+    #[command(flatten)]
+    said: SaidArgs,
 }
 
 #[derive(Serialize)]
@@ -63,7 +67,9 @@ pub(super) async fn run(
     let lifecycle = Lifecycle::by_signals().map_err(anyhow::Error::from)?;
     let auditor = app::connect_auditor(settings, &lifecycle, db)?;
     let kind = if args.dry_run { RunKind::Dry } else { RunKind::Asked };
-    let (run, changes) = carry_out(&auditor, db, kind, args.past_brake, settings).await?;
+    let by = args.said.who()?;
+    let past_brake = args.past_brake.then(|| args.said.deed(&by));
+    let (run, changes) = carry_out(&auditor, db, kind, past_brake, settings).await?;
     if is_json {
         let changes = changes.iter().map(|(turn, finding)| Change { change: word(*turn), finding });
         let (dry_run, figures) = (args.dry_run, &run.figures);
@@ -88,14 +94,14 @@ async fn carry_out(
     auditor: &Auditor,
     db: &Database,
     kind: RunKind,
-    past_brake: bool,
+    past_brake: Option<Deed<'_>>,
     settings: &Settings,
 ) -> anyhow::Result<(Box<Run>, Settled)> {
     for _ in 0..=OTHERS_MAX {
         let now = auditor.now().await?;
         match auditor.begin(kind, now, past_brake).await? {
             Begun::Run(run) => {
-                let is_own = run.row.kind == kind && run.row.past_brake == past_brake;
+                let is_own = run.row.kind == kind && run.row.past_brake == past_brake.is_some();
                 if !is_own {
                     output::note("An audit was left unfinished: it is gone on with first.");
                 }

@@ -66,9 +66,9 @@ fn is_at_rest(report: &OrderReport) -> bool {
     status.is_ok_and(|status| status.is_ended() || status == OrderStatus::Attention)
 }
 
-/// Nothing has happened to it but its submission.
+/// Nothing has happened to it but its submission, and the note of whose that was.
 fn is_untouched(report: &OrderReport) -> bool {
-    report.events.len() <= 1
+    report.events.iter().all(|event| ["submitted", "ordered_by"].contains(&event.event.as_str()))
         && report.lines.iter().all(|line| !line.running && line.reason.is_none())
 }
 

@@ -16,6 +16,7 @@ use super::{
     Failed, output,
     plan::{self, Plan, Planned},
     report::render_order,
+    said::SaidArgs,
     unobserved,
 };
 use crate::{
@@ -33,7 +34,7 @@ pub(super) use whose::{Whose, operator};
 const BOUGHT: [&str; 3] = ["hosting", "domain_register", "domain_transfer"];
 
 /// How a command that buys or changes something asks, and waits.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct ChangeArgs {
     /// Don't ask. Needed where nobody can answer: without a terminal, or when something is read from standard input.
     #[arg(long)]
@@ -45,11 +46,13 @@ pub(super) struct ChangeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 600, conflicts_with = "no_wait",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: u64,
+    #[command(flatten)]
+    pub(super) said: SaidArgs,
 }
 
 impl ChangeArgs {
     /// For how long its end is waited for.
-    pub(super) const fn patience(self) -> Duration {
+    pub(super) const fn patience(&self) -> Duration {
         Duration::from_secs(self.wait)
     }
 }
@@ -74,6 +77,7 @@ pub(super) async fn carry_out(
     is_json: bool,
 ) -> Result<(), Failed> {
     demand_somebody(args.yes)?;
+    let by = args.said.who()?;
     let db = app::connect_now(settings).await?;
     let reference = format!("ops-{}", uuid::Uuid::now_v7());
     let document = |wanted: &Wanted| json!({ "reference": reference, "customer": wanted.customer, "lines": wanted.lines });
@@ -101,11 +105,13 @@ pub(super) async fn carry_out(
     }
     demand_agreement(args.yes)?;
     limit_costs(&mut wanted.lines, &plan);
-    submit(&db, &document(&wanted), wanted.submitter).await?;
+    let deed = args.said.deed(&by);
+    let submitted = db.submit_by_operator(&document(&wanted), wanted.submitter, deed).await;
+    submitted.map_err(|error| super::order::explain(&error))?;
     if args.no_wait {
         return tell_submitted(&reference, is_json);
     }
-    end(&db, &reference, args, is_json).await
+    end(&db, &reference, args.patience(), is_json).await
 }
 
 /// All is so already.
@@ -134,14 +140,6 @@ fn limit_costs(lines: &mut [Value], plan: &Plan) {
     }
 }
 
-async fn submit(db: &Database, document: &Value, submitter: Submitter) -> anyhow::Result<()> {
-    let result = match submitter {
-        Submitter::Shop => db.submit_order(document).await,
-        Submitter::Operator => db.submit_operator_order(document).await,
-    };
-    result.map(drop).map_err(|error| super::order::explain(&error))
-}
-
 fn tell_submitted(reference: &str, is_json: bool) -> Result<(), Failed> {
     if is_json {
         return Ok(output::json(&json!({ "reference": reference }))?);
@@ -156,13 +154,13 @@ fn tell_submitted(reference: &str, is_json: bool) -> Result<(), Failed> {
 async fn end(
     db: &Database,
     reference: &str,
-    args: ChangeArgs,
+    patience: Duration,
     is_json: bool,
 ) -> Result<(), Failed> {
     output::note(&format!(
         "\nOrder {reference} is submitted. Ctrl-C ends the waiting, not the order: provisor order show {reference}"
     ));
-    let report = follow::follow(db, reference, args.patience()).await?;
+    let report = follow::follow(db, reference, patience).await?;
     let report = report.with_context(|| format!("the order {reference} is gone"))?;
     if is_json {
         output::json(&report)?;

@@ -51,6 +51,7 @@ pub(super) async fn add(
     is_json: bool,
 ) -> Result<(), Failed> {
     demand_somebody(args.change.yes)?;
+    let by = args.change.said.who()?;
     if !settings.leanstack.enabled {
         return Err(Failed::Usage(
             "leanstack.enabled is false, so no daemon would make him known: set it for them and here".to_owned(),
@@ -71,7 +72,9 @@ pub(super) async fn add(
         cell(Some(body))
     ));
     demand_agreement(args.change.yes)?;
-    db.introduce_customer(&customer, CUSTOMERS_WAKE).await.map_err(|error| explain(&error))?;
+    let deed = args.change.said.deed(&by);
+    let stored = db.introduce_customer(&customer, CUSTOMERS_WAKE, deed).await;
+    stored.map_err(|error| explain(&error))?;
     if args.change.no_wait {
         if is_json {
             return Ok(output::json(&json!({ "reference": reference }))?);

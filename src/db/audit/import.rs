@@ -115,11 +115,12 @@ impl Database {
         .await
     }
 
-    /// Takes assets over, all of them or none. Answers for each what became of it, or would.
+    /// Takes assets over, all of them or none, and tells who did it. Without a deed it is only tried. Answers for each what
+    /// became of it, or would.
     pub async fn import_assets(
         &self,
         assets: &[ImportedAsset],
-        dry_run: bool,
+        deed: Option<Deed<'_>>,
     ) -> Result<Vec<Importing>, DbError> {
         let kinds: Vec<String> = assets.iter().map(|it| it.kind.as_str().to_owned()).collect();
         let keys: Vec<String> = assets.iter().map(|it| it.listed.key.clone()).collect();
@@ -142,11 +143,14 @@ impl Database {
                 )
                 .fetch_all(&mut *transaction)
                 .await?;
-                if dry_run {
+                let Some(deed) = deed else {
                     transaction.rollback().await?;
-                } else {
-                    transaction.commit().await?;
+                    return Ok(answers);
+                };
+                if let Some(told) = to_told(assets, &answers) {
+                    deed.write(&mut transaction, "assets_imported", &told).await?;
                 }
+                transaction.commit().await?;
                 Ok(answers)
             })
             .await?;
@@ -157,6 +161,18 @@ impl Database {
         };
         Ok(answers.into_iter().map(read).collect())
     }
+}
+
+/// What an import has changed, if anything: assets are taken over, and of those that were their owners' already the wish.
+fn to_told(assets: &[ImportedAsset], answers: &[String]) -> Option<Value> {
+    let count = |is_meant: &dyn Fn(&ImportedAsset, &str) -> bool| {
+        assets.iter().zip(answers).filter(|(asset, answer)| is_meant(asset, answer)).count()
+    };
+    let of_kind = |kind| count(&|asset, answer| answer == "imported" && asset.kind == kind);
+    let (domains, sites) = (of_kind(AssetKind::Domain), of_kind(AssetKind::Site));
+    let wishes = count(&|asset, answer| answer != "foreign" && asset.auto_renew.is_some());
+    let told = json!({ "domains": domains, "sites": sites, "auto_renew_wishes": wishes });
+    (domains + sites + wishes > 0).then_some(told)
 }
 
 fn to_seen(listed: &ListedAsset) -> Value {

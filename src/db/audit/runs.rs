@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Place, hold};
 use crate::{
     audit::RunKind,
-    db::{Database, DbError, begin, micros},
+    db::{Database, DbError, begin, micros, operators::pauses::Deed},
 };
 
 /// A run that nobody was at for so long begins anew.
@@ -119,12 +119,13 @@ impl Database {
         .await
     }
 
-    /// Begins a run, held by who asked; `false`: another one is open. What an earlier one has left half read is dropped.
+    /// Begins a run, held by who asked; `false`: another one is open. What an earlier one has left half read is dropped. Who
+    /// has it go past the brake is told; a dry run changes nothing, and is not.
     pub async fn begin_audit(
         &self,
         kind: RunKind,
         due_at: DateTime<Utc>,
-        past_brake: bool,
+        past_brake: Option<Deed<'_>>,
         place: &Place,
         now: DateTime<Utc>,
     ) -> Result<bool, DbError> {
@@ -133,22 +134,26 @@ impl Database {
             let begun = sqlx::query!(
                 "INSERT INTO provisor.audit_runs (kind, due_at, started_at, past_brake, stage, owner, lease_until)
                  VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7::bigint * interval '1 microsecond')
-                 ON CONFLICT ((true)) WHERE ended_at IS NULL DO NOTHING",
+                 ON CONFLICT ((true)) WHERE ended_at IS NULL DO NOTHING RETURNING id",
                 kind.as_str(),
                 due_at,
                 now,
-                past_brake,
+                past_brake.is_some(),
                 place.stage,
                 place.owner,
                 micros(place.lease),
             )
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
-            if begun.rows_affected() == 1 {
+            if begun.is_some() {
                 sqlx::query!("DELETE FROM provisor.audit_readings").execute(&mut *transaction).await?;
             }
+            if let (Some(run), Some(deed), true) = (&begun, past_brake, kind != RunKind::Dry) {
+                let detail = json!({ "audit": run.id });
+                deed.write(&mut transaction, "audit_past_brake", &detail).await?;
+            }
             transaction.commit().await?;
-            Ok(begun.rows_affected() == 1)
+            Ok(begun.is_some())
         })
         .await
     }

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::pauses::Deed;
 use crate::{
-    db::{Database, DbError, wakes::WakeId},
+    db::{Database, DbError, begin, wakes::WakeId},
     order::CustomerId,
 };
 
@@ -19,19 +20,25 @@ pub struct Introduction {
 }
 
 impl Database {
-    /// Stores a customer for Leanstack, and wakes whoever makes him known. His id.
+    /// Stores a customer for Leanstack, and wakes whoever makes him known. His id, by which it is told who said so: no
+    /// personal data.
     pub async fn introduce_customer(
         &self,
         customer: &Value,
         wake: WakeId,
+        deed: Deed<'_>,
     ) -> Result<CustomerId, DbError> {
         self.call("making a customer known", async |connection| {
+            let mut transaction = begin(connection).await?;
             let id =
                 sqlx::query_scalar!(r#"SELECT provisor.introduce_customer($1) AS "id!""#, customer)
-                    .fetch_one(&mut *connection)
+                    .fetch_one(&mut *transaction)
                     .await?;
+            let detail = json!({ "customer_id": id });
+            deed.write(&mut transaction, "customer_introduced", &detail).await?;
             // Should this be lost, he is found a little later all the same.
-            sqlx::query!("SELECT provisor.poke($1)", wake.0).execute(connection).await?;
+            sqlx::query!("SELECT provisor.poke($1)", wake.0).execute(&mut *transaction).await?;
+            transaction.commit().await?;
             Ok(CustomerId(id))
         })
         .await

@@ -3,6 +3,7 @@
 pub mod customers;
 mod drafts;
 mod introductions;
+mod orders;
 pub mod pauses;
 pub mod resuming;
 
@@ -77,16 +78,6 @@ impl Database {
                 .fetch_all(connection)
                 .await
             }
-        })
-        .await
-    }
-
-    /// Submits an order of a kind that no shop may submit. Its id.
-    pub async fn submit_operator_order(&self, document: &Value) -> Result<i64, DbError> {
-        self.call("submitting the order", async |connection| {
-            sqlx::query_scalar!(r#"SELECT provisor.submit_operator_order($1) AS "id!""#, document)
-                .fetch_one(connection)
-                .await
         })
         .await
     }

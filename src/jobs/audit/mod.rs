@@ -40,6 +40,7 @@ use crate::{
     db::{
         Database, DbError,
         audit::{AssetKind, AuditRun, Place, Settled, Taken, Turn, Waits, Writing},
+        operators::pauses::Deed,
     },
     order::kinds::catalogue::Product,
     queue::Schedule,
@@ -181,12 +182,12 @@ impl Auditor {
     }
 
     /// Begins a run, unless one is open, which is then answered. `past_brake`: somebody has looked, and says that so much
-    /// has changed.
+    /// has changed, and who that is.
     pub async fn begin(
         &self,
         kind: RunKind,
         due_at: DateTime<Utc>,
-        past_brake: bool,
+        past_brake: Option<Deed<'_>>,
     ) -> Result<Begun, DbError> {
         let place = Place {
             run: 0,

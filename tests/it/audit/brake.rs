@@ -43,8 +43,13 @@ async fn so_many_that_are_missing_at_once_are_not_believed_before_a_person_says_
         )
         .await;
     assert_eq!(told, 2, "once for each audit");
-    let ended = house.audit(&["run", "--past-brake", "--json"]).await;
+    let past_brake = ["run", "--past-brake", "--json", "--by", "alice", "--why", "LJPc says so"];
+    let dry = house.audit(&[&past_brake[..], &["--dry-run"]].concat()).await;
+    assert_eq!(dry.code, Some(0), "{dry:?}");
+    assert_eq!(house.deeds().await, <[String; 0]>::default(), "a dry run is no deed");
+    let ended = house.audit(&past_brake).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(house.deeds().await, ["audit_past_brake alice LJPc says so"]);
     assert_eq!(house.open().await.len(), 11);
     // What is known to be missing brakes no more.
     house.audited().await;

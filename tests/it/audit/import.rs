@@ -61,8 +61,10 @@ async fn what_the_account_has_is_listed_filled_in_and_imported() {
     let dry = house.imports(&list, &["--dry-run", "--json"]).await;
     assert_eq!((&dry.json()["domains"], &dry.json()["sites"]), (&json!(2), &json!(1)), "{dry:?}");
     assert_eq!(house.owned().await, []);
+    assert_eq!(house.deeds().await, <[String; 0]>::default(), "to try it is no deed");
     for (domains, sites, known) in [(2, 1, 0), (0, 0, 3)] {
-        let ended = house.imports(&list, &["--json"]).await;
+        let said = ["--json", "--by", "alice", "--why", "from the old shop"];
+        let ended = house.imports(&list, &said).await;
         let told = ended.json();
         let counts = [&told["domains"], &told["sites"], &told["known"]].map(Value::as_i64);
         assert_eq!(counts, [Some(domains), Some(sites), Some(known)], "{ended:?}");
@@ -78,6 +80,20 @@ async fn what_the_account_has_is_listed_filled_in_and_imported() {
     let open: Vec<String> = house.open().await.into_iter().map(|(kind, ..)| kind).collect();
     assert_eq!(open, ["auto_renew_mismatch"]);
     assert_eq!(house.audit(&["import", "--json"]).await.json(), json!([]));
+    // The second time it was the wish alone.
+    assert_eq!(house.deeds().await, ["assets_imported alice from the old shop"; 2]);
+    let counts: Value = house
+        .world
+        .value("SELECT jsonb_agg(detail - 'by' - 'why' ORDER BY at) FROM provisor.operator_events")
+        .await;
+    assert_eq!(
+        counts,
+        json!([{ "domains": 2, "sites": 1, "auto_renew_wishes": 1 },
+               { "domains": 0, "sites": 0, "auto_renew_wishes": 1 }])
+    );
+    let wishless = list.replace(",nl,false", ",nl,");
+    assert_eq!(house.imports(&wishless, &[]).await.code, Some(0));
+    assert_eq!(house.deeds().await.len(), 2, "nothing has changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

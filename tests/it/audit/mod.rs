@@ -122,7 +122,7 @@ impl House {
 
 /// Begins a run, or goes on with what is open; `None`: another process is at it.
 async fn begin(auditor: &Auditor, kind: RunKind, due_at: DateTime<Utc>) -> Option<Box<Run>> {
-    match auditor.begin(kind, due_at, false).await.expect("a run can be begun") {
+    match auditor.begin(kind, due_at, None).await.expect("a run can be begun") {
         Begun::Run(run) => Some(run),
         Begun::Busy(_) | Begun::None => None,
     }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use provisor::{
     audit::{RunKind, Stage},
     clock::Deadline,
+    db::operators::pauses::Deed,
     jobs::audit::{Begun, LooksMax, Stepped},
 };
 use serde_json::json;
@@ -297,7 +298,8 @@ async fn what_a_person_said_of_old_readings_does_not_count_for_new_ones() {
     let db = database(&house);
     let (auditor, _ends) = house.auditor(&db, TimeDelta::zero());
     let now = auditor.now().await.unwrap();
-    let Begun::Run(begun) = auditor.begin(RunKind::Asked, now, true).await.unwrap() else {
+    let deed = Some(Deed { by: "alice", why: None });
+    let Begun::Run(begun) = auditor.begin(RunKind::Asked, now, deed).await.unwrap() else {
         panic!("somebody is at it")
     };
     assert!(begun.row.past_brake);

@@ -154,7 +154,9 @@ async fn what_a_person_sees_of_it() {
     let (daemon, bob) = (house.operators_daemon(), bob());
     let zone =
         json!([{ "type": "A", "name": "@", "content": "192.0.2.10", "ttl": 3600 }]).to_string();
-    let put = house.done_reading(&["ljpc", "dns", "put", "example.nl", "-", "--yes"], &zone).await;
+    let put = house
+        .done_reading(&["ljpc", "dns", "put", "example.nl", "-", "--yes", "--by", "alice"], &zone)
+        .await;
     insta::assert_snapshot!("dns_put", seen(&put));
     let bought = [
         "ljpc",
@@ -166,6 +168,10 @@ async fn what_a_person_sees_of_it() {
         "--auto-renew",
         "false",
         "--yes",
+        "--by",
+        "alice",
+        "--why",
+        "he asked by telephone",
     ];
     insta::assert_snapshot!("domains_register", seen(&house.done(&bought).await));
     daemon.stop().await;

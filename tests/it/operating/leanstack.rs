@@ -31,7 +31,8 @@ async fn a_customer_is_made_known_once() {
     let advised = house.advised();
     let changes: Vec<_> = advised.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let (daemon, env, bob) = (house.daemon(&changes), house.advised_operator(), bob());
-    let args = ["leanstack", "add-customer", bob.path(), "--yes"];
+    let said = ["--by", "alice", "--why", "a new reseller"];
+    let args = [&["leanstack", "add-customer", bob.path(), "--yes"], &said[..]].concat();
     for _ in 0..2 {
         let ended = provisor(&args, &env).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -42,6 +43,7 @@ async fn a_customer_is_made_known_once() {
     assert_eq!(house.sent_paths(), ["POST /v1/enterprise/add_customer"]);
     assert_eq!(house.sent()[0].1["customer"]["phone"], "31612345678");
     assert_eq!(house.sandbox.state().customers().len(), 1);
+    assert_eq!(house.deeds().await, ["customer_introduced alice a new reseller"]);
     daemon.stop().await;
 }
 

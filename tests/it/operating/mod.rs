@@ -3,6 +3,7 @@
 mod asking;
 mod contacts;
 mod customers;
+mod deeds;
 mod emails;
 mod leanstack;
 mod names;

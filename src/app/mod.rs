@@ -30,8 +30,9 @@ use crate::{
     queue::{self, Alarm, Engine, Presence},
 };
 
-/// How often the schema is looked at, before the start and while running.
+/// How often the schema is looked at before the start, and how often once it works.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a look may take: readiness is asked for every few seconds, and must not be old.
 const LOOK_MAX: Duration = Duration::from_secs(3);
@@ -264,7 +265,7 @@ async fn watch_database(
 ) -> Option<String> {
     loop {
         let looking = async {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(WATCH_INTERVAL).await;
             look(db).await
         };
         let now = tokio::select! {

@@ -45,6 +45,9 @@ pub enum MigrateError {
 /// Where sqlx keeps what it has applied: in our schema, so that the shop's own migrations don't meet ours.
 const APPLIED: &str = "provisor.schema_migrations";
 
+/// SQLSTATE `undefined_table`.
+const UNDEFINED_TABLE: &str = "42P01";
+
 impl Database {
     /// Applies the migrations that are missing. Several processes may do this at once: they wait for each other.
     ///
@@ -83,36 +86,28 @@ impl Database {
 
     /// Tells whether the schema serves this binary.
     pub async fn schema_state(&self) -> Result<SchemaState, DbError> {
-        let there = self
-            .call("looking for the schema", async |connection| {
-                sqlx::query_scalar!(
-                    r#"SELECT to_regclass('provisor.schema_info') IS NOT NULL
-                              AND to_regclass('provisor.schema_migrations') IS NOT NULL AS "there!""#
+        let known = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max();
+        // One statement, since each process asks every few seconds; and one of the tables is sqlx's own, so that it is not
+        // there when the queries are checked.
+        let read = self
+            .call("reading the schema's version", async |connection| {
+                sqlx::query_as::<_, (String, Option<i64>)>(
+                    "SELECT oldest_binary, (SELECT max(version) FROM provisor.schema_migrations WHERE success)
+                     FROM provisor.schema_info",
                 )
                 .fetch_one(connection)
                 .await
             })
-            .await?;
-        if !there {
-            return Ok(SchemaState::Lacking(
-                "the database has no schema `provisor`: run `provisor migrate`".to_owned(),
-            ));
-        }
-        let known = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max();
-        let (oldest, applied) = self
-            .call("reading the schema's version", async |connection| {
-                let oldest = sqlx::query_scalar!("SELECT oldest_binary FROM provisor.schema_info")
-                    .fetch_one(&mut *connection)
-                    .await?;
-                // The table is sqlx's own, so it is not there when the queries are checked.
-                let applied: Option<i64> = sqlx::query_scalar(
-                    "SELECT max(version) FROM provisor.schema_migrations WHERE success",
-                )
-                .fetch_one(connection)
-                .await?;
-                Ok((oldest, applied))
-            })
-            .await?;
+            .await;
+        let (oldest, applied) = match read {
+            Ok(read) => read,
+            Err(error) if error.sqlstate().as_deref() == Some(UNDEFINED_TABLE) => {
+                return Ok(SchemaState::Lacking(
+                    "the database has no schema `provisor`: run `provisor migrate`".to_owned(),
+                ));
+            }
+            Err(error) => return Err(error),
+        };
         if applied < known {
             return Ok(SchemaState::Lacking(format!(
                 "the schema is at migration {}, this binary needs {}: run `provisor migrate`",

@@ -87,11 +87,8 @@ fn counted() {
         order_id_probe: false,
         offers_alternatives: false,
     };
-    let polls = Schedule {
-        initial: Duration::from_secs(2),
-        multiplier: 1.5,
-        max: Duration::from_mins(5),
-    };
+    let polls =
+        Schedule { initial: Duration::from_secs(2), multiplier: 1.5, max: Duration::from_mins(5) };
     for tries in 0..times {
         black_box(decide(black_box(&facts), black_box(&known), &patience));
         black_box(polls.middle(i32::try_from(tries % 40).unwrap()));

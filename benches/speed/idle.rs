@@ -36,7 +36,7 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
     // The one that asked is one of them.
     let statements = number(after.transactions - before.transactions) - 1.0;
     report.at_most("statements of an idle daemon", statements / WATCHED.as_secs_f64(), 2.0, "/s");
-    let share = (then - used).as_secs_f64() / WATCHED.as_secs_f64();
+    let share = then.saturating_sub(used).as_secs_f64() / WATCHED.as_secs_f64();
     report.row("processor time of an idle daemon", share * 1000.0, "ms/s");
     let memory = number(memory_kib(daemon.process.pid(), "VmRSS")?) / 1024.0;
     report.at_most("memory of an idle daemon", memory, 25.0, "MiB");

@@ -105,9 +105,8 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
 fn submissions(url: &str) -> anyhow::Result<f64> {
     let script =
         std::env::temp_dir().join(format!("provisor-shops-{}.pgbench", std::process::id()));
-    let document = order("@").to_string().replace('\'', "''");
-    let (before, after) = ("shop-' || :client_id || '-' || :n || '", "");
-    let document = document.replace('@', &format!("{before}{after}"));
+    let document = order("REFERENCE").to_string().replace('\'', "''");
+    let document = document.replace("REFERENCE", "shop-' || :client_id || '-' || :n || '");
     std::fs::write(
         &script,
         format!(

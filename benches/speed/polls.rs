@@ -37,10 +37,13 @@ const WARM_UP: Duration = Duration::from_secs(20);
 
 /// When which order was asked for.
 #[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<(u32, DateTime<Utc>)>>>);
+struct Asked(Arc<Mutex<Polls>>);
+
+/// Each with its order.
+type Polls = Vec<(u32, DateTime<Utc>)>;
 
 impl Asked {
-    fn taken(&self) -> Vec<(u32, DateTime<Utc>)> {
+    fn taken(&self) -> Polls {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -143,8 +146,16 @@ pub(crate) async fn measure(
     let made = number(polls.len());
     report.row("polls", made / watched.as_secs_f64(), "/s");
     let of_each = |took: Duration| took.as_secs_f64() * 1e6 / made;
-    report.row("the daemon's processor time of a poll", of_each(then.0 - used.0), "µs");
-    report.row("PostgreSQL's processor time of a poll", of_each(then.1 - used.1), "µs");
+    report.row(
+        "the daemon's processor time of a poll",
+        of_each(then.0.saturating_sub(used.0)),
+        "µs",
+    );
+    report.row(
+        "PostgreSQL's processor time of a poll",
+        of_each(then.1.saturating_sub(used.1)),
+        "µs",
+    );
     report.row("lateness of a poll, p50", percentile(&late, 50.0), "ms");
     report.at_most("lateness of a poll, p99", percentile(&late, 99.0), 250.0, "ms");
     report.at_least(

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// So long a process may take to be ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A process of ours, which ends with us.
 pub(crate) struct Process {
@@ -128,7 +128,7 @@ impl Daemon {
             .env("PROVISOR_DATABASE__URL", database)
             .env("PROVISOR_LJPC__BASE_URL", format!("http://{ljpc}"))
             .env("PROVISOR_LJPC__API_KEY", SandboxOptions::default().api_key)
-            .env("PROVISOR_LJPC__REQUESTS_PER_SECOND", "100000")
+            .env("PROVISOR_LJPC__REQUESTS_PER_SECOND", "10000")
             .env("PROVISOR_LJPC__MAX_IN_FLIGHT", "256")
             .env("PROVISOR_QUEUE__CONCURRENCY", "256")
             .env("PROVISOR_EMAIL__SMTP_URL", format!("smtp://{smtp}"))

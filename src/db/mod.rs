@@ -57,6 +57,9 @@ pub enum Sessions {
     Lent,
 }
 
+/// A connection that has been idle for so long is tried before it is used.
+const TESTED_AFTER: Duration = Duration::from_secs(1);
+
 /// Whether a commit is waited for until it is on the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Durability {
@@ -80,6 +83,16 @@ impl Database {
             .max_connections(connections_max)
             .acquire_timeout(CALL_MAX)
             .idle_timeout(Duration::from_mins(5))
+            // A connection that was just used is there; to ask before each call would double what a call takes.
+            .test_before_acquire(false)
+            .before_acquire(|connection, used| {
+                Box::pin(async move {
+                    if used.idle_for >= TESTED_AFTER {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options);
         Ok(Self { pool, durability, sessions: Sessions::Own })
     }

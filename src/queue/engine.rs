@@ -236,8 +236,8 @@ impl Inner {
                 "no handler for this kind of wake: is a newer binary running too?"
             );
             let lane = claim.wake.lane;
-            self.park(claim, lane, Due::In(Duration::from_hours(1)), claim.wake.tries).await;
-            return self.ended(claim.wake.lane);
+            let due = Due::In(Duration::from_hours(1));
+            return self.leave(claim, lane, due, claim.wake.tries).await;
         };
         let run = AssertUnwindSafe(async {
             failpoint!("queue.run");
@@ -260,13 +260,22 @@ impl Inner {
         };
         match ran {
             Ran::Later { lane, after, tries } => {
-                self.park(claim, lane, Due::In(after), tries).await;
+                self.leave(claim, lane, Due::In(after), tries).await;
             }
-            Ran::Rest => self.park(claim, claim.wake.lane, Due::Never, 0).await,
-            Ran::Recorded | Ran::Stale => {}
+            Ran::Rest => self.leave(claim, claim.wake.lane, Due::Never, 0).await,
+            Ran::Recorded | Ran::Stale => self.ended(claim.wake.lane),
         }
         self.observer.ran(handler.name(), outcome, began.elapsed());
+    }
+
+    /// Leaves the slot, and then parks the wake.
+    async fn leave(&self, claim: Claim, lane: Lane, due: Due, tries: i32) {
+        self.running().parks();
         self.ended(claim.wake.lane);
+        self.park(claim, lane, due, tries).await;
+        if self.running().parked() {
+            self.alarm.ring();
+        }
     }
 
     async fn park(&self, claim: Claim, lane: Lane, due: Due, tries: i32) {

@@ -2,9 +2,16 @@
 
 use crate::db::wakes::Lane;
 
-/// What runs, by lane.
+/// So many wakes may be on their way to being parked, beside those that run. A run that has ended leaves its slot before its
+/// wake is parked: while one group of parks goes to the disk the next runs are under way.
+const PARKING_MAX: usize = 1000;
+
+/// What runs, by lane; and how many wakes are being parked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Running([usize; Lane::ALL.len()]);
+pub(super) struct Running {
+    lanes: [usize; Lane::ALL.len()],
+    parking: usize,
+}
 
 impl Running {
     fn index(lane: Lane) -> usize {
@@ -13,14 +20,14 @@ impl Running {
 
     /// One more runs in this lane.
     pub(super) fn started(&mut self, lane: Lane) {
-        if let Some(count) = self.0.get_mut(Self::index(lane)) {
+        if let Some(count) = self.lanes.get_mut(Self::index(lane)) {
             *count += 1;
         }
     }
 
     /// One less.
     pub(super) fn ended(&mut self, lane: Lane) {
-        if let Some(count) = self.0.get_mut(Self::index(lane)) {
+        if let Some(count) = self.lanes.get_mut(Self::index(lane)) {
             *count = count.saturating_sub(1);
         }
     }
@@ -28,13 +35,25 @@ impl Running {
     /// How many run in this lane.
     #[must_use]
     pub(super) fn of(&self, lane: Lane) -> usize {
-        self.0.get(Self::index(lane)).copied().unwrap_or(0)
+        self.lanes.get(Self::index(lane)).copied().unwrap_or(0)
     }
 
     /// How many run in all.
     #[must_use]
     pub(super) fn total(&self) -> usize {
-        self.0.iter().sum()
+        self.lanes.iter().sum()
+    }
+
+    /// A wake is about to be parked.
+    pub(super) fn parks(&mut self) {
+        self.parking += 1;
+    }
+
+    /// One is parked. Answers whether nothing was claimed for want of that.
+    pub(super) fn parked(&mut self) -> bool {
+        let was_full = self.parking >= PARKING_MAX;
+        self.parking = self.parking.saturating_sub(1);
+        was_full
     }
 }
 
@@ -92,31 +111,39 @@ impl Running {
     /// How many more of a group may be claimed.
     #[must_use]
     pub(super) fn room(&self, group: Group, concurrency: usize) -> Room {
-        let free = concurrency.saturating_sub(self.total());
-        let free = if group == Group::New {
-            free
-        } else {
-            let others = self.total() - self.of(Lane::Place);
-            (concurrency - concurrency / 4).max(1).saturating_sub(others).min(free)
-        };
+        let free = self.free(group == Group::New, concurrency);
         let lanes: Vec<(Lane, usize)> = group
             .lanes()
             .iter()
-            .map(|&lane| {
-                (lane, lane_max(lane, concurrency).saturating_sub(self.of(lane)).min(free))
-            })
+            .map(|&lane| (lane, self.room_of(lane, concurrency).min(free)))
             .filter(|(_, room)| *room > 0)
             .collect();
         let total = lanes.iter().map(|(_, room)| room).sum::<usize>().min(free);
         Room { lanes, total }
     }
 
+    /// The slots that are free: for new orders, or for all else.
+    fn free(&self, for_new: bool, concurrency: usize) -> usize {
+        if self.parking >= PARKING_MAX {
+            return 0;
+        }
+        let free = concurrency.saturating_sub(self.total());
+        if for_new {
+            return free;
+        }
+        let others = self.total() - self.of(Lane::Place);
+        (concurrency - concurrency / 4).max(1).saturating_sub(others).min(free)
+    }
+
+    fn room_of(&self, lane: Lane, concurrency: usize) -> usize {
+        lane_max(lane, concurrency).saturating_sub(self.of(lane))
+    }
+
     /// Whether a lane could not be claimed from for want of slots.
     #[must_use]
     pub(super) fn is_full_somewhere(&self, concurrency: usize) -> bool {
-        [Group::New, Group::Underway, Group::Inward]
-            .into_iter()
-            .any(|group| self.room(group, concurrency).lanes.len() < group.lanes().len())
+        self.free(false, concurrency) == 0
+            || Lane::ALL.into_iter().any(|lane| self.room_of(lane, concurrency) == 0)
     }
 }
 
@@ -144,6 +171,21 @@ mod tests {
         assert_eq!(room(&running, Lane::Email, 32), 0);
         assert_eq!(room(&running, Lane::Place, 32), 8);
         assert!(running.is_full_somewhere(32));
+    }
+
+    #[test]
+    fn nothing_is_claimed_while_too_many_are_being_parked() {
+        let mut running = Running::default();
+        for _ in 0..PARKING_MAX {
+            assert_eq!(room(&running, Lane::Place, 32), 24);
+            assert!(!running.is_full_somewhere(32));
+            running.parks();
+        }
+        assert_eq!((room(&running, Lane::Place, 32), room(&running, Lane::Audit, 32)), (0, 0));
+        assert!(running.is_full_somewhere(32));
+        assert!(running.parked(), "whoever waits for it is to be told");
+        assert!(!running.parked());
+        assert_eq!(room(&running, Lane::Place, 32), 24);
     }
 
     #[test]

@@ -41,6 +41,18 @@ async fn told(
     Ok(())
 }
 
+/// A table that has seen much.
+async fn cycles(url: &str) -> anyhow::Result<()> {
+    insert(url, 1, 20_000, Lane::Place, "clock_timestamp()").await?;
+    run(url, &["VACUUM ANALYZE provisor.wakes"]).await?;
+    let worker = Worker::start(url, CONCURRENCY, Then::Again(Duration::ZERO)).await?;
+    worker.seen.until(CYCLES).await;
+    worker.end().await?;
+    run(url, &["UPDATE provisor.wakes SET due_at = 'infinity'"]).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(())
+}
+
 pub(crate) async fn measure(
     server: &Server,
     report: &mut Report,
@@ -49,13 +61,7 @@ pub(crate) async fn measure(
     let held_for = Duration::from_mins(if length == Length::Long { 20 } else { 5 });
     let url = server.migrated("bench_held").await?;
     let mut watching = PgConnection::connect(&url).await?;
-    insert(&url, 1, 20_000, Lane::Place, "clock_timestamp()").await?;
-    run(&url, &["VACUUM ANALYZE provisor.wakes"]).await?;
-    let worker = Worker::start(&url, CONCURRENCY, Then::Again(Duration::ZERO)).await?;
-    worker.seen.until(CYCLES).await;
-    worker.end().await?;
-    run(&url, &["UPDATE provisor.wakes SET due_at = 'infinity'"]).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    cycles(&url).await?;
     told(&mut watching, report, "before").await?;
 
     let mut holding = PgConnection::connect(&url).await?;

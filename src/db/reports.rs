@@ -284,8 +284,7 @@ async fn lines(
     let attempts = sqlx::query!(
         r#"SELECT l.line, e.step, e.n, e.tag, e.state, e.looks AS "looks: Json<BTreeMap<String, LookReport>>",
                   a.id AS "attempt?", a.started_at AS "started_at?", a.outcome, a.http_status, a.jti, a.detail
-           FROM provisor.order_lines l
-           JOIN provisor.effects e ON e.line_id = l.id
+           FROM provisor.order_lines l JOIN provisor.effects e ON e.line_id = l.id
            LEFT JOIN provisor.attempts a ON a.effect_id = e.id
            WHERE l.order_id = $1 ORDER BY l.line, e.id, a.started_at"#,
         order,
@@ -297,8 +296,7 @@ async fn lines(
                   l.contact_handle, l.expires_at, l.alternatives, l.simple_status,
                   l.in_doubt_at, l.sent, l.panics AS "panics!", nullif(w.due_at, 'infinity') AS next_at,
                   coalesce(w.lease_until > clock_timestamp(), false) AS "running!",
-                  (SELECT p.paused_by FROM provisor.pauses p
-                   WHERE p.lane = w.lane OR p.upstream = 'ljpc' LIMIT 1) AS paused_by,
+                  (SELECT paused_by FROM provisor.pauses WHERE lane = w.lane OR upstream = 'ljpc' LIMIT 1) AS paused_by,
                   ARRAY(SELECT p.lane FROM provisor.pauses p
                         WHERE p.lane = w.lane OR p.upstream = 'ljpc' ORDER BY p.lane) AS "paused!: Vec<Option<i16>>"
            FROM provisor.order_lines l LEFT JOIN provisor.wakes w ON w.id = l.id * 16 + 1

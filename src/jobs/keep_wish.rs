@@ -200,12 +200,13 @@ impl KeepWish {
             Err(error) if error.is_no_change() => Ok(End::Retry),
             Err(UpstreamError::Rejected { status, message, .. }) => {
                 let detail = json!({ "auto_renew": wished, "status": status, "reason": message });
-                self.db.refuse_wish(id, wished).await?;
-                self.db.note_of_name(id, "auto_renew_refused", detail).await?;
                 let told = format!("LJPc refused to change the renewal of {domain}: {message}");
                 // Once for each name and wish: each audit may try again.
                 let episode = format!("{id}:{wished}");
                 self.guest.tell_operator("auto_renew_refused", &episode, &told).await;
+                self.db.note_of_name(id, "auto_renew_refused", detail).await?;
+                // At the end, for it is what ends the tries: whoever dies before it tells again.
+                self.db.refuse_wish(id, wished).await?;
                 Ok(End::Rest)
             }
             Err(error) => Err(end_of(&error)),

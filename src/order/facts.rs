@@ -8,14 +8,15 @@ use super::{
     Cause, ContactHandle, LineKind, LineStatus, Milestone, Money, Reference, SiteId, Tag,
     UpstreamOrderId,
     domain::{Alternative, DomainSeen, Offer, Record, Registrant, Tld, UpstreamContact},
-    doubt::probe::Probe,
     effect::EffectStep,
     kinds::catalogue::Product,
-    ledger::{EffectState, NextPlacement, next_placement},
+    ledger::{NextPlacement, next_placement},
     status::LineState,
     text_enum::text_enum,
     wish::{Route, Wish},
 };
+
+pub use super::ledger::Placement;
 
 /// What of a line changes while it is worked on: read at the start of a run, written back whole at its end.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,54 +86,6 @@ impl Progress {
             overdue_told_at: None,
             panics: 0,
         }
-    }
-}
-
-/// A placement of a step of the line, from the ledger.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Placement {
-    /// Which step.
-    pub step: EffectStep,
-    /// 1, 2, …
-    pub n: i32,
-    /// What is known of it.
-    pub state: EffectState,
-    /// It keeps other placements of the line, and of its domain, out of the ledger. Nothing is decided by it: an
-    /// acceptance that comes late counts, even if the placement was given up.
-    pub live: bool,
-    /// Where the upstream accepted it.
-    pub upstream_order_id: Option<UpstreamOrderId>,
-    /// The site that it has brought, once that is known.
-    pub site_id: Option<SiteId>,
-    /// What the account was going to be charged for it.
-    pub price: Option<Money>,
-    /// The WHOIS contact that it made.
-    pub contact_handle: Option<ContactHandle>,
-    /// What the upstream said last, cleaned.
-    pub detail: Option<String>,
-    /// When its latest intent was committed.
-    pub intended_at: DateTime<Utc>,
-    /// The highest LJPc order of ours that was known then: the order is above it.
-    pub order_id_floor: Option<UpstreamOrderId>,
-    /// How far it was looked for by its number.
-    pub probe: Option<Probe>,
-}
-
-impl Placement {
-    /// The placement by which the line's next step is decided: the one whose order the line bears, or else one that the
-    /// upstream has accepted, or else the latest.
-    ///
-    /// Not simply the latest: a person may have said of an earlier one that it does not exist, and been wrong. Once the
-    /// truth is known, the line must neither send again nor fail by what came of the later one.
-    #[must_use]
-    pub fn that_counts<'a>(
-        placements: impl IntoIterator<Item = &'a Self>,
-        borne: Option<UpstreamOrderId>,
-    ) -> Option<&'a Self> {
-        placements.into_iter().max_by_key(|placement| {
-            let is_borne = borne.is_some() && placement.upstream_order_id == borne;
-            (is_borne, placement.state == EffectState::Accepted, placement.n)
-        })
     }
 }
 

@@ -3,7 +3,12 @@
 //! A *placement* is one row of `effects`: one thing that a line may have bought. Each time that its request may have been
 //! written to the wire is an *attempt*. The rules are pure, and `tests/model` searches their interleavings.
 
-use super::text_enum::text_enum;
+use chrono::{DateTime, Utc};
+
+use super::{
+    ContactHandle, Money, SiteId, UpstreamOrderId, doubt::probe::Probe, effect::EffectStep,
+    text_enum::text_enum,
+};
 
 text_enum! {
     /// What is known of a placement.
@@ -120,6 +125,54 @@ pub const fn next_placement(
         Some((_, EffectState::Sending | EffectState::InDoubt | EffectState::Accepted)) => {
             NextPlacement::Forbidden
         }
+    }
+}
+
+/// A placement of a step of the line, from the ledger.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Placement {
+    /// Which step.
+    pub step: EffectStep,
+    /// 1, 2, …
+    pub n: i32,
+    /// What is known of it.
+    pub state: EffectState,
+    /// It keeps other placements of the line, and of its domain, out of the ledger. Nothing is decided by it: an
+    /// acceptance that comes late counts, even if the placement was given up.
+    pub live: bool,
+    /// Where the upstream accepted it.
+    pub upstream_order_id: Option<UpstreamOrderId>,
+    /// The site that it has brought, once that is known.
+    pub site_id: Option<SiteId>,
+    /// What the account was going to be charged for it.
+    pub price: Option<Money>,
+    /// The WHOIS contact that it made.
+    pub contact_handle: Option<ContactHandle>,
+    /// What the upstream said last, cleaned.
+    pub detail: Option<String>,
+    /// When its latest intent was committed.
+    pub intended_at: DateTime<Utc>,
+    /// The highest LJPc order of ours that was known then: the order is above it.
+    pub order_id_floor: Option<UpstreamOrderId>,
+    /// How far it was looked for by its number.
+    pub probe: Option<Probe>,
+}
+
+impl Placement {
+    /// The placement by which the line's next step is decided: the one whose order the line bears, or else one that the
+    /// upstream has accepted, or else the latest.
+    ///
+    /// Not simply the latest: a person may have said of an earlier one that it does not exist, and been wrong. Once the
+    /// truth is known, the line must neither send again nor fail by what came of the later one.
+    #[must_use]
+    pub fn that_counts<'a>(
+        placements: impl IntoIterator<Item = &'a Self>,
+        borne: Option<UpstreamOrderId>,
+    ) -> Option<&'a Self> {
+        placements.into_iter().max_by_key(|placement| {
+            let is_borne = borne.is_some() && placement.upstream_order_id == borne;
+            (is_borne, placement.state == EffectState::Accepted, placement.n)
+        })
     }
 }
 

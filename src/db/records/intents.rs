@@ -160,9 +160,8 @@ async fn insert(
                       left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
                FROM wanted i JOIN placed ON placed.line_id = i.line_id
                RETURNING effect_id, timeline)
-           SELECT placed.line_id AS "line_id!",
-                  (attempted.timeline, 'provisor.effects'::regclass::oid, c.system_identifier)
-                      IS NOT DISTINCT FROM (t.confirmed, t.ledger, t.cluster) AS "confirmed!"
+           SELECT placed.line_id AS "line_id!", (t.confirmed, t.ledger, t.cluster) IS NOT DISTINCT FROM
+                      (attempted.timeline, 'provisor.effects'::regclass::oid, c.system_identifier) AS "confirmed!"
            FROM placed JOIN attempted ON attempted.effect_id = placed.id, provisor.timeline t, pg_control_system() c"#,
         &columns.lines,
         &columns.steps,

@@ -27,7 +27,7 @@ use crate::{
     http::{self, HealthState, Heartbeat, Readiness, ReadinessSender, Scraper},
     jobs::{self, guest::Guest},
     lifecycle::Lifecycle,
-    queue::{self, Alarm, Engine, Presence},
+    queue::{self, Alarm, Engine, Presence, Turned},
 };
 
 /// How often the schema is looked at before the start, and how often once it works.
@@ -93,10 +93,10 @@ pub async fn run(settings: &Settings, lifecycle: &Lifecycle) -> anyhow::Result<(
 
 /// Tells whoever watches that the process turns over, until it is stopped: its runtime does by this very loop, and its
 /// fetcher, once there is one that has not been told to stop.
-async fn beat(heart: Heartbeat, working: Arc<OnceLock<Engine>>, lifecycle: Lifecycle) {
+async fn beat(heart: Heartbeat, working: Arc<OnceLock<Turned>>, lifecycle: Lifecycle) {
     let is_watched = supervisor::is_watching();
     while !lifecycle.stopped.is_cancelled() {
-        let turned = working.get().map_or(Duration::ZERO, Engine::turned);
+        let turned = working.get().map_or(Duration::ZERO, Turned::ago);
         if turned < FETCHER_STUCK_AFTER || lifecycle.stop.is_cancelled() {
             heart.beat();
             if is_watched {
@@ -205,7 +205,7 @@ async fn work(
     db: &Database,
     metrics: Arc<crate::telemetry::Metrics>,
     ready: &ReadinessSender,
-    working: &OnceLock<Engine>,
+    working: &OnceLock<Turned>,
     tasks: &TaskTracker,
 ) -> anyhow::Result<()> {
     let presence = Presence::default();
@@ -227,7 +227,7 @@ async fn work(
         vital.spawn(until(lifecycle.stopped.clone(), watching));
     }
     let (fetcher, stop) = (engine.clone(), lifecycle.stop.clone());
-    working.get_or_init(|| engine.clone());
+    working.get_or_init(|| engine.turned());
     vital.spawn(fetching.track_future(async move { fetcher.run(stop).await }));
     fetching.close();
     ready.send_replace(Readiness::Ready);

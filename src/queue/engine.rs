@@ -124,8 +124,24 @@ pub(super) struct Inner {
     parks: Batcher<Park, Result<bool, DbError>>,
     running: Mutex<Running>,
     runs: TaskTracker,
-    /// When the fetcher last came round.
-    turned_at: Mutex<Instant>,
+    turned: Turned,
+}
+
+/// When the fetcher last came round; it says no more of the engine, and keeps nothing of it alive.
+#[derive(Clone, Debug)]
+pub struct Turned(Arc<Mutex<Instant>>);
+
+impl Turned {
+    /// How long ago that was. It comes round each poll interval and more often; a turn takes no longer than the deadlines of
+    /// a few calls of the database.
+    #[must_use]
+    pub fn ago(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
 }
 
 /// What an engine is made of.
@@ -174,7 +190,7 @@ impl Engine {
                 parks: parking,
                 running: Mutex::default(),
                 runs: TaskTracker::new(),
-                turned_at: Mutex::new(Instant::now()),
+                turned: Turned(Arc::new(Mutex::new(Instant::now()))),
             }),
         }
     }
@@ -184,7 +200,7 @@ impl Engine {
         let mut fetcher = Fetcher::new(Arc::clone(&self.inner));
         let mut woken = Woken::ByRing;
         while !stop.is_cancelled() {
-            *self.inner.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            self.inner.turned.now();
             self.inner.alarm.clear_rung();
             let sleep = match fetcher.fetch(woken).await {
                 Ok(sleep) => sleep,
@@ -208,11 +224,10 @@ impl Engine {
         }
     }
 
-    /// How long ago the fetcher last came round, or the engine was made. It does so each poll interval and more often; a
-    /// turn takes no longer than the deadlines of a few calls of the database.
+    /// By which is seen whether the fetcher comes round.
     #[must_use]
-    pub fn turned(&self) -> Duration {
-        self.inner.turned_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    pub fn turned(&self) -> Turned {
+        self.inner.turned.clone()
     }
 
     /// Waits until all runs have ended.

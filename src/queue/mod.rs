@@ -20,5 +20,5 @@ pub use backoff::Schedule;
 pub use batch::{Batcher, Unanswered};
 pub use budget::Budget;
 pub use crowd::Crowd;
-pub use engine::{Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Ran};
+pub use engine::{Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Ran, Turned};
 pub use presence::Presence;

@@ -349,3 +349,17 @@ async fn what_is_shipped_has_no_failpoints() {
         assert_eq!(holds(text), cfg!(feature = "failpoints"), "{text}");
     }
 }
+
+/// Whatever keeps a part alive would make each restart wait for the end of the grace.
+#[tokio::test]
+async fn an_idle_daemon_ends_at_once() {
+    let house = House::new().await;
+    let mut daemon =
+        Process::start(&["run"], &house.environment(&[("QUEUE__SHUTDOWN_GRACE", "60s")]));
+    daemon.until_ready().await;
+    let began = std::time::Instant::now();
+    daemon.signal("TERM").await;
+    assert!(daemon.ended().await.success());
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(!daemon.printed().iter().any(|line| line.contains("took no leave")));
+}

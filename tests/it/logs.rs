@@ -100,6 +100,21 @@ async fn take_mail(
     Ok(())
 }
 
+/// What is kept for operators. For hosting LJPc is not told who the customer is, so what it says of a person is an invention
+/// of its own, and stands in reasons as it was said; what it repeats of a contact is masked (`names::secrets`).
+async fn kept_for_operators(house: &House) -> Vec<String> {
+    let kept: Vec<String> = sqlx::query_scalar(
+        "SELECT to_jsonb(e)::text FROM provisor.events e UNION ALL SELECT to_jsonb(f)::text FROM provisor.findings f
+         UNION ALL SELECT to_jsonb(r)::text FROM provisor.audit_runs r
+         UNION ALL SELECT to_jsonb(c)::text FROM provisor.circuits c",
+    )
+    .fetch_all(&house.world.pool)
+    .await
+    .unwrap();
+    assert!(kept.len() > 10, "{kept:?}");
+    kept.iter().map(|row| row.replace(ECHO, "")).collect()
+}
+
 #[tokio::test]
 async fn logs_at_their_most_talkative_hold_nothing_private() {
     let house = House::with(|options| KEY.clone_into(&mut options.api_key)).await;
@@ -172,19 +187,7 @@ async fn logs_at_their_most_talkative_hold_nothing_private() {
         let event: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert!(event["timestamp"].is_string() && event["level"].is_string(), "{line}");
     }
-    // What is kept for operators. For hosting LJPc is not told who the customer is, so what it says here of a person is an
-    // invention of its own, and stands in reasons as it was said; what it repeats of a contact is masked
-    // (`names::secrets`).
-    let kept: Vec<String> = sqlx::query_scalar(
-        "SELECT to_jsonb(e)::text FROM provisor.events e UNION ALL SELECT to_jsonb(f)::text FROM provisor.findings f
-         UNION ALL SELECT to_jsonb(r)::text FROM provisor.audit_runs r
-         UNION ALL SELECT to_jsonb(c)::text FROM provisor.circuits c",
-    )
-    .fetch_all(&house.world.pool)
-    .await
-    .unwrap();
-    assert!(kept.len() > 10, "{kept:?}");
-    let kept: Vec<String> = kept.iter().map(|row| row.replace(ECHO, "")).collect();
+    let kept = kept_for_operators(&house).await;
     let mut told: Vec<String> = Vec::new();
     let audit = [audited.stdout, audited.stderr, metrics];
     for private in private() {

@@ -64,8 +64,8 @@ pub fn traces(settings: &Settings) -> anyhow::Result<Option<Traces>> {
 
 /// A pool to the database that the settings name.
 pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
-    let db = Database::new(database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?;
-    Ok(db.with_sessions(sessions(settings)))
+    let sessions = sessions(settings);
+    Ok(Database::over(sessions, database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?)
 }
 
 /// The same for a command that a person waits for: it tells at once why the database can't be reached, or that its schema
@@ -235,9 +235,8 @@ pub(super) fn parts(
     handlers.insert(jobs::SITES, Arc::new(sites));
     let audits = auditing::handler(settings, lifecycle, db, Arc::clone(&guest))?;
     handlers.insert(jobs::AUDIT, Arc::new(audits));
-    let claims =
-        Database::new(database_url(settings)?, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?
-            .with_sessions(sessions(settings));
+    let (sessions, url) = (sessions(settings), database_url(settings)?);
+    let claims = Database::over(sessions, url, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
     let engine = Engine::new(
         Parts {
             settings: EngineSettings {

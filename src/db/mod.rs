@@ -6,7 +6,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Transaction,
+    Connection, Executor as _, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
@@ -60,6 +60,10 @@ pub enum Sessions {
 /// A connection that has been idle for so long is tried before it is used.
 const TESTED_AFTER: Duration = Duration::from_secs(1);
 
+/// A role's or a database's default may be stricter. Every statement here is written for this level, and at a stricter one
+/// any of them may fail beside a shop's transaction.
+const READ_COMMITTED: &str = "SET default_transaction_isolation = 'read committed'";
+
 /// Whether a commit is waited for until it is on the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Durability {
@@ -73,6 +77,16 @@ impl Database {
     /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's, but for
     /// `sslmode`: to another machine it is `verify-full`, unless it is `disable`.
     pub fn new(url: &str, connections_max: u32, durability: Durability) -> Result<Self, DbError> {
+        Self::over(Sessions::Own, url, connections_max, durability)
+    }
+
+    /// The same, behind what lends its sessions or does not.
+    pub fn over(
+        sessions: Sessions,
+        url: &str,
+        connections_max: u32,
+        durability: Durability,
+    ) -> Result<Self, DbError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| DbError::sql("reading the database's URL", error))?
             .application_name("provisor")
@@ -85,6 +99,15 @@ impl Database {
             .idle_timeout(Duration::from_mins(5))
             // A connection that was just used is there; to ask before each call would double what a call takes.
             .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // What is lent is left as it was found: there, each call is a transaction that says it itself.
+                    if sessions == Sessions::Own {
+                        connection.execute(READ_COMMITTED).await?;
+                    }
+                    Ok(())
+                })
+            })
             .before_acquire(|connection, used| {
                 Box::pin(async move {
                     if used.idle_for >= TESTED_AFTER {
@@ -94,13 +117,7 @@ impl Database {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, durability, sessions: Sessions::Own })
-    }
-
-    /// The same database, behind what lends its sessions or does not.
-    #[must_use]
-    pub fn with_sessions(self, sessions: Sessions) -> Self {
-        Self { sessions, ..self }
+        Ok(Self { pool, durability, sessions })
     }
 
     /// Connects once, outside the pool, and so tells why that can't be done: the pool tries on until its time is up, and

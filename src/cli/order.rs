@@ -41,7 +41,7 @@ pub(super) enum OrderCommand {
     ///
     /// The document is judged as a submission would judge it, all its faults at once. Nothing is stored, claimed or sent.
     #[command(after_help = "Examples:\n  \
-        provisor order plan examples/orders/1-hosting.json\n  \
+        provisor order plan order.json\n  \
         provisor order plan - --json < order.json")]
     Plan {
         /// The document, JSON; `-` for standard input.
@@ -156,6 +156,9 @@ pub(super) async fn order(command: OrderCommand, settings: &Settings) -> Result<
                 ]);
             }
             output::line(&table.to_string());
+            if i64::try_from(orders.len()).is_ok_and(|shown| shown == limit) {
+                output::note(&format!("These are the newest {limit}; there may be more: --limit"));
+            }
         }
         OrderCommand::Show { reference, json } => {
             let report = db.report_order(&reference).await.map_err(|error| explain(&error))?;

@@ -37,6 +37,10 @@ pub(super) enum QueueCommand {
     Pause {
         #[command(flatten)]
         what: WhatArgs,
+        /// The database was restored from a backup: what was bought since is not known in it. Provisor notices most restores
+        /// by itself, but no volume that was set back. Nothing is bought until `queue resume` confirms it.
+        #[arg(long, conflicts_with_all = ["lane", "upstream"])]
+        restored: bool,
         #[command(flatten)]
         said: SaidArgs,
         /// For scripts.
@@ -48,9 +52,10 @@ pub(super) enum QueueCommand {
     ///
     /// With --lane or --upstream it only lifts that pause.
     ///
-    /// A failover without synchronous replication may have lost the intents of requests that were sent. Look first in
-    /// LJPc's panel for orders whose tag (the summary's beginning) no line of `provisor order show` knows. It asks before
-    /// it confirms a failover or a restore, and does all of it or nothing.
+    /// A failover without synchronous replication may have lost the intents of requests that were sent, and so has a
+    /// restore. Look first in LJPc's panel for orders since then: one whose number its line here (by the tag, the summary's
+    /// beginning, as in SHOP-1001/0) does not bear would be bought again. `provisor order resolve REF --line N
+    /// --upstream-order ID` adopts it. It asks before it confirms a failover or a restore, and does all of it or nothing.
     Resume(resume::ResumeArgs),
 }
 
@@ -153,7 +158,9 @@ pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<
     let db = app::connect_now(settings).await?;
     match command {
         QueueCommand::Stats { json } => stats(&db, settings, json).await?,
-        QueueCommand::Pause { what, said, json } => pause(&db, &what, &said, json).await?,
+        QueueCommand::Pause { what, restored, said, json } => {
+            pause(&db, &what, restored, &said, json).await?;
+        }
         QueueCommand::Resume(args) => resume::resume(&db, settings, &args).await?,
     }
     Ok(())
@@ -245,7 +252,7 @@ fn told_pause(pause: &Pause) -> String {
 pub(super) fn told_unconfirmed(timeline: &WalTimeline) -> Option<String> {
     if timeline.is_restored {
         return Some(
-            "restored from a dump: what was bought since is not known here, and irreversible requests wait until you have \
+            "restored from a backup: what was bought since is not known here, and irreversible requests wait until you have \
              looked and say provisor queue resume"
                 .to_owned(),
         );
@@ -277,10 +284,16 @@ fn to_json(pause: &Pause) -> Value {
     })
 }
 
-async fn pause(db: &Database, what: &WhatArgs, said: &SaidArgs, json: bool) -> anyhow::Result<()> {
+async fn pause(
+    db: &Database,
+    what: &WhatArgs,
+    restored: bool,
+    said: &SaidArgs,
+    json: bool,
+) -> anyhow::Result<()> {
     let by = said.who()?;
     let meant = what.what();
-    let changed = db.pause(&meant, said.deed(&by)).await?;
+    let changed = db.pause(&meant, restored, said.deed(&by)).await?;
     let names = names(&meant);
     if json {
         return output::json(&json!({ "paused": names, "changed": changed }));

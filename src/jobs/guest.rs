@@ -1,5 +1,6 @@
 //! Being a good guest at an upstream: circuits, the shared budget and its pace, the number of requests at a time.
 
+mod failover;
 mod gate;
 mod host;
 mod known;
@@ -16,6 +17,7 @@ use std::{
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub(super) use self::failover::FAILED_OVER;
 pub use self::host::Host;
 use self::{
     known::{KnownCircuits, Shut},

@@ -34,6 +34,9 @@ use crate::{
 /// After so many tries that change nothing the operator is told, once; it goes on at the schedule's pace.
 const TOLD_AFTER: i32 = 8;
 
+/// While a failover or a restore is not confirmed.
+const LOOKED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 /// How a run ends.
 enum End {
     /// There is nothing to do before the wish changes.
@@ -120,6 +123,11 @@ impl KeepWish {
             if !is_in_time(name.domain.as_str(), expires_at, name.read_at) {
                 return self.too_late(id, &name.domain, wished, expires_at).await;
             }
+        }
+        // What the database has forgotten may be a younger wish.
+        if !self.db.timeline().await?.is_confirmed() {
+            self.guest.tell_of_failover(name.read_at).await;
+            return Ok(End::Later(LOOKED_AGAIN_AFTER));
         }
         Box::pin(self.change(claim, id, &name.domain, wished)).await
     }

@@ -10,7 +10,7 @@ use super::{
     domain::{Alternative, DomainSeen, Offer, Record, Registrant, Tld, UpstreamContact},
     effect::EffectStep,
     kinds::catalogue::Product,
-    ledger::{NextPlacement, next_placement},
+    ledger::{EffectState, NextPlacement, next_placement},
     status::LineState,
     text_enum::text_enum,
     wish::{Route, Wish},
@@ -167,10 +167,14 @@ impl Facts {
         }
     }
 
-    /// Whether what the line is for may have been bought by a placement that the database has forgotten.
+    /// Whether what the line is for may have been bought by a placement that the database has forgotten: none is known that
+    /// has bought anything, or may have. One that was not sent, or was refused, may have been sent again.
     #[must_use]
     pub fn may_be_forgotten(&self) -> bool {
-        self.is_older_than_restore && self.main_placement().is_none()
+        let is_settled = |placement: &Placement| {
+            matches!(placement.state, EffectState::NotSent | EffectState::Rejected)
+        };
+        self.is_older_than_restore && self.main_placement().is_none_or(is_settled)
     }
 
     /// The placement of the line's main step that counts.

@@ -164,11 +164,17 @@ async fn check_names_each_broken_thing_and_why() {
         ("LEANSTACK__ACCESS_TOKEN", "marker-of-the-token"),
     ];
     let env = |changes: &[(&str, &str)]| house.environment(changes);
-    let cases: [Broken<'_>; 12] = [
+    let no_leanstack = [
+        ("LEANSTACK__ENABLED", "true"),
+        ("LEANSTACK__BASE_URL", closed_http.as_str()),
+        ("LEANSTACK__ACCESS_TOKEN", "sandbox-token"),
+    ];
+    let cases: [Broken<'_>; 13] = [
         ("a wrong key", env(&[("LJPC__API_KEY", "marker-of-the-key")]), &[("LJPc", "401")]),
         ("nobody there", env(&[("LJPC__BASE_URL", &closed_http)]), &[("LJPc", "can't be reached")]),
         ("no TLS there", env(&[("LJPC__BASE_URL", &ljpc_by_tls)]), &[("LJPc", "can't be reached")]),
         ("a wrong token", env(&advised), &[("Leanstack", "leanstack.access_token")]),
+        ("no Leanstack", env(&no_leanstack), &[("Leanstack", "can't be reached")]),
         (
             "no mail server",
             env(&[("EMAIL__SMTP_URL", &closed_smtp)]),
@@ -233,6 +239,7 @@ async fn check_tells_another_server_and_a_missing_permission_from_an_outage() {
         ("a key without the permission", json!({ "fault": "status", "status": 403 }), "403"),
         ("a web server", json!({ "fault": "html", "status": 200 }), "ljpc.base_url"),
         ("an outage", json!({ "fault": "status", "status": 500 }), "no usable answer"),
+        ("too many requests", json!({ "fault": "status", "status": 429 }), "asks to wait"),
     ] {
         let mut fault = fault;
         // As often as it is asked.
@@ -247,8 +254,13 @@ async fn check_tells_another_server_and_a_missing_permission_from_an_outage() {
 #[tokio::test]
 async fn check_names_what_is_broken_of_the_database() {
     let house = House::new().await;
-    let (empty, older, newer, failed_over) =
-        (World::empty().await, World::new().await, World::new().await, World::new().await);
+    let (empty, older, newer, failed_over, restored) = (
+        World::empty().await,
+        World::new().await,
+        World::new().await,
+        World::new().await,
+        World::new().await,
+    );
     older
         .run(
             "DELETE FROM provisor.schema_migrations
@@ -257,6 +269,7 @@ async fn check_names_what_is_broken_of_the_database() {
         .await;
     newer.migrated_by_a_newer_release("99.0.0").await;
     failed_over.run("UPDATE provisor.timeline SET confirmed = 'FFFFFFFF'").await;
+    restored.run("UPDATE provisor.timeline SET ledger = 0").await;
     let stranger = format!("it_{}", uuid::Uuid::new_v4().simple());
     house.world.run(&format!("CREATE ROLE {stranger} LOGIN")).await;
     let missing = house.world.url().replace(&house.world.name, "provisor_it_missing");
@@ -278,13 +291,14 @@ async fn check_names_what_is_broken_of_the_database() {
         unserved("99.0.0"),
     );
     let url = format!("postgres://x:marker-of-the-password@{closed}/x");
-    let cases: [Broken<'_>; 7] = [
+    let cases: [Broken<'_>; 8] = [
         ("no such database", at(&missing), &absent),
         ("no server", at(&url), &refused),
         ("no schema", at(&empty.url()), &bare),
         ("a schema too old", at(&older.url()), &old),
         ("a schema too new", at(&newer.url()), &new),
         ("a failover", at(&failed_over.url()), &[("purchases", "provisor queue resume")]),
+        ("a dump", at(&restored.url()), &[("purchases", "restored from a backup")]),
         (
             "a user without rights",
             at(&house.world.url_as(&stranger)),

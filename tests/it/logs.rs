@@ -208,6 +208,7 @@ async fn what_happens_to_a_line_is_logged_with_its_reference() {
         let event = daemon.until_logged(message).await;
         assert_eq!(event["spans"][0]["reference"], "SHOP-1", "{event}");
         assert_eq!(event["spans"][0]["line"], 0, "{event}");
+        assert!(event["spans"][0]["run_token"].as_i64().is_some_and(|token| token > 0), "{event}");
         assert_eq!(event["tag"], "SHOP-1/0", "{event}");
     }
     daemon.signal("TERM").await;

@@ -41,7 +41,7 @@ async fn what_is_restored_from_a_dump_buys_nothing_before_somebody_has_looked() 
 
     let env = house.environment(&[]);
     let stats = provisor(&["queue", "stats"], &env).await;
-    assert!(stats.stdout.contains("restored from a dump"), "{stats:?}");
+    assert!(stats.stdout.contains("restored from a backup"), "{stats:?}");
     let stats = provisor(&["queue", "stats", "--json"], &env).await.json();
     assert_eq!(stats["timeline"]["restored"], json!(true));
     let mut daemon = Process::start(&["run"], &env);
@@ -116,6 +116,18 @@ async fn what_was_bought_after_the_backup_is_adopted_and_not_bought_again() {
     postgres("pg_restore", &["--clean", "--if-exists", "--exit-on-error", "--dbname", &url, file]);
     std::fs::remove_file(&dump).unwrap();
     assert_eq!(house.line_status("SHOP-1", 0).await, "pending");
+    // A volume that was set back shows nothing of it: a person says so.
+    let unnoticed = "UPDATE provisor.timeline SET ledger = 'provisor.effects'::regclass";
+    house.world.run(unnoticed).await;
+    let stats = async || provisor(&["queue", "stats", "--json"], &env).await.json();
+    assert_eq!(stats().await["timeline"]["restored"], json!(false));
+    let words = ["queue", "pause", "--restored", "--by", "test", "--why", "a volume was set back"];
+    let paused = house.done(&words).await;
+    assert!(paused.stdout.starts_with("Paused: lane place"), "{paused:?}");
+    assert!(house.done(&words).await.stdout.starts_with("Nothing to do"));
+    assert_eq!(stats().await["timeline"]["restored"], json!(true));
+    let told = "SELECT detail ->> 'why' FROM provisor.operator_events WHERE event = 'restore_told'";
+    assert_eq!(house.world.value::<String>(told).await, "a volume was set back");
 
     // Held against LJPc, as ever.
     let wrong = ["order", "resolve", "SHOP-1", "--line", "1", "--upstream-order", &order, "--yes"];
@@ -130,9 +142,8 @@ async fn what_was_bought_after_the_backup_is_adopted_and_not_bought_again() {
     let mut daemon = Process::start(&["run"], &env);
     daemon.until_ready().await;
     house.until_order("SHOP-1", "completed").await;
-    // By its own endpoint, so there is no number: it is looked for before it is called taken, and a person looks.
-    house.until_reason("SHOP-2", 0, "example.com is a name of this account already").await;
-    assert_eq!(house.line_status("SHOP-2", 0).await, "held");
+    // By its own endpoint, so there is no number: the name is looked for, and so is the contact of its customer.
+    house.until_order("SHOP-2", "completed").await;
     assert_eq!(house.requests("POST", "/").len(), bought, "nothing is bought again");
     daemon.signal("TERM").await;
     assert!(daemon.ended().await.success());

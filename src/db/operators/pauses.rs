@@ -52,7 +52,15 @@ pub struct Deed<'a> {
 
 impl Database {
     /// Pauses these. Answers whether any of them was not paused before.
-    pub async fn pause(&self, what: &[Pausable], deed: Deed<'_>) -> Result<bool, DbError> {
+    ///
+    /// `restored`: the database was restored from a backup in a way that it can't know itself. From then on it is as if it
+    /// had noticed: what buys is held until that is confirmed, and orders from before may have been forgotten.
+    pub async fn pause(
+        &self,
+        what: &[Pausable],
+        restored: bool,
+        deed: Deed<'_>,
+    ) -> Result<bool, DbError> {
         let (lanes, upstreams) = columns(what);
         let detail = told(what, deed);
         self.call("pausing", async |connection| {
@@ -63,15 +71,20 @@ impl Database {
                        UNION ALL
                        SELECT NULL, u.name, $3, $4 FROM unnest($2::text[]) AS u (name)
                        ON CONFLICT DO NOTHING RETURNING 1),
+                   unconfirmed AS (
+                       UPDATE provisor.timeline SET ledger = 0 WHERE $6 AND ledger <> 0 RETURNING 1),
                    noted AS (
                        INSERT INTO provisor.events (event, detail)
-                       SELECT 'queue_paused', $5 WHERE EXISTS (SELECT FROM paused))
-                   SELECT EXISTS (SELECT FROM paused) AS "changed!""#,
+                       SELECT 'queue_paused', $5::jsonb WHERE EXISTS (SELECT FROM paused)
+                       UNION ALL
+                       SELECT 'restore_told', $5::jsonb WHERE EXISTS (SELECT FROM unconfirmed))
+                   SELECT EXISTS (SELECT FROM paused) OR EXISTS (SELECT FROM unconfirmed) AS "changed!""#,
                 &lanes,
                 &upstreams,
                 deed.by,
                 deed.why,
                 detail,
+                restored,
             )
             .fetch_one(connection)
             .await

@@ -201,7 +201,8 @@ async fn write(
     if let Some(placement) = &forgotten {
         // No longer to be cancelled as if nothing had happened.
         change.sent = Some(true);
-        remember(&mut *connection, found.line, facts, placement).await?;
+        let domain = change.progress.domain.as_deref();
+        remember(&mut *connection, found.line, facts, placement, domain).await?;
     }
     // Its name's row of wishes went to the next in line when it had failed.
     change.brings_name |= facts.progress.status.is_ended()
@@ -245,12 +246,14 @@ async fn write(
     rouse(connection, wake, change.progress.status).await
 }
 
-/// A placement that was lost enters the ledger, as one in doubt. Where another one has its name it is kept beside it.
+/// A placement that was lost enters the ledger, as one in doubt. Where another one has its name, or its place, it is kept
+/// beside it.
 async fn remember(
     connection: &mut PgConnection,
     line: LineId,
     facts: &Facts,
     placement: &Placement,
+    domain: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     let Placement { step, n, intended_at, .. } = placement;
     let tag = Tag::of_step(&facts.reference, facts.line, *step, *n);
@@ -260,8 +263,10 @@ async fn remember(
              (line_id, step, n, tag, state, live, domain, claims_site, claims_name, intended_at)
          SELECT $1, $2, $3, $4, 'in_doubt',
                 NOT EXISTS (SELECT FROM provisor.effects o
-                            WHERE o.live AND o.state <> 'not_sent' AND o.domain = $5
-                              AND (o.claims_name AND $6 OR o.claims_site AND NOT $6 AND o.site_id IS NULL)),
+                            WHERE o.live
+                              AND (o.line_id = $1 AND o.step = $2 AND o.n <> $3
+                                   OR o.state <> 'not_sent' AND o.domain = $5
+                                      AND (o.claims_name AND $6 OR o.claims_site AND NOT $6 AND o.site_id IS NULL))),
                 $5, NOT $6, $6, $7
          ON CONFLICT (line_id, step, n) DO UPDATE
          SET state = 'in_doubt', settled_at = NULL, live = excluded.live
@@ -270,7 +275,7 @@ async fn remember(
         step.as_str(),
         n,
         tag.as_str(),
-        facts.progress.domain.as_deref(),
+        domain,
         brings_name,
         intended_at,
     )

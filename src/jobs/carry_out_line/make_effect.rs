@@ -15,6 +15,7 @@ use crate::{
         lines::LoadedLine,
         records::{Intent, Recorded, Truth},
     },
+    jobs::guest::FAILED_OVER,
     order::{
         LineStatus,
         decide::{Change, Then},
@@ -27,10 +28,6 @@ use crate::{
 
 /// How long a placement waits for another one of its name before it looks by itself. Usually it is poked sooner.
 const NAME_BUSY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
-
-/// Why nothing is sent after a failover, or a restore.
-const FAILED_OVER: &str =
-    "the database was failed over or restored: nothing is sent before `provisor queue resume`";
 
 /// Why an intent is not in the ledger, as far as is known.
 #[derive(Clone, Copy, Debug)]
@@ -145,8 +142,7 @@ impl CarryOutLine {
     /// The database was failed over or restored, which may have lost intents: the operator is told once, and nothing is sent
     /// meanwhile.
     async fn wait_for_confirmation(&self, claim: Claim, loaded: &LoadedLine) -> Result<(), Stop> {
-        let day = loaded.facts.now.date_naive().to_string();
-        self.guest.tell_operator("failover", &day, FAILED_OVER).await;
+        self.guest.tell_of_failover(loaded.facts.now).await;
         let delay = Delay { reason: FAILED_OVER.to_owned(), then: Then::After(NAME_BUSY_FOR) };
         self.wait(claim, loaded, delay).await
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::atomic::Ordering};
 
-use super::{Guest, Host, WAIT_MAX, known::Shut, looks::LOOK_INTERVAL};
+use super::{Guest, Host, WAIT_MAX, known::Shut, looks::LOOK_INTERVAL, reason_of};
 use crate::{
     db::{
         DbError,
@@ -86,8 +86,8 @@ impl<U: Host> Guest<U> {
                 self.close("").await;
                 self.slow_down(after).await;
             }
-            Err(UpstreamError::Unauthorized { status, message, .. }) => {
-                self.open("", Cause::Key, &format!("HTTP {status} {message}")).await;
+            Err(error @ UpstreamError::Unauthorized { .. }) => {
+                self.open("", Cause::Key, &reason_of(&error)).await;
             }
             Err(error) => {
                 tracing::warn!(

@@ -12,7 +12,7 @@ use super::{
     poll::waiting,
 };
 use crate::order::{
-    Cause, Money,
+    Cause, LineKind, Money,
     decide::{Change, Query, Step, Then},
     domain::{
         DomainSeen, Purpose, SplitName, Transfer, Verdict, check_records, judge, split, transfer_of,
@@ -81,8 +81,8 @@ pub(in crate::order) fn decide(
     }
 }
 
-/// A person has said of an earlier placement that it does not exist. He may be wrong: the name is looked for once more
-/// before it is bought again, for a purchase of ours would else be read as "taken".
+/// A person has said of an earlier placement that it does not exist, or the database has forgotten some. The name is looked
+/// for once more before it is bought again, for a purchase of ours would else be read as "taken".
 fn find_earlier(
     facts: &Facts,
     known: &Known,
@@ -96,7 +96,17 @@ fn find_earlier(
     match &known.domain {
         None => Some(Step::Read(Query::Domain(domain.clone()))),
         Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
-        Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
+        // That has brought nothing, whosever it was: `find_ours` has the same.
+        Some(DomainReading::Seen(seen))
+            if facts.kind == LineKind::DomainTransfer
+                && transfer_of(seen.status.as_deref().unwrap_or_default()) == Transfer::Failed =>
+        {
+            None
+        }
+        Some(DomainReading::Seen(_)) if lacks_forgotten_contact(facts, known) => {
+            Some(Step::Read(Query::Contact(None)))
+        }
+        Some(DomainReading::Seen(seen)) if is_ours(facts, known, seen) => {
             Some(found_twice(facts, patience, step, seen))
         }
         // By an order, whose handle is the account's own: it may be this one's.
@@ -108,10 +118,22 @@ fn find_earlier(
     }
 }
 
+/// The customer's WHOIS contact may be forgotten as its purchase is, and has not been looked for in LJPc's list.
+fn lacks_forgotten_contact(facts: &Facts, known: &Known) -> bool {
+    facts.may_be_forgotten()
+        && facts.main_step() != EffectStep::PlaceOrder
+        && facts.progress.contact_handle.is_none()
+        && facts.name.contact_handle.is_none()
+        && facts.name.registrant.is_some()
+        && known.contact.is_none()
+}
+
 /// It bears the handle that this line asked for, and no other line of ours has brought it.
-fn is_ours(facts: &Facts, seen: &DomainSeen) -> bool {
+fn is_ours(facts: &Facts, known: &Known, seen: &DomainSeen) -> bool {
     // Where the line's is forgotten, too: the customer's own, which nobody shares.
-    let of_customer = facts.name.contact_handle.as_ref().filter(|_| facts.may_be_forgotten());
+    let found = known.contact.as_ref().and_then(Option::as_ref);
+    let of_customer = facts.name.contact_handle.as_ref().or(found);
+    let of_customer = of_customer.filter(|_| facts.may_be_forgotten());
     let handle = facts.progress.contact_handle.as_ref().or(of_customer);
     handle.is_some() && seen.contact_handle.as_ref() == handle && !facts.name.is_owned
 }
@@ -149,7 +171,7 @@ fn find_existing(
     match &known.domain {
         None => Step::Read(Query::Domain(domain.clone())),
         Some(DomainReading::Unanswered) => Change::unchanged(facts, Then::Retry).step(),
-        Some(DomainReading::Seen(seen)) if is_ours(facts, seen) => {
+        Some(DomainReading::Seen(seen)) if is_ours(facts, known, seen) => {
             found_twice(facts, patience, EffectStep::Register, seen)
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) if was_ever_doubted(facts) => {

@@ -27,6 +27,10 @@ pub struct Stuck<'a> {
     pub placements: Vec<(EffectStep, i32, EffectState)>,
 }
 
+/// The name is in the account with a contact that is not the line's: nothing says that this line has brought it.
+const END_OF_NAME: &str =
+    "it shall end (should the name be there, `provisor audit import` brings it to its customer)";
+
 /// A way out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Exit {
@@ -65,7 +69,7 @@ impl<'a> Stuck<'a> {
                 if let Some((step, ..)) = self.placements.iter().rev().find(given_up) {
                     exits.extend(self.adoptions(*step));
                 }
-                exits.push(self.exit("it shall end", "resolve", " --abandon"));
+                exits.push(self.exit(self.end(), "resolve", " --abandon"));
                 exits
             }
             LineStatus::InDoubt => self.exits_of_doubt(),
@@ -102,14 +106,16 @@ impl<'a> Stuck<'a> {
         let buys_name = |(step, ..): &&(EffectStep, i32, EffectState)| {
             matches!(step, EffectStep::Register | EffectStep::Transfer)
         };
-        // It is in the account with a contact that is not the line's: nothing says that this line has brought it.
-        let end = if doubted.is_some_and(|it| buys_name(&it)) {
-            "it shall end (should the name be there, `provisor audit import` brings it to its customer)"
-        } else {
-            "it shall end"
-        };
+        let end =
+            if doubted.is_some_and(|it| buys_name(&it)) { END_OF_NAME } else { "it shall end" };
         exits.push(self.exit(end, "resolve", " --abandon"));
         exits
+    }
+
+    /// When a held line is ended: one whose name is in the account (`kinds/purchase.rs`) may have brought it.
+    fn end(&self) -> &'static str {
+        let is_here = self.reason.contains("is a name of this account already");
+        if is_here { END_OF_NAME } else { "it shall end" }
     }
 
     /// How it is said that what a step may have bought is there.

@@ -9,6 +9,7 @@ use crate::order::{
     effect::{Acceptance, EffectStep},
     facts::{Facts, Placement},
     ledger::EffectState,
+    name::DomainName,
     outcome::{accepted, delivered},
 };
 
@@ -20,14 +21,14 @@ pub(super) fn adopt(
     adopted: impl Fn(&Facts) -> Result<Consequence, Refusal>,
 ) -> Result<Consequence, Refusal> {
     let adopted_as_known = adopted(facts);
-    let is_settled = |placement: &Placement| {
-        matches!(placement.state, EffectState::NotSent | EffectState::Rejected)
-    };
-    let may_be_lost = facts.is_older_than_restore && facts.main_placement().is_none_or(is_settled);
+    let step = facts.main_step();
+    let is_known = |n| facts.placements.iter().any(|known| (known.step, known.n) == (step, n));
+    // The tag of what was found may name a further placement, which followed one that is known.
+    let is_a_further_one = facts.is_older_than_restore && n.is_some_and(|n| !is_known(n));
+    let may_be_lost = facts.may_be_forgotten() || is_a_further_one;
     if !may_be_lost || adopted_as_known != Err(Refusal::NothingSent) {
         return adopted_as_known;
     }
-    let step = facts.main_step();
     let placement = Placement {
         step,
         n: n.or(facts.next_placement(step).map(|(n, _)| n)).ok_or(Refusal::NothingSent)?,
@@ -46,6 +47,11 @@ pub(super) fn adopt(
     // What was provably not sent is the same placement, before it was sent again.
     with_it.placements.retain(|known| (known.step, known.n) != (step, placement.n));
     with_it.placements.push(placement.clone());
+    // A line that has never run has its name as the shop wrote it, and nothing spells it anew from here on.
+    if let Some(name) = &facts.progress.domain {
+        let spelt = DomainName::parse(name).map_err(|_| Refusal::NothingSent)?;
+        with_it.progress.domain = Some(spelt.as_str().to_owned());
+    }
     let mut consequence = adopted(&with_it)?;
     if let Consequence::Changes(resolved) = &mut consequence {
         resolved.forgotten = Some(placement);

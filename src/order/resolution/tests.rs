@@ -343,6 +343,24 @@ fn what_a_restored_database_has_forgotten_is_adopted_where_nothing_else_is_known
         let forgotten = resolved.forgotten.expect("it enters the ledger first");
         assert_eq!((forgotten.n, forgotten.state), (n, EffectState::InDoubt));
     }
+    // The tag of what was found names a placement that followed a known one.
+    let second = |state| {
+        let found = Resolution::UpstreamOrder { id: UpstreamOrderId(OWN), n: Some(2), cost: None };
+        let status = if state == EffectState::Absent { Pending } else { InDoubt };
+        let facts = facts(status, vec![placement(1, state)]);
+        assert_eq!(told(&facts, found.clone()), "no: nothing sent", "not without a restore");
+        told(&forgetful(facts), found)
+    };
+    let adopted = "provisioning, order 7, place_order 2 accepted";
+    assert_eq!(second(EffectState::Absent), adopted);
+    assert_eq!(second(EffectState::InDoubt), format!("{adopted}, bought twice"));
+    // What has never run is still spelt as the shop wrote it.
+    let mut spelt = forgetful(facts(Pending, Vec::new()));
+    spelt.progress.domain = Some("bücher.example".to_owned());
+    let Ok(Consequence::Changes(resolved)) = resolve(&spelt, &saying(order(OWN))) else {
+        panic!("it is adopted");
+    };
+    assert_eq!(resolved.change.progress.domain.as_deref(), Some("xn--bcher-kva.example"));
     let doubted = forgetful(facts(InDoubt, vec![placement(1, EffectState::InDoubt)]));
     let Ok(Consequence::Changes(resolved)) = resolve(&doubted, &saying(order(OWN))) else {
         panic!("it is known");

@@ -115,6 +115,29 @@ async fn a_refusal_is_told_to_the_operator() {
     daemon.stop().await;
 }
 
+/// What a restored database has forgotten may be a younger wish.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_wish_is_carried_out_on_a_restored_database_before_somebody_has_looked() {
+    let house = House::new().await;
+    let daemon = house.quick_daemon();
+    house.order_names("SHOP-1", json!([register("example.nl", json!({}))])).await;
+    house.until_order("SHOP-1", "completed").await;
+    house.world.run("UPDATE provisor.timeline SET ledger = 0").await;
+    house.wish(false).await;
+    eventually("the operator is told", async || {
+        let told =
+            "SELECT count(*) FROM provisor.email_outbox WHERE context ->> 'about' = 'failover'";
+        house.world.value::<i64>(told).await == 1
+    })
+    .await;
+    assert!(house.requests("PATCH", PATCH).is_empty());
+    house.done(&["queue", "resume", "--by", "test", "--yes"]).await;
+    // The customer's latest wish is looked at again within half a minute; another one is, at once.
+    house.wish(false).await;
+    eventually("it is as wished", async || house.renews().await == Some(false)).await;
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_none_of_ours_upstream_is_left_alone() {
     let house = House::new().await;

@@ -14,7 +14,7 @@ use crate::order::{
     facts::{DomainReading, Reading, SimpleStatus, ZoneReading},
     wish::{NameWish, Route},
 };
-use EffectState::{Absent, Accepted, InDoubt as Doubtful, Rejected};
+use EffectState::{Absent, Accepted, InDoubt as Doubtful, NotSent, Rejected};
 use LineKind::{Dns, DomainRegister, DomainTransfer, DomainUpdate, Hosting};
 use LineStatus::{Completed, Failed, InDoubt, Pending, Placing, Provisioning};
 

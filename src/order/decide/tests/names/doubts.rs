@@ -162,16 +162,36 @@ fn what_a_restored_database_may_have_forgotten_is_not_called_taken() {
     };
     let known = Facts { name: known, ..facts.clone() };
     assert!(matches!(decide(&known, &free, &PATIENCE), Step::Make(_)));
-    // With the contact that is its customer's alone it is this line's.
+    // With the contact that is its customer's alone it is this line's. The contact may be forgotten, too.
     let ours = Known { domain: shown(seen(true)).domain, ..offered("taken", "3.88") };
-    assert_eq!(change(&facts, &ours).progress.status, LineStatus::Held);
+    assert!(matches!(decide(&facts, &ours, &PATIENCE), Step::Read(Query::Contact(None))));
+    let found =
+        |contact: Option<&str>| Known { contact: Some(contact.map(handle)), ..ours.clone() };
+    for stranger in [None, Some("h-9")] {
+        assert_eq!(change(&facts, &found(stranger)).progress.status, LineStatus::Held);
+    }
+    assert_eq!(twice(&mut facts.clone(), &found(Some("h-1"))).progress.status, Provisioning);
     facts.name.contact_handle = Some(handle("h-1"));
     assert_eq!(twice(&mut facts.clone(), &ours).progress.status, Provisioning);
     facts.name.is_owned = true;
     assert_eq!(change(&facts, &ours).progress.status, LineStatus::Held);
-    // What is in the ledger is not forgotten.
-    facts.placements = vec![of_step(EffectStep::Register, 1, Rejected)];
-    assert!(!facts.may_be_forgotten());
+    // What may have bought it is not forgotten. What has not may have been sent once more since.
+    for (state, is_forgotten) in
+        [(Doubtful, false), (Accepted, false), (Absent, false), (NotSent, true), (Rejected, true)]
+    {
+        facts.placements = vec![of_step(EffectStep::Register, 1, state)];
+        assert_eq!(facts.may_be_forgotten(), is_forgotten, "{state:?}");
+    }
+}
+
+#[test]
+fn a_transfer_that_has_failed_keeps_no_restored_database_from_another() {
+    let mut facts = transfers(Pending);
+    facts.is_older_than_restore = true;
+    facts.name.contact_handle = Some(handle("h-1"));
+    let failed = DomainSeen { status: Some("transfer_rejected".to_owned()), ..seen(true) };
+    let known = Known { domain: Some(DomainReading::Seen(failed)), ..offered("", "3.88") };
+    assert!(matches!(decide(&facts, &known, &PATIENCE), Step::Make(_)));
 }
 
 #[test]

@@ -164,17 +164,16 @@ async fn check_names_each_broken_thing_and_why() {
         ("LEANSTACK__ACCESS_TOKEN", "marker-of-the-token"),
     ];
     let env = |changes: &[(&str, &str)]| house.environment(changes);
-    let no_leanstack = [
-        ("LEANSTACK__ENABLED", "true"),
-        ("LEANSTACK__BASE_URL", closed_http.as_str()),
-        ("LEANSTACK__ACCESS_TOKEN", "sandbox-token"),
-    ];
     let cases: [Broken<'_>; 13] = [
         ("a wrong key", env(&[("LJPC__API_KEY", "marker-of-the-key")]), &[("LJPc", "401")]),
         ("nobody there", env(&[("LJPC__BASE_URL", &closed_http)]), &[("LJPc", "can't be reached")]),
         ("no TLS there", env(&[("LJPC__BASE_URL", &ljpc_by_tls)]), &[("LJPc", "can't be reached")]),
         ("a wrong token", env(&advised), &[("Leanstack", "leanstack.access_token")]),
-        ("no Leanstack", env(&no_leanstack), &[("Leanstack", "can't be reached")]),
+        (
+            "no Leanstack",
+            env(&[advised[0], (advised[1].0, &closed_http), advised[2]]),
+            &[("Leanstack", "can't be reached")],
+        ),
         (
             "no mail server",
             env(&[("EMAIL__SMTP_URL", &closed_smtp)]),

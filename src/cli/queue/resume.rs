@@ -36,9 +36,9 @@ pub(in crate::cli) struct ResumeArgs {
 /// What is agreed to after a failover or a restore.
 const CONFIRMATION: &str = "The database was failed over, or restored: it may have forgotten requests that were sent. From \
     now on irreversible requests are made again, and what it has forgotten is bought twice. Have you looked in LJPc's panel \
-    at each order since then, whether its line here bears its number? The line is named by its tag, the summary's beginning, \
-    as in SHOP-1001/0. One that is pending here is adopted first: provisor order resolve SHOP-1001 --line 0 \
-    --upstream-order ID";
+    at each order since then, whether its line here bears its number? The line is named by its tag, the summary's \
+    beginning, as in SHOP-1001/0. One that is pending here is adopted first: \
+    provisor order resolve SHOP-1001 --line 0 --upstream-order ID";
 
 pub(super) async fn resume(
     db: &Database,

@@ -63,6 +63,13 @@ async fn show(State(asked): State<Asked>, Path(id): Path<u32>) -> impl IntoRespo
     ([(header::CONTENT_TYPE, "application/json")], answer.to_string())
 }
 
+/// The daemon's own looks at the account. Without an answer it would take the upstream for away.
+async fn list_sites() -> impl IntoResponse {
+    let answer = json!({ "success": true, "jti": "00000000-0000-4000-8000-000000000000",
+                         "data": { "sites": [], "total": 0, "page": 1, "per_page": 100, "total_pages": 0 } });
+    ([(header::CONTENT_TYPE, "application/json")], answer.to_string())
+}
+
 /// Orders as they stand when LJPc has accepted them and does nothing; each is due at its own moment of the interval.
 async fn furnish(url: &str) -> anyhow::Result<DateTime<Utc>> {
     let mut connection = PgConnection::connect(url).await?;
@@ -119,7 +126,10 @@ pub(crate) async fn measure(
     let start = furnish(&url).await?;
     run(&url, &["VACUUM ANALYZE", "CHECKPOINT"]).await?;
     let asked = Asked::default();
-    let router = Router::new().route("/api/v1/orders/{id}", get(show)).with_state(asked.clone());
+    let router = Router::new()
+        .route("/api/v1/orders/{id}", get(show))
+        .route("/api/hosting/v1/sites", get(list_sites))
+        .with_state(asked.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let upstream = listener.local_addr()?;
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use provisor::{
-    db::{Database, Durability, wakes::Lane},
+    db::{Database, Durability, Sessions, wakes::Lane},
     queue::{
         Alarm, Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Presence, Ran, listen,
     },
@@ -142,7 +142,7 @@ impl Worker {
         let seen = Arc::new(Seen::default());
         let noop: Arc<dyn Handler> = Arc::new(Noop { seen: Arc::clone(&seen), then });
         let handlers = HashMap::from([(KIND, Arc::clone(&noop)), (LINE, noop)]);
-        let db = Database::new(url, CONNECTIONS_MAX, Durability::Full)?;
+        let db = Database::over(Sessions::Daemons, url, CONNECTIONS_MAX, Durability::Full)?;
         let (presence, alarm) = (Presence::default(), Alarm::default());
         presence.tell(&db).await?;
         let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
@@ -157,7 +157,12 @@ impl Worker {
                 lease: Duration::from_mins(1),
                 poll_interval: Duration::from_secs(1),
             },
-            claims: Database::new(url, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?,
+            claims: Database::over(
+                Sessions::Daemons,
+                url,
+                CLAIM_CONNECTIONS_MAX,
+                Durability::ClaimsOnly,
+            )?,
             db: db.clone(),
             presence,
             alarm: alarm.clone(),
@@ -198,7 +203,7 @@ pub(crate) async fn insert(
     let (last, lane) = (from + count - 1, lane.number());
     let sql = format!(
         "INSERT INTO provisor.wakes (id, lane, due_at)
-         SELECT ({from} + i - 1) * 16 + {KIND}, {lane}, {due} FROM generate_series(1, {last} - {from} + 1) AS i"
+         SELECT ({from}::bigint + i - 1) * 16 + {KIND}, {lane}, {due} FROM generate_series(1, {last} - {from} + 1) AS i"
     );
     connection.execute(AssertSqlSafe(sql)).await?;
     connection.close().await?;

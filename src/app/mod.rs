@@ -213,6 +213,7 @@ async fn work(
     let schedules =
         [jobs::HOUSE_WAKE.0, jobs::CUSTOMERS_WAKE.0, jobs::SITES_WAKE.0, jobs::AUDIT_WAKE.0];
     db.ensure_schedules(&schedules).await.context("setting up the schedules")?;
+    db.note_disabled_emails(&settings.email.disabled).await.context("noting email.disabled")?;
     if settings.leanstack.enabled {
         // It may have been left alone for an hour by a process that does not use Leanstack.
         db.poke(jobs::CUSTOMERS_WAKE.0).await.context("waking the schedules")?;

@@ -170,11 +170,11 @@ impl CarryOutLine {
         Self { crowd, ..self }
     }
 
-    fn ran(&self, claim: Claim, result: &Result<(), Stop>) -> Ran {
+    fn ran(&self, claim: Claim, result: &Result<Ran, Stop>) -> Ran {
         // A poll that could not be made stays a poll.
         let lane = if claim.wake.lane == Lane::Poll { Lane::Poll } else { Lane::Retry };
         match result {
-            Ok(()) => Ran::Recorded,
+            Ok(ran) => *ran,
             Err(Stop::Stale) => Ran::Stale,
             // Not its own fault, so it costs no try.
             Err(Stop::Later(after)) => Ran::Later { lane, after: *after, tries: claim.wake.tries },
@@ -188,7 +188,7 @@ impl CarryOutLine {
         }
     }
 
-    async fn carry_out(&self, claim: Claim) -> Result<(), Stop> {
+    async fn carry_out(&self, claim: Claim) -> Result<Ran, Stop> {
         let id = LineId(claim.wake.fence.wake.subject());
         failpoint!("line.before_load");
         let Some(loaded) = self.ledger.load(id).await? else {
@@ -209,7 +209,7 @@ impl CarryOutLine {
         self.take_steps(claim, loaded).instrument(span).await
     }
 
-    async fn take_steps(&self, claim: Claim, loaded: LoadedLine) -> Result<(), Stop> {
+    async fn take_steps(&self, claim: Claim, loaded: LoadedLine) -> Result<Ran, Stop> {
         // The run's place in the budget, which its first request uses up.
         let mut prepaid = true;
         let result = Box::pin(self.steps(claim, &loaded, &mut prepaid)).await;
@@ -224,7 +224,7 @@ impl CarryOutLine {
         claim: Claim,
         loaded: &LoadedLine,
         prepaid: &mut bool,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ran, Stop> {
         let mut known = Known::default();
         for _ in 0..READINGS_MAX {
             let next = decide(&loaded.facts, &known, &self.waiting.patience);
@@ -251,7 +251,7 @@ impl CarryOutLine {
     }
 
     /// Records that the line waits, and for what, where only a log would say it else.
-    async fn wait(&self, claim: Claim, loaded: &LoadedLine, delay: Delay) -> Result<(), Stop> {
+    async fn wait(&self, claim: Claim, loaded: &LoadedLine, delay: Delay) -> Result<Ran, Stop> {
         let Delay { reason, then } = delay;
         let patience = &self.waiting.patience;
         let change = waiting(&loaded.facts, reason, then, patience);
@@ -265,7 +265,7 @@ impl CarryOutLine {
         claim: Claim,
         loaded: &LoadedLine,
         stop: Stop,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ran, Stop> {
         let change = decide_reading(&loaded.facts, &Reading::Unanswered, &self.waiting.patience);
         if change.overdue { self.record_change(claim, loaded, change).await } else { Err(stop) }
     }
@@ -275,13 +275,17 @@ impl CarryOutLine {
         claim: Claim,
         loaded: &LoadedLine,
         change: Change,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ran, Stop> {
         let record = self.record_of(claim, loaded, change);
+        // Most polls show nothing new: those need no lock of their order, and no transaction of several statements.
+        if let (None, Some((lane, due, tries))) = (&record.change, record.park) {
+            return Ok(Ran::Unchanged { lane, due, tries });
+        }
         failpoint!("line.before_record");
         let recorded = self.ledger.record(record).await?;
         failpoint!("line.recorded");
         match recorded {
-            Recorded::Done { .. } => Ok(()),
+            Recorded::Done { .. } => Ok(Ran::Recorded),
             Recorded::Stale => Err(Stop::Stale),
             // Somebody changed the line since it was loaded: look again at once.
             Recorded::Conflict => Err(Stop::Later(Duration::ZERO)),
@@ -326,7 +330,7 @@ impl CarryOutLine {
         }
     }
 
-    async fn record_panic(&self, claim: Claim) -> Result<(), Stop> {
+    async fn record_panic(&self, claim: Claim) -> Result<Ran, Stop> {
         let id = LineId(claim.wake.fence.wake.subject());
         let Some(loaded) = self.ledger.load(id).await? else { return Err(Stop::Stale) };
         let change = panicked(&loaded.facts);

@@ -92,6 +92,11 @@ impl KeepWish {
             Some(false) => return Ok(End::Retry),
             None => return Ok(End::Rest),
         }
+        // What the database has forgotten may be a younger wish.
+        if !self.db.timeline().await?.is_confirmed() {
+            self.guest.tell_of_failover(name.read_at).await;
+            return Ok(End::Later(LOOKED_AGAIN_AFTER));
+        }
         let seen = match self.look(&name.domain).await? {
             Ok(seen) => seen,
             Err(UpstreamError::Rejected { status: 404, .. }) => {
@@ -123,11 +128,6 @@ impl KeepWish {
             if !is_in_time(name.domain.as_str(), expires_at, name.read_at) {
                 return self.too_late(id, &name.domain, wished, expires_at).await;
             }
-        }
-        // What the database has forgotten may be a younger wish.
-        if !self.db.timeline().await?.is_confirmed() {
-            self.guest.tell_of_failover(name.read_at).await;
-            return Ok(End::Later(LOOKED_AGAIN_AFTER));
         }
         Box::pin(self.change(claim, id, &name.domain, wished)).await
     }

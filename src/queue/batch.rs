@@ -1,11 +1,15 @@
-//! Group commit: the requests of many tasks go down together, at once when idle and in larger groups when busy, since
-//! while one group is under way the next one gathers.
+//! Group commit: the requests of many tasks go down together, at once when idle and in larger groups when busy: while one
+//! group is under way the next one gathers, and where requests have come in groups the next one is given a moment more.
 
-use std::{future::Future, panic::AssertUnwindSafe};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+
+/// How long a group gathers once more than one request came at a time: less than a commit takes on most disks, and long
+/// enough that a busy database is spared most of its transactions. Whoever comes alone waits for nobody.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// Requests that may wait for the group under way; more make their callers wait.
 const WAITING_MAX: usize = 4096;
@@ -40,7 +44,14 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         let (sender, mut receiver) = mpsc::channel::<(Q, oneshot::Sender<A>)>(WAITING_MAX);
         tasks.spawn(async move {
             let mut group = Vec::with_capacity(group_max);
+            let mut is_busy = false;
             while receiver.recv_many(&mut group, group_max).await > 0 {
+                if is_busy && group.len() < group_max {
+                    tokio::time::sleep(GATHERING).await;
+                    let left = group_max - group.len();
+                    group.extend(std::iter::from_fn(|| receiver.try_recv().ok()).take(left));
+                }
+                is_busy = group.len() > 1;
                 let (requests, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
                 // A panic, which its hook has logged, costs this group its answers and no other.
                 let flushed = AssertUnwindSafe(async {
@@ -105,6 +116,36 @@ mod tests {
         let groups = groups.lock().unwrap();
         assert!(groups.iter().all(|&size| size <= 3), "{groups:?}");
         assert!(groups.len() < 6, "{groups:?}");
+    }
+
+    /// What a call answers before any clock goes on.
+    async fn at_once<A>(call: impl Future<Output = A>) -> Option<A> {
+        let mut call = std::pin::pin!(call);
+        for _ in 0..100 {
+            if let Some(answer) = call.as_mut().now_or_never() {
+                return Some(answer);
+            }
+            tokio::task::yield_now().await;
+        }
+        None
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_alone_waits_for_nobody() {
+        let groups = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&groups);
+        let batcher = Batcher::start(&TaskTracker::new(), 10, move |requests: Vec<u32>| {
+            seen.lock().unwrap().push(requests.len());
+            async move { requests }
+        });
+        let together =
+            |count| futures_util::future::join_all((0..count).map(|n| batcher.submit(n)));
+        assert!(at_once(together(1)).await.is_some());
+        assert!(at_once(together(3)).await.is_some());
+        // They came together, so that others are likely to follow.
+        assert_eq!(together(1).await.len(), 1);
+        assert!(at_once(together(1)).await.is_some(), "nobody did");
+        assert_eq!(*groups.lock().unwrap(), [1, 3, 1, 1]);
     }
 
     #[tokio::test]

@@ -29,6 +29,9 @@ use crate::{
 /// The most parks of one group.
 const PARKS_MAX: usize = 500;
 
+/// How often a park is tried before its lease has to run out.
+const PARK_TRIES_MAX: usize = 3;
+
 /// How the engine is set.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSettings {
@@ -66,6 +69,15 @@ pub enum Ran {
     Stale,
     /// There is nothing to do before the subject is poked; the engine parks the wake.
     Rest,
+    /// All is as it was, and nothing is to be recorded but when the subject is looked at again; the engine parks the wake.
+    Unchanged {
+        /// The lane it waits in.
+        lane: Lane,
+        /// Until when.
+        due: Due,
+        /// The count of runs to leave.
+        tries: i32,
+    },
     /// Nothing came of it; the engine parks the wake.
     Later {
         /// The lane it waits in.
@@ -269,7 +281,7 @@ impl Inner {
         };
         let outcome = match ran {
             _ if panicked => "panic",
-            Ran::Recorded | Ran::Rest => "ok",
+            Ran::Recorded | Ran::Rest | Ran::Unchanged { .. } => "ok",
             Ran::Stale => "stale",
             Ran::Later { .. } => "retry",
         };
@@ -278,6 +290,7 @@ impl Inner {
                 self.leave(claim, lane, Due::In(after), tries).await;
             }
             Ran::Rest => self.leave(claim, claim.wake.lane, Due::Never, 0).await,
+            Ran::Unchanged { lane, due, tries } => self.leave(claim, lane, due, tries).await,
             Ran::Recorded | Ran::Stale => self.ended(claim.wake.lane),
         }
         self.observer.ran(handler.name(), outcome, began.elapsed());
@@ -296,7 +309,14 @@ impl Inner {
     async fn park(&self, claim: Claim, lane: Lane, due: Due, tries: i32) {
         let park = Park { fence: claim.wake.fence, lane, due, tries };
         failpoint!("queue.before_park");
-        match self.parks.submit(park).await {
+        let mut parked = self.parks.submit(park).await;
+        for _ in 1..PARK_TRIES_MAX {
+            let Ok(Err(error)) = &parked else { break };
+            tracing::debug!(error = %crate::causes::causes(error), "a wake is parked once more");
+            tokio::time::sleep(AFTER_FAILURE).await;
+            parked = self.parks.submit(park).await;
+        }
+        match parked {
             Ok(Ok(true)) => {
                 failpoint!("queue.parked");
                 // What rests was perhaps poked meanwhile, and is due at once.

@@ -82,6 +82,37 @@ async fn every_kind_of_order_is_taken_with_its_lines_wakes_and_email() {
     }
 }
 
+/// As the daemon that started last is set. While none lives, it is left to the one that starts.
+#[tokio::test]
+async fn an_email_that_is_disabled_is_settled_with_the_submission_while_a_daemon_lives() {
+    let world = World::new().await;
+    let mut orders = 0;
+    let mut received = async || {
+        orders += 1;
+        let document = documents::example(&format!("SHOP-{orders}"));
+        let id = world.submit(&document).await.expect("it is good");
+        sqlx::query_as::<_, (String, bool, i64, i64)>(
+            "SELECT m.status, m.settled_at IS NOT NULL,
+                    (SELECT count(*) FROM provisor.wakes WHERE id = m.id * 16 + 2),
+                    (SELECT count(*) FROM provisor.order_events e
+                     WHERE e.order_id = m.order_id AND e.event = 'email_disabled')
+             FROM provisor.email_outbox m WHERE m.order_id = $1",
+        )
+        .bind(id)
+        .fetch_one(&world.pool)
+        .await
+        .expect("it is owed")
+    };
+    let (queued, disabled) =
+        (("queued".to_owned(), false, 1, 0), ("disabled".to_owned(), true, 0, 1));
+    world.run("INSERT INTO provisor.processes (owner) VALUES (gen_random_uuid())").await;
+    assert_eq!(received().await, queued);
+    world.run("INSERT INTO provisor.disabled_emails VALUES ('order_received')").await;
+    assert_eq!(received().await, disabled);
+    world.run("UPDATE provisor.processes SET heartbeat_at = now() - interval '2 minutes'").await;
+    assert_eq!(received().await, queued);
+}
+
 #[tokio::test]
 async fn a_line_is_kept_as_the_worker_reads_it() {
     let world = World::new().await;

@@ -293,7 +293,8 @@ async fn close(
             ListedFinding,
             r#"UPDATE provisor.findings f SET closed_at = $6
                WHERE f.closed_at IS NULL AND f.kind = ANY ($1) AND f.subject = ANY ($2)
-                 AND f.fingerprint <> ALL ($3)
+                 AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS u (fingerprint)
+                                 WHERE u.fingerprint = f.fingerprint)
                  AND NOT EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS u (subject, kind)
                                  WHERE u.subject = f.subject AND u.kind = f.kind)
                RETURNING kind, severity, subject, detail, first_seen, last_seen, closed_at"#,
@@ -310,7 +311,9 @@ async fn close(
         sqlx::query_as!(
             ListedFinding,
             r#"UPDATE provisor.findings f SET closed_at = $3
-               WHERE f.closed_at IS NULL AND f.kind = ANY ($1) AND f.fingerprint <> ALL ($2)
+               WHERE f.closed_at IS NULL AND f.kind = ANY ($1)
+                 AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS u (fingerprint)
+                                 WHERE u.fingerprint = f.fingerprint)
                RETURNING kind, severity, subject, detail, first_seen, last_seen, closed_at"#,
             &kinds,
             fingerprints,

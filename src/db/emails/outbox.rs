@@ -33,6 +33,21 @@ pub struct OutboxRow {
 }
 
 impl Database {
+    /// Notes the templates that are not sent, so that a submission settles what it owes by them at once.
+    pub async fn note_disabled_emails(&self, templates: &[String]) -> Result<(), DbError> {
+        self.call("noting the emails that are disabled", async |connection| {
+            sqlx::query!(
+                "WITH enabled AS (DELETE FROM provisor.disabled_emails WHERE template <> ALL ($1))
+                 INSERT INTO provisor.disabled_emails SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING",
+                templates,
+            )
+            .execute(connection)
+            .await
+            .map(drop)
+        })
+        .await
+    }
+
     /// Lists emails, the newest first: of a status, of a template, of an order.
     pub async fn list_emails(
         &self,

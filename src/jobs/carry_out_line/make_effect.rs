@@ -22,7 +22,7 @@ use crate::{
         effect::{Acceptance, Effect, EffectStep, Request},
         outcome::{accepted, rejected, unknown},
     },
-    queue::Claim,
+    queue::{Claim, Ran},
     upstream::{PreparedRequest, Secret, UpstreamError},
 };
 
@@ -49,7 +49,7 @@ impl CarryOutLine {
         loaded: &LoadedLine,
         effect: &Effect,
         prepaid: &mut bool,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ran, Stop> {
         let Some(prepared) = self.prepare(loaded, effect).await? else {
             let reason = "the transfer's auth code is no longer there".to_owned();
             return self.record_change(claim, loaded, Change::hold(&loaded.facts, reason)).await;
@@ -116,9 +116,9 @@ impl CarryOutLine {
         }
         drop(permit);
         failpoint!("effect.learnt");
-        self.record_answer(claim, loaded, effect, &intent, &answer).await?;
+        let ran = self.record_answer(claim, loaded, effect, &intent, &answer).await?;
         failpoint!("effect.recorded");
-        Ok(())
+        Ok(ran)
     }
 
     /// The request, with the auth code that it may need. `None`: it needs one, and there is none.
@@ -141,7 +141,7 @@ impl CarryOutLine {
 
     /// The database was failed over or restored, which may have lost intents: the operator is told once, and nothing is sent
     /// meanwhile.
-    async fn wait_for_confirmation(&self, claim: Claim, loaded: &LoadedLine) -> Result<(), Stop> {
+    async fn wait_for_confirmation(&self, claim: Claim, loaded: &LoadedLine) -> Result<Ran, Stop> {
         self.guest.tell_of_failover(loaded.facts.now).await;
         let delay = Delay { reason: FAILED_OVER.to_owned(), then: Then::After(NAME_BUSY_FOR) };
         self.wait(claim, loaded, delay).await
@@ -196,7 +196,7 @@ impl CarryOutLine {
         effect: &Effect,
         intent: &Intent,
         why: Uncommitted,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ran, Stop> {
         match why {
             Uncommitted::Stale => Err(Stop::Stale),
             Uncommitted::RolledBack => Err(Stop::Retry),
@@ -213,8 +213,7 @@ impl CarryOutLine {
                 if let Some(domain) = &effect.domain {
                     named.facts.progress.domain = Some(domain.as_str().to_owned());
                 }
-                self.wait(claim, &named, delay).await?;
-                Err(Stop::Stale)
+                self.wait(claim, &named, delay).await
             }
             // Whether it is committed is unknown, so it is never sent; and that is what is recorded, if it is.
             Uncommitted::Unknown => {
@@ -235,7 +234,7 @@ impl CarryOutLine {
         effect: &Effect,
         intent: &Intent,
         answer: &Result<Answered, UpstreamError>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Ran, Stop> {
         let mut placing = loaded.clone();
         placing.facts.progress = effect.during.progress.clone();
         let change = change_by(&placing, effect.step, answer);
@@ -251,7 +250,7 @@ impl CarryOutLine {
             change.sent = never_sent.then_some(loaded.sent);
         }
         match self.ledger.record_truth(record).await? {
-            Recorded::Done { .. } => Ok(()),
+            Recorded::Done { .. } => Ok(Ran::Recorded),
             // The truth is in the ledger, and whoever holds the line now will follow it.
             Recorded::Stale | Recorded::Conflict => Err(Stop::Stale),
         }

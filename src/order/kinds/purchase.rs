@@ -19,7 +19,7 @@ use crate::order::{
     },
     doubt::{found_name, seen_twice},
     effect::{EffectStep, Item, Request},
-    facts::{DomainReading, Facts, Known, Patience},
+    facts::{DomainReading, Facts, Known, Patience, Progress},
     ledger::EffectState,
     name::DomainName,
     outcome::{given_up_wrongly, says_exists, was_ever_doubted},
@@ -96,23 +96,34 @@ fn find_earlier(
     match &known.domain {
         None => Some(Step::Read(Query::Domain(domain.clone()))),
         Some(DomainReading::Unanswered) => Some(Change::unchanged(facts, Then::Retry).step()),
-        // That has brought nothing, whosever it was: `find_ours` has the same.
-        Some(DomainReading::Seen(seen))
-            if facts.kind == LineKind::DomainTransfer
-                && transfer_of(seen.status.as_deref().unwrap_or_default()) == Transfer::Failed =>
-        {
-            None
-        }
         Some(DomainReading::Seen(_)) if lacks_forgotten_contact(facts, known) => {
             Some(Step::Read(Query::Contact(None)))
         }
         Some(DomainReading::Seen(seen)) if is_ours(facts, known, seen) => {
             Some(found_twice(facts, patience, step, seen))
         }
+        // A transfer of somebody else's, which has brought nothing. Where no handle tells whose, a person does.
+        Some(DomainReading::Seen(seen))
+            if step == EffectStep::Transfer
+                && transfer_of(seen.status.as_deref().unwrap_or_default()) == Transfer::Failed =>
+        {
+            None
+        }
         // By an order, whose handle is the account's own: it may be this one's.
         Some(DomainReading::Seen(_)) if facts.progress.contact_handle.is_none() => {
             let reason = format!("{domain} is a name of this account already");
             Some(given_up_wrongly(facts, &reason).step())
+        }
+        // Nothing else is looked at before a transfer is sent, and one that LJPc has just taken may not show yet.
+        Some(DomainReading::NotOurs)
+            if facts.kind == LineKind::DomainTransfer
+                && facts.progress.failed_seen_at.is_none() =>
+        {
+            let mut change = Change::unchanged(facts, Then::After(patience.poll_interval));
+            let reason = "an earlier transfer may have been forgotten; it is looked for once more";
+            change.progress.reason = Some(format!("{domain} is not in the account: {reason}"));
+            change.progress.failed_seen_at = Some(facts.now);
+            Some(change.step())
         }
         Some(DomainReading::Seen(_) | DomainReading::NotOurs) => None,
     }
@@ -259,6 +270,9 @@ fn buy(
     parts: SplitName,
     price: Option<Money>,
 ) -> Step {
+    // What was not seen before the purchase says nothing of what comes afterwards.
+    let progress = Progress { failed_seen_at: None, ..facts.progress.clone() };
+    let facts = &Facts { progress, ..facts.clone() };
     let is_transfer = purpose == Purpose::Transfer;
     if wish.route == Route::Order {
         let verb = if is_transfer { "transfer" } else { "registration" };

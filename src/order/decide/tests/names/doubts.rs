@@ -185,13 +185,31 @@ fn what_a_restored_database_may_have_forgotten_is_not_called_taken() {
 }
 
 #[test]
-fn a_transfer_that_has_failed_keeps_no_restored_database_from_another() {
+fn a_transfer_that_a_restored_database_may_have_forgotten_is_not_sent_again() {
+    let failed = |handle_shown| DomainSeen {
+        status: Some("transfer_rejected".to_owned()),
+        contact_handle: Some(handle(handle_shown)),
+        ..seen(true)
+    };
+    let known = |domain| Known { domain: Some(domain), ..offered("", "3.88") };
     let mut facts = transfers(Pending);
     facts.is_older_than_restore = true;
     facts.name.contact_handle = Some(handle("h-1"));
-    let failed = DomainSeen { status: Some("transfer_rejected".to_owned()), ..seen(true) };
-    let known = Known { domain: Some(DomainReading::Seen(failed)), ..offered("", "3.88") };
-    assert!(matches!(decide(&facts, &known, &PATIENCE), Step::Make(_)));
+    // It may be the one that was forgotten: it is followed, and ends as it would have.
+    let ours = known(DomainReading::Seen(failed("h-1")));
+    assert_eq!(twice(&mut facts.clone(), &ours).progress.status, Provisioning);
+    let foreign = known(DomainReading::Seen(failed("h-9")));
+    assert!(matches!(decide(&facts, &foreign, &PATIENCE), Step::Make(_)));
+    let mut by_order = facts.clone();
+    by_order.wish = Ok(Wish::Transfer(name_wish(Route::Order)));
+    assert_eq!(change(&by_order, &ours).progress.status, LineStatus::Held, "no handle tells");
+    // One answer that does not show it is not believed, for what was just taken may not show yet.
+    let gone = known(DomainReading::NotOurs);
+    let once = change(&facts, &gone);
+    assert_eq!((once.progress.status, once.then), (Pending, Then::After(PATIENCE.poll_interval)));
+    facts.progress = once.progress;
+    let Step::Make(effect) = decide(&facts, &gone, &PATIENCE) else { panic!("it is sent now") };
+    assert_eq!(effect.during.progress.failed_seen_at, None);
 }
 
 #[test]

@@ -70,6 +70,14 @@ async fn list_sites() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], answer.to_string())
 }
 
+async fn serve(listener: TcpListener, asked: Asked) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/api/v1/orders/{id}", get(show))
+        .route("/api/hosting/v1/sites", get(list_sites))
+        .with_state(asked);
+    axum::serve(listener, router).await
+}
+
 /// Orders as they stand when LJPc has accepted them and does nothing; each is due at its own moment of the interval.
 async fn furnish(url: &str) -> anyhow::Result<DateTime<Utc>> {
     let mut connection = PgConnection::connect(url).await?;
@@ -126,13 +134,9 @@ pub(crate) async fn measure(
     let start = furnish(&url).await?;
     run(&url, &["VACUUM ANALYZE", "CHECKPOINT"]).await?;
     let asked = Asked::default();
-    let router = Router::new()
-        .route("/api/v1/orders/{id}", get(show))
-        .route("/api/hosting/v1/sites", get(list_sites))
-        .with_state(asked.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let upstream = listener.local_addr()?;
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let serving = tokio::spawn(serve(listener, asked.clone()));
     let daemon = Daemon::start(&url, upstream, upstream, &[]).await?;
     let until_start = (start - clock::now()).to_std().unwrap_or_default();
     ensure!(!until_start.is_zero(), "the orders took too long to make");

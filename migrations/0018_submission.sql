@@ -1,6 +1,6 @@
 -- A submission costs the shop's transaction less. What is called by submit_order runs under its search_path: it needs none
--- of its own, and to set one took longer than most of these functions. A function in SQL that can't be inlined is planned anew
--- at each call: so these are in plpgsql, which keeps its plans.
+-- of its own, and to set one took longer than most of these functions. A function in SQL that can't be inlined is planned
+-- anew at each call: so these are in plpgsql, which keeps its plans.
 SET LOCAL lock_timeout = '5s';
 
 -- The templates of `email.disabled`, as the daemon that started last has them. What is not sent is settled at once: by

@@ -202,7 +202,7 @@ fn a_transfer_that_a_restored_database_may_have_forgotten_is_not_sent_again() {
     assert!(matches!(decide(&facts, &foreign, &PATIENCE), Step::Make(_)));
     let mut by_order = facts.clone();
     by_order.wish = Ok(Wish::Transfer(name_wish(Route::Order)));
-    assert_eq!(change(&by_order, &ours).progress.status, LineStatus::Held, "no handle tells");
+    assert_eq!(change(&by_order, &foreign).progress.status, LineStatus::Held, "no handle tells");
     // One answer that does not show it is not believed, for what was just taken may not show yet.
     let gone = known(DomainReading::NotOurs);
     let once = change(&facts, &gone);

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use provisor::{
-    db::{Database, Durability, Sessions, wakes::Lane},
+    db::{Database, Durability, wakes::Lane},
     queue::{
         Alarm, Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Presence, Ran, listen,
     },
@@ -142,7 +142,7 @@ impl Worker {
         let seen = Arc::new(Seen::default());
         let noop: Arc<dyn Handler> = Arc::new(Noop { seen: Arc::clone(&seen), then });
         let handlers = HashMap::from([(KIND, Arc::clone(&noop)), (LINE, noop)]);
-        let db = Database::over(Sessions::Daemons, url, CONNECTIONS_MAX, Durability::Full)?;
+        let db = Database::new(url, CONNECTIONS_MAX, Durability::Full)?;
         let (presence, alarm) = (Presence::default(), Alarm::default());
         presence.tell(&db).await?;
         let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
@@ -157,12 +157,7 @@ impl Worker {
                 lease: Duration::from_mins(1),
                 poll_interval: Duration::from_secs(1),
             },
-            claims: Database::over(
-                Sessions::Daemons,
-                url,
-                CLAIM_CONNECTIONS_MAX,
-                Durability::ClaimsOnly,
-            )?,
+            claims: Database::new(url, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?,
             db: db.clone(),
             presence,
             alarm: alarm.clone(),

@@ -62,9 +62,9 @@ pub fn traces(settings: &Settings) -> anyhow::Result<Option<Traces>> {
     Ok(Some(Traces::to(endpoint, upstream::system_tls()?)?))
 }
 
-/// A daemon's pool to the database that the settings name.
+/// A pool to the database that the settings name.
 pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
-    let sessions = sessions(settings, Sessions::Daemons);
+    let sessions = sessions(settings);
     Ok(Database::over(sessions, database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?)
 }
 
@@ -83,16 +83,14 @@ pub async fn connect_now(settings: &Settings) -> anyhow::Result<Database> {
 
 /// The same, whatever schema is there: for what brings it up to date, and what tells how it is.
 pub async fn connect_to_any_schema(settings: &Settings) -> anyhow::Result<Database> {
-    let sessions = sessions(settings, Sessions::Own);
-    let url = database_url(settings)?;
-    let db = Database::over(sessions, url, CONNECTIONS_MAX, Durability::Full)?;
+    let db = connect(settings)?;
     db.probe().await?;
     Ok(db)
 }
 
 /// Whoever can't LISTEN is behind a pooler that lends sessions by the transaction (`config/default.toml`, `queue.listen`).
-const fn sessions(settings: &Settings, own: Sessions) -> Sessions {
-    if settings.queue.listen { own } else { Sessions::Lent }
+const fn sessions(settings: &Settings) -> Sessions {
+    if settings.queue.listen { Sessions::Own } else { Sessions::Lent }
 }
 
 fn database_url(settings: &Settings) -> anyhow::Result<&str> {
@@ -237,7 +235,7 @@ pub(super) fn parts(
     handlers.insert(jobs::SITES, Arc::new(sites));
     let audits = auditing::handler(settings, lifecycle, db, Arc::clone(&guest))?;
     handlers.insert(jobs::AUDIT, Arc::new(audits));
-    let (sessions, url) = (sessions(settings, Sessions::Daemons), database_url(settings)?);
+    let (sessions, url) = (sessions(settings), database_url(settings)?);
     let claims = Database::over(sessions, url, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
     let engine = Engine::new(
         Parts {

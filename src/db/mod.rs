@@ -51,8 +51,6 @@ pub struct Database {
 pub enum Sessions {
     /// A connection is a session of the server's: what is prepared on it stays.
     Own,
-    /// The same, of a daemon, whose statements are few and always the same: each is planned once.
-    Daemons,
     /// A pooler lends the server's sessions for one transaction each (`PgBouncer`, `pool_mode = transaction`). Nothing may
     /// outlive a transaction, and nothing may be done in pieces outside of one: between two of them, the session may be
     /// another client's.
@@ -62,18 +60,11 @@ pub enum Sessions {
 /// A connection that has been idle for so long is tried before it is used.
 const TESTED_AFTER: Duration = Duration::from_secs(1);
 
-/// A role's or a database's default may be stricter. Every statement here is written for this level, and at a stricter one
-/// any of them may fail beside a shop's transaction.
-const READ_COMMITTED: &str = "SET default_transaction_isolation = 'read committed'";
-
-/// How a daemon's statements are planned.
+/// How the server treats our sessions, whatever a role's or a database's defaults are.
 ///
-/// - They are few, and always the same. Planned anew for each number of lines in a group, they took a tenth of the server's
-///   time; and all of them are written so that one plan does for any number.
-/// - A plan that was made while a table was small would read all of it when it has grown, until statistics are gathered.
-/// - A table of one row is read whole all the same, which then counts as dear: not worth to be compiled.
-const PLANNED_ONCE: &str =
-    "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off; SET jit = off";
+/// - Every statement here is written for this level, and at a stricter one any of them may fail beside a shop's transaction.
+/// - None of them is worth to be compiled, however dear the planner takes it for.
+const OURS: &str = "SET default_transaction_isolation = 'read committed'; SET jit = off";
 
 /// Whether a commit is waited for until it is on the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,11 +104,8 @@ impl Database {
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     // What is lent is left as it was found: there, each call is a transaction that says it itself.
-                    if sessions != Sessions::Lent {
-                        connection.execute(READ_COMMITTED).await?;
-                    }
-                    if sessions == Sessions::Daemons {
-                        connection.execute(PLANNED_ONCE).await?;
+                    if sessions == Sessions::Own {
+                        connection.execute(OURS).await?;
                     }
                     Ok(())
                 })
@@ -166,7 +154,7 @@ impl Database {
             self.pool.acquire().await.map_err(|error| DbError::sql("connecting", error))?;
         let called = async {
             match self.sessions {
-                Sessions::Own | Sessions::Daemons => call(&mut connection).await,
+                Sessions::Own => call(&mut connection).await,
                 Sessions::Lent => in_one_transaction(&mut connection, call).await,
             }
         };

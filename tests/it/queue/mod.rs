@@ -27,13 +27,12 @@ const KIND: u8 = 2;
 
 /// A pool to the database of a world, as the daemon has one.
 fn database(world: &World, connections_max: u32) -> Database {
-    Database::over(Sessions::Daemons, &world.url(), connections_max, Durability::Full)
-        .expect("a database URL")
+    Database::new(&world.url(), connections_max, Durability::Full).expect("a database URL")
 }
 
 /// Whatever a role's or a database's defaults are. What is lent is another client's next.
 #[tokio::test]
-async fn a_session_of_a_daemons_is_set_as_its_statements_need_it_and_a_lent_one_is_left_alone() {
+async fn a_session_of_ours_is_set_as_its_statements_need_it_and_a_lent_one_is_left_alone() {
     let world = World::new().await;
     let default =
         format!("ALTER DATABASE {} SET default_transaction_isolation = 'serializable'", world.name);
@@ -41,8 +40,7 @@ async fn a_session_of_a_daemons_is_set_as_its_statements_need_it_and_a_lent_one_
     let shown = async |sessions| {
         let db = Database::over(sessions, &world.url(), 1, Durability::Full).expect("a URL");
         let mut shown = Vec::new();
-        for setting in ["default_transaction_isolation", "plan_cache_mode", "enable_seqscan", "jit"]
-        {
+        for setting in ["default_transaction_isolation", "jit"] {
             let sql = format!("SHOW {setting}");
             let value: String = sqlx::query_scalar(AssertSqlSafe(sql))
                 .fetch_one(db.pool())
@@ -52,9 +50,8 @@ async fn a_session_of_a_daemons_is_set_as_its_statements_need_it_and_a_lent_one_
         }
         shown.join(", ")
     };
-    assert_eq!(shown(Sessions::Daemons).await, "read committed, force_generic_plan, off, off");
-    assert_eq!(shown(Sessions::Own).await, "read committed, auto, on, on");
-    assert_eq!(shown(Sessions::Lent).await, "serializable, auto, on, on");
+    assert_eq!(shown(Sessions::Own).await, "read committed, off");
+    assert_eq!(shown(Sessions::Lent).await, "serializable, on");
 }
 
 /// Inserts wakes for the subjects `first ..= last`. `due_at` is SQL and may use `n`, the subject.

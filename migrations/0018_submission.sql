@@ -24,7 +24,7 @@ BEGIN
         || '-' || right(replace(gen_random_uuid()::text, '-', ''), 16) || '-01';
 END $$;
 
--- A document without nulls, key by key: what is missing, unknown, or out of bounds.
+-- A document without nulls, key by key: what is missing, unknown, or out of bounds; at most 100 faults.
 CREATE OR REPLACE FUNCTION provisor.key_faults(document jsonb) RETURNS TABLE (path text, message text)
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
@@ -64,7 +64,7 @@ BEGIN
         RETURN;
     END IF;
     document := jsonb_strip_nulls(document);
-    RETURN QUERY SELECT f.path, f.message FROM provisor.key_faults(document) AS f LIMIT 100;
+    RETURN QUERY SELECT f.path, f.message FROM provisor.key_faults(document) AS f;
     IF NOT FOUND THEN
         RETURN QUERY SELECT f.path, f.message FROM provisor.rule_faults(document) AS f LIMIT 100;
     END IF;
@@ -87,6 +87,33 @@ BEGIN
     END IF;
 END $$;
 
+-- A customer's row: the known one of that reference, whose details are left as they are, or a new one.
+CREATE FUNCTION provisor.bring_customer(told provisor.customers, OUT its_id bigint, OUT was_known boolean)
+    LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT c.id INTO its_id FROM provisor.customers AS c WHERE c.reference = told.reference;
+    was_known := FOUND;
+    IF NOT was_known THEN
+        INSERT INTO provisor.customers (reference, first_name, last_name, organization, email, phone, address,
+                                        postal_code, city, country, locale)
+        VALUES (told.reference, told.first_name, told.last_name, told.organization, told.email, told.phone,
+                told.address, told.postal_code, told.city, told.country, told.locale)
+        ON CONFLICT (reference) DO NOTHING
+        RETURNING id INTO its_id;
+        IF NOT FOUND THEN
+            -- Another transaction brought the same customer in the meantime.
+            SELECT c.id INTO STRICT its_id FROM provisor.customers AS c WHERE c.reference = told.reference;
+            was_known := true;
+        END IF;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION provisor.customer_of(told provisor.customers) RETURNS bigint
+    LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (provisor.bring_customer(told)).its_id;
+END $$;
+
 -- Takes a document over that was found well formed, within the caller's transaction. The order's id; the same id for the
 -- same content.
 CREATE OR REPLACE FUNCTION provisor.take_over(payload jsonb) RETURNS bigint
@@ -105,22 +132,7 @@ BEGIN
     END IF;
     told := jsonb_populate_record(NULL::provisor.customers, payload -> 'customer');
     told.locale := coalesce(told.locale, 'en');
-    SELECT c.id INTO its_customer FROM provisor.customers AS c WHERE c.reference = told.reference;
-    is_known := FOUND;
-    IF NOT is_known THEN
-        -- As customer_of does, but that it is known then whether there are details to be replaced.
-        INSERT INTO provisor.customers (reference, first_name, last_name, organization, email, phone, address,
-                                        postal_code, city, country, locale)
-        VALUES (told.reference, told.first_name, told.last_name, told.organization, told.email, told.phone,
-                told.address, told.postal_code, told.city, told.country, told.locale)
-        ON CONFLICT (reference) DO NOTHING
-        RETURNING id INTO its_customer;
-        IF NOT FOUND THEN
-            -- Another transaction brought the same customer in the meantime.
-            SELECT c.id INTO STRICT its_customer FROM provisor.customers AS c WHERE c.reference = told.reference;
-            is_known := true;
-        END IF;
-    END IF;
+    SELECT b.its_id, b.was_known INTO its_customer, is_known FROM provisor.bring_customer(told) AS b;
     kept := provisor.kept_document(payload, salt);
     INSERT INTO provisor.orders (reference, customer_id, document, document_salt)
     VALUES (payload ->> 'reference', its_customer, kept, salt)
@@ -178,4 +190,4 @@ BEGIN
     RETURN NULL;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION provisor.document_faults(jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION provisor.document_faults(jsonb), provisor.bring_customer(provisor.customers) FROM PUBLIC;

@@ -48,6 +48,31 @@ async fn terminate(world: &World, which: &str) -> i64 {
         .await
 }
 
+/// It would keep its subject waiting until the lease runs out; but nobody tries for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_park_that_fails_is_tried_again_twice() {
+    let world = World::new().await;
+    world
+        .run(
+            "CREATE SEQUENCE public.parks;
+             CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 RAISE 'refused: %', nextval('public.parks');
+             END $$;
+             CREATE TRIGGER refuse BEFORE UPDATE ON provisor.wakes FOR EACH ROW
+                 WHEN (old.owner IS NOT NULL AND new.owner IS NULL) EXECUTE FUNCTION public.refuse()",
+        )
+        .await;
+    let works = Works::start(&world, SLOW).await;
+    insert_wakes(&world, QUICK, Lane::Place, (1, 1), "now()").await;
+    works.alarm.ring();
+    let tried = async || world.value::<i64>("SELECT last_value FROM public.parks").await;
+    eventually("it is tried three times", async || tried().await == 3).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(tried().await, 3);
+    works.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_committed_order_is_heard_of_at_once() {
     let world = World::new().await;

@@ -135,7 +135,7 @@ pub(super) async fn write_changes(
 }
 
 impl Record {
-    /// Whether the order must be locked for it. A poll that shows nothing new only parks its wake.
+    /// Whether the order must be locked for it: not where only a wake is parked.
     pub(super) const fn touches_order(&self) -> bool {
         self.intent.is_some() || self.truth.is_some() || self.change.is_some()
     }

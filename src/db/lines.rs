@@ -1,12 +1,15 @@
 //! Reading a line with all that its next step depends on.
 
 pub mod evidence;
+mod names;
 mod placements;
 
 use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+
+use names::NameRow;
 
 use super::{Database, DbError, contacts, micros};
 use crate::order::{
@@ -75,11 +78,6 @@ struct LineRow {
     panics: i32,
     sent: bool,
     timeline_confirmed: bool,
-    customer: Option<Value>,
-    rival: Option<String>,
-    is_owned: bool,
-    zone_written_by: Option<String>,
-    auto_renew_wished: Option<bool>,
 }
 
 impl Database {
@@ -97,7 +95,7 @@ impl Database {
 
 /// The rows that lines are made of.
 pub(super) struct LineRows {
-    lines: Vec<LineRow>,
+    lines: Vec<(LineRow, NameRow)>,
     siblings: Vec<(OrderId, Result<LineState, UnknownName>)>,
     placements: HashMap<LineId, Vec<Result<Placement, UnknownName>>>,
     handles: HashMap<String, ContactHandle>,
@@ -110,13 +108,22 @@ pub(super) async fn select(
     grace: Duration,
 ) -> Result<LineRows, sqlx::Error> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let lines = select_lines(&mut *connection, &ids).await?;
-    let mut orders: Vec<i64> = lines.iter().map(|row| row.order_id).collect();
+    let rows = select_lines(&mut *connection, &ids).await?;
+    let mut orders: Vec<i64> = rows.iter().map(|row| row.order_id).collect();
     orders.sort_unstable();
     orders.dedup();
+    let about_names = rows.iter().filter(|row| names::is_about_a_name(&row.kind));
+    let about_names: Vec<i64> = about_names.map(|row| row.line_id).collect();
+    let mut names = names::select(&mut *connection, &about_names).await?;
+    let with_name = |row: LineRow| {
+        let name = names.remove(&row.line_id).unwrap_or_default();
+        (row, name)
+    };
+    let lines: Vec<(LineRow, NameRow)> = rows.into_iter().map(with_name).collect();
     let siblings = select_line_states(&mut *connection, &orders, grace).await?;
     let placements = placements::select(&mut *connection, &ids).await?;
-    let keys: Vec<String> = lines.iter().filter_map(contact_key).collect();
+    let keys = lines.iter().filter_map(|(row, name)| contact_key(row, name));
+    let keys: Vec<String> = keys.collect();
     let handles = contacts::select(connection, &keys).await?;
     Ok(LineRows { lines, siblings, placements, handles })
 }
@@ -130,9 +137,9 @@ impl LineRows {
         }
         self.lines
             .into_iter()
-            .map(|row| {
+            .map(|(row, name)| {
                 let lines = states.get(&OrderId(row.order_id)).cloned().unwrap_or_default();
-                let mut loaded = into_loaded(row, lines, &self.handles)?;
+                let mut loaded = into_loaded(row, name, lines, &self.handles)?;
                 let placed = self.placements.remove(&loaded.line_id).unwrap_or_default();
                 loaded.facts.placements = placed.into_iter().collect::<Result<_, _>>()?;
                 Ok((loaded.line_id, loaded))
@@ -143,16 +150,16 @@ impl LineRows {
 
 impl LineRow {
     /// Who registers the line's name, or whose contact it makes; none for a line that asks for none, or names its handle.
-    fn registrant(&self) -> Option<Registrant> {
+    fn registrant(&self, name: &NameRow) -> Option<Registrant> {
         if self.kind == LineKind::ContactCreate.as_str() {
             return Registrant::of_contact(&self.wish).ok();
         }
-        Registrant::of_customer(self.customer.as_ref()?)
+        Registrant::of_customer(name.customer.as_ref()?)
     }
 }
 
-fn contact_key(row: &LineRow) -> Option<String> {
-    let registrant = row.registrant()?;
+fn contact_key(row: &LineRow, name: &NameRow) -> Option<String> {
+    let registrant = row.registrant(name)?;
     Some(contacts::key(CustomerId(row.customer_id), &registrant))
 }
 
@@ -176,35 +183,7 @@ async fn select_lines(
                                system_identifier)
                    FROM provisor.timeline CROSS JOIN pg_control_system()) AS "timeline_confirmed!",
                   -- Confirmed for the first time by the first migration, before any order.
-                  o.submitted_at < (SELECT confirmed_at FROM provisor.timeline) AS "is_older_than_restore!",
-                  -- A document may be large: it is read only until the name is bought.
-                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
-                            AND l.status IN ('pending', 'placing', 'in_doubt')
-                       THEN o.document -> 'customer' END AS customer,
-                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status = 'pending' THEN (
-                       -- Whose turn it is for a name: the oldest live line's.
-                       SELECT ro.reference || '/' || r.line
-                       FROM provisor.order_lines r JOIN provisor.orders ro ON ro.id = r.order_id
-                       WHERE r.domain = l.domain AND r.id < l.id
-                         AND r.kind IN ('domain_register', 'domain_transfer')
-                         AND r.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held')
-                       ORDER BY r.id LIMIT 1) END AS rival,
-                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status IN ('pending', 'in_doubt')
-                       THEN EXISTS (SELECT FROM provisor.order_lines r
-                                    WHERE r.domain = l.domain AND r.id <> l.id
-                                      AND r.kind IN ('domain_register', 'domain_transfer')
-                                      AND (r.status = 'completed' OR r.milestone IS NOT NULL))
-                       ELSE false END AS "is_owned!",
-                  CASE WHEN l.wish ?| '{dns,records}' AND l.status NOT IN ('completed', 'failed', 'cancelled') THEN (
-                       SELECT ro.reference || '/' || r.line
-                       FROM provisor.effects e JOIN provisor.order_lines r ON r.id = e.line_id
-                       JOIN provisor.orders ro ON ro.id = r.order_id
-                       WHERE e.domain = l.domain AND e.before IS NOT NULL AND e.state = 'accepted' AND r.id > l.id
-                       ORDER BY r.id DESC LIMIT 1) END AS zone_written_by,
-                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer', 'domain_update') THEN (
-                       SELECT d.auto_renew_wished FROM provisor.domains d
-                       WHERE d.domain = l.domain
-                         AND (l.kind = 'domain_update' OR d.line_id = l.id)) END AS auto_renew_wished
+                  o.submitted_at < (SELECT confirmed_at FROM provisor.timeline) AS "is_older_than_restore!"
            FROM unnest($1::bigint[]) AS wanted (id)
            JOIN provisor.order_lines l ON l.id = wanted.id
            JOIN provisor.orders o ON o.id = l.order_id"#,
@@ -252,6 +231,7 @@ pub(super) async fn select_line_states(
 
 fn into_loaded(
     row: LineRow,
+    name: NameRow,
     lines: Vec<LineState>,
     handles: &HashMap<String, ContactHandle>,
 ) -> Result<LoadedLine, DbError> {
@@ -259,12 +239,12 @@ fn into_loaded(
     let status: LineStatus = row.status.parse()?;
     let milestone: Option<Milestone> = row.milestone.as_deref().map(str::parse).transpose()?;
     let name = NameFacts {
-        registrant: row.registrant(),
-        contact_handle: contact_key(&row).and_then(|key| handles.get(&key).cloned()),
-        rival: row.rival,
-        is_owned: row.is_owned,
-        zone_written_by: row.zone_written_by,
-        auto_renew_wished: row.auto_renew_wished,
+        registrant: row.registrant(&name),
+        contact_handle: contact_key(&row, &name).and_then(|key| handles.get(&key).cloned()),
+        rival: name.rival,
+        is_owned: name.is_owned,
+        zone_written_by: name.zone_written_by,
+        auto_renew_wished: name.auto_renew_wished,
     };
     let progress = Progress {
         status,

@@ -351,8 +351,8 @@ impl Database {
 /// Parks wakes that this process holds. A wake that was poked since its claim comes due at once.
 ///
 /// All rows are locked first, in the order of their ids: sorting the array alone would not do, since a small table is joined
-/// by hash and locked in the order of the heap. The condition stands on the keys, not on the table, whose generic plan would
-/// be quadratic (`docs/QUEUE_SPIKE.md`).
+/// by hash and locked in the order of the heap. The lock is a one-time condition, evaluated before anything is joined: as a
+/// condition of each key it would be compared with all keys (`docs/QUEUE_SPIKE.md`).
 pub(super) async fn park(
     connection: &mut sqlx::PgConnection,
     parks: &[Park],
@@ -377,8 +377,8 @@ pub(super) async fn park(
                      $6::timestamptz[], $7::bigint[], $8::integer[])
                   AS p (id, run_token, owner, kicks, lane, at, after, tries)
          WHERE w.id = p.id AND w.run_token = p.run_token AND w.owner = p.owner
-           AND p.id = ANY (ARRAY (SELECT q.id FROM provisor.wakes q WHERE q.id = ANY ($1)
-                                  ORDER BY q.id FOR UPDATE))
+           AND (SELECT count(*) FROM (SELECT FROM provisor.wakes q WHERE q.id = ANY ($1)
+                                      ORDER BY q.id FOR UPDATE) AS locked) > 0
          RETURNING w.id, w.run_token",
         &ids,
         &tokens,

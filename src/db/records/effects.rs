@@ -302,7 +302,10 @@ pub(super) async fn settle(
          FROM (SELECT line_id, site_id, row_number() OVER (PARTITION BY site_id ORDER BY line_id) = 1
                FROM unnest($1::bigint[], $2::bigint[]) AS l (line_id, site_id))
                   AS l (line_id, site_id, first)
-         WHERE e.line_id = l.line_id AND e.live",
+         -- Line by line: as far as the planner knows few are live, and it would compare all that are with all lines.
+         CROSS JOIN LATERAL (
+             SELECT id FROM provisor.effects WHERE line_id = l.line_id AND live OFFSET 0) AS ended
+         WHERE e.id = ended.id",
         &ids,
         &sites as &[Option<i64>],
     )

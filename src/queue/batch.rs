@@ -1,15 +1,32 @@
 //! Group commit: the requests of many tasks go down together, at once when idle and in larger groups when busy: while one
 //! group is under way the next one gathers, and where requests have come in groups the next one is given a moment more.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-/// How long a group gathers once more than one request came at a time: less than a commit takes on most disks, and long
-/// enough that a busy database is spared most of its transactions. Whoever comes alone waits for nobody.
-const GATHERING: Duration = Duration::from_millis(1);
+/// How groups are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Groups {
+    /// A group has at most so many requests.
+    pub max: usize,
+    /// How long it gathers once more than one request came at a time. Whoever comes alone waits for nobody.
+    pub gathering: Duration,
+    /// So many are under way at a time: while one waits for the disk, the next is worked on. Requests that stand in two of
+    /// them must not wait for each other, and may be carried out in any order.
+    pub abreast: usize,
+}
+
+impl Groups {
+    /// One at a time. It gathers for less than a commit takes on most disks, and long enough that a busy database is spared
+    /// most of its transactions.
+    #[must_use]
+    pub const fn of(max: usize) -> Self {
+        Self { max, gathering: Duration::from_millis(1), abreast: 1 }
+    }
+}
 
 /// Requests that may wait for the group under way; more make their callers wait.
 const WAITING_MAX: usize = 4096;
@@ -32,41 +49,20 @@ impl<Q, A> Clone for Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Starts the task. `flush` answers each request of a group, in order; a group has at most `group_max`.
+    /// Starts the task. `flush` answers each request of a group, in order.
     pub fn start<F>(
         tasks: &TaskTracker,
-        group_max: usize,
+        groups: Groups,
         flush: impl Fn(Vec<Q>) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Vec<A>> + Send,
+        F: Future<Output = Vec<A>> + Send + 'static,
     {
-        let (sender, mut receiver) = mpsc::channel::<(Q, oneshot::Sender<A>)>(WAITING_MAX);
-        tasks.spawn(async move {
-            let mut group = Vec::with_capacity(group_max);
-            let mut is_busy = false;
-            while receiver.recv_many(&mut group, group_max).await > 0 {
-                if is_busy && group.len() < group_max {
-                    tokio::time::sleep(GATHERING).await;
-                    let left = group_max - group.len();
-                    group.extend(std::iter::from_fn(|| receiver.try_recv().ok()).take(left));
-                }
-                is_busy = group.len() > 1;
-                let (requests, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
-                // A panic, which its hook has logged, costs this group its answers and no other.
-                let flushed = AssertUnwindSafe(async {
-                    failpoint!("batch.gathered");
-                    let answers = flush(requests).await;
-                    failpoint!("batch.flushed");
-                    answers
-                })
-                .catch_unwind();
-                for (answer, caller) in flushed.await.into_iter().flatten().zip(callers) {
-                    // A caller that has gone needs no answer.
-                    let _ = caller.send(answer);
-                }
-            }
-        });
+        let (sender, receiver) = mpsc::channel::<(Q, oneshot::Sender<A>)>(WAITING_MAX);
+        let (receiver, flush) = (Arc::new(Mutex::new(receiver)), Arc::new(flush));
+        for _ in 0..groups.abreast {
+            tasks.spawn(serve(Arc::clone(&receiver), groups, Arc::clone(&flush)));
+        }
         Self { waiting: sender }
     }
 
@@ -75,6 +71,54 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.send((request, sender)).await.map_err(|_| Unanswered)?;
         receiver.await.map_err(|_| Unanswered)
+    }
+}
+
+type Waiting<Q, A> = mpsc::Receiver<(Q, oneshot::Sender<A>)>;
+
+/// Takes group by group, in turn with the others that do so, until all doors are gone.
+async fn serve<Q, A, F>(
+    waiting: Arc<Mutex<Waiting<Q, A>>>,
+    groups: Groups,
+    flush: Arc<impl Fn(Vec<Q>) -> F>,
+) where
+    F: Future<Output = Vec<A>>,
+{
+    let mut group = Vec::with_capacity(groups.max);
+    let mut is_busy = false;
+    loop {
+        gather(&mut *waiting.lock().await, &mut group, groups, is_busy).await;
+        if group.is_empty() {
+            return;
+        }
+        is_busy = group.len() > 1;
+        let (requests, callers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
+        // A panic, which its hook has logged, costs this group its answers and no other.
+        let flushed = AssertUnwindSafe(async {
+            failpoint!("batch.gathered");
+            let answers = flush(requests).await;
+            failpoint!("batch.flushed");
+            answers
+        })
+        .catch_unwind();
+        for (answer, caller) in flushed.await.into_iter().flatten().zip(callers) {
+            // A caller that has gone needs no answer.
+            let _ = caller.send(answer);
+        }
+    }
+}
+
+/// Waits for the next group; none is left when it stays empty.
+async fn gather<Q, A>(
+    waiting: &mut Waiting<Q, A>,
+    group: &mut Vec<(Q, oneshot::Sender<A>)>,
+    groups: Groups,
+    is_busy: bool,
+) {
+    let came = waiting.recv_many(group, groups.max).await;
+    if is_busy && came > 0 && came < groups.max {
+        tokio::time::sleep(groups.gathering).await;
+        group.extend(std::iter::from_fn(|| waiting.try_recv().ok()).take(groups.max - came));
     }
 }
 
@@ -92,7 +136,7 @@ mod tests {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let gate = Arc::new(Semaphore::new(0));
         let (seen, opened) = (Arc::clone(&groups), Arc::clone(&gate));
-        let batcher = Batcher::start(&tasks, 3, move |requests: Vec<u32>| {
+        let batcher = Batcher::start(&tasks, Groups::of(3), move |requests: Vec<u32>| {
             seen.lock().unwrap().push(requests.len());
             let opened = Arc::clone(&opened);
             async move {
@@ -134,10 +178,11 @@ mod tests {
     async fn whoever_comes_alone_waits_for_nobody() {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&groups);
-        let batcher = Batcher::start(&TaskTracker::new(), 10, move |requests: Vec<u32>| {
-            seen.lock().unwrap().push(requests.len());
-            async move { requests }
-        });
+        let batcher =
+            Batcher::start(&TaskTracker::new(), Groups::of(10), move |requests: Vec<u32>| {
+                seen.lock().unwrap().push(requests.len());
+                async move { requests }
+            });
         let together =
             |count| futures_util::future::join_all((0..count).map(|n| batcher.submit(n)));
         assert!(at_once(together(1)).await.is_some());
@@ -151,24 +196,50 @@ mod tests {
     #[tokio::test]
     async fn a_group_that_panics_hangs_nobody_and_harms_no_other() {
         let tasks = TaskTracker::new();
-        let batcher = Batcher::start(&tasks, 3, |requests: Vec<u32>| async move {
+        let batcher = Batcher::start(&tasks, Groups::of(3), |requests: Vec<u32>| async move {
             assert!(!requests.contains(&13), "on purpose");
             requests
         });
         assert!(batcher.submit(13).await.is_err());
         assert_eq!(batcher.submit(1).await.unwrap(), 1);
     }
+
+    #[tokio::test]
+    async fn as_many_groups_are_under_way_as_may_be() {
+        let gate = Arc::new(Semaphore::new(0));
+        let begun = Arc::new(Mutex::new(Vec::new()));
+        let (opened, seen) = (Arc::clone(&gate), Arc::clone(&begun));
+        let groups = Groups { abreast: 2, ..Groups::of(3) };
+        let batcher = Batcher::start(&TaskTracker::new(), groups, move |requests: Vec<u32>| {
+            seen.lock().unwrap().push(requests.clone());
+            let opened = Arc::clone(&opened);
+            async move {
+                opened.acquire().await.unwrap().forget();
+                requests
+            }
+        });
+        let calls = futures_util::future::join_all((0..9).map(|n| batcher.submit(n)));
+        let calls = async { calls.await.into_iter().map(Result::unwrap).collect::<Vec<u32>>() };
+        let mut calls = std::pin::pin!(calls);
+        assert!(at_once(&mut calls).await.is_none());
+        assert_eq!(*begun.lock().unwrap(), [[0, 1, 2], [3, 4, 5]]);
+        gate.add_permits(3);
+        assert_eq!(calls.await, (0..9).collect::<Vec<u32>>(), "each has its own answer");
+        assert_eq!(begun.lock().unwrap().len(), 3);
+    }
+
     #[tokio::test]
     async fn a_full_queue_makes_its_callers_wait_and_forgets_none() {
         let gate = Arc::new(Semaphore::new(0));
         let opened = Arc::clone(&gate);
-        let batcher = Batcher::start(&TaskTracker::new(), 10, move |requests: Vec<usize>| {
-            let opened = Arc::clone(&opened);
-            async move {
-                let _ = opened.acquire().await.unwrap();
-                requests
-            }
-        });
+        let batcher =
+            Batcher::start(&TaskTracker::new(), Groups::of(10), move |requests: Vec<usize>| {
+                let opened = Arc::clone(&opened);
+                async move {
+                    let _ = opened.acquire().await.unwrap();
+                    requests
+                }
+            });
         let calls: Vec<_> = (0..WAITING_MAX + 500)
             .map(|n| {
                 let batcher = batcher.clone();

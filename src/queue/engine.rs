@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     alarm::Alarm,
-    batch::Batcher,
+    batch::{Batcher, Groups},
     fetcher::{AFTER_FAILURE, Fetcher, Woken},
     presence::Presence,
     share::Running,
@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// The most parks of one group.
-const PARKS_MAX: usize = 500;
+/// Groups of parks. Both of two that hold a wake lock theirs in the order of ids, and the fence lets one of them park it.
+const PARKS: Groups = Groups { abreast: 2, ..Groups::of(500) };
 
 /// How often a park is tried before its lease has to run out.
 const PARK_TRIES_MAX: usize = 3;
@@ -181,7 +181,7 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts, tasks: &TaskTracker) -> Self {
         let db = parts.db;
-        let parking = Batcher::start(tasks, PARKS_MAX, move |parks: Vec<Park>| {
+        let parking = Batcher::start(tasks, PARKS, move |parks: Vec<Park>| {
             let db = db.clone();
             async move {
                 match db.park_wakes(&parks).await {

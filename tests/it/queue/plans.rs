@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use provisor::db::Database;
 use provisor::db::wakes::{ClaimedWake, Due, Lane, LaneLook};
+use provisor::db::{Database, Durability};
 use provisor::order::LineId;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
@@ -230,6 +230,35 @@ async fn a_million_wakes_cost_a_claim_nothing() {
     assert_parks_are_cheap(&db, &held).await;
     assert_claims_are_cheap(&db, 20, 100, 100).await;
     assert_looks_are_cheap(&db).await;
+}
+
+/// The plan is made on an empty table, and kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_of_a_claim_is_good_from_the_first_one_on() {
+    let world = World::new().await;
+    let db = Database::new(&world.url(), 1, Durability::ClaimsOnly).expect("a URL");
+    claim(&db, 100, Uuid::new_v4()).await;
+    let looks = Lane::ALL.map(|lane| LaneLook { lane, watermark: None });
+    db.next_wakes(&looks).await.expect("lanes can be looked at");
+    insert_wakes(&world, 2, Lane::Poll, (1, 20_000), "now() + interval '1 hour'").await;
+    insert_wakes(&world, 1, Lane::Place, (1, 20), "now()").await;
+    let claims = prepared(&db, "SET lease_until = now() +").await;
+    let mode = "force_generic_plan";
+    let plan = explain(&db, &claims, &claim_arguments(20, 100, "'epoch'"), mode).await;
+    plan.assert_scans_no_table("claim");
+    assert!(plan.buffers() <= HEAD_BUFFERS_MAX + 20 * ROW_BUFFERS_MAX, "{:?}", plan.0);
+    let look = prepared(&db, "LEFT JOIN LATERAL").await;
+    let lanes = "'{0,1,2,3,4}', array_fill(now() - interval '2 s', ARRAY[5])";
+    let plan = explain(&db, &look, lanes, mode).await;
+    plan.assert_scans_no_table("look");
+    assert!(plan.buffers() <= HEAD_BUFFERS_MAX, "{:?}", plan.0);
+    let planned: i64 = sqlx::query_scalar(
+        "SELECT sum(custom_plans)::bigint FROM pg_prepared_statements WHERE statement LIKE '%provisor.wakes%'",
+    )
+    .fetch_one(db.pool())
+    .await
+    .expect("the server counts");
+    assert_eq!(planned, 0, "planned anew for what it is given");
 }
 
 /// How often these tables were read as a whole, and how many of their rows were fetched by an index.

@@ -34,12 +34,13 @@ pub(crate) async fn drain(url: &str, from: u64) -> anyhow::Result<Drained> {
     settle().await;
     let before = counters(url).await?;
     let began = Instant::now();
-    let worker = Worker::start(url, CONCURRENCY, Then::Rest).await?;
+    let mut worker = Worker::start(url, CONCURRENCY, Then::Rest).await?;
     worker.seen.until(usize::try_from(WAKES)?).await;
     let took = began.elapsed();
-    worker.end().await?;
+    worker.rest().await?;
     settle().await;
     let after = counters(url).await?;
+    worker.end();
     Ok(Drained {
         rate: f64::from(WAKES) / took.as_secs_f64(),
         buffers: number(after.buffers - before.buffers) / f64::from(WAKES),

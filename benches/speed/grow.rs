@@ -1,6 +1,10 @@
 //! What an order costs when there are few and when there are many, and by how many daemons.
 
-use crate::{bars::Report, orders::carry_out, server::Server};
+use crate::{
+    bars::Report,
+    orders::{Task, carry_out},
+    server::Server,
+};
 
 /// Orders in flight, and how many are carried out then.
 const IN_FLIGHT: [(u32, u32); 4] = [(1, 60), (10, 500), (100, 2000), (1000, 4000)];
@@ -12,7 +16,8 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
     for daemons in DAEMONS {
         for (in_flight, orders) in IN_FLIGHT {
             let url = server.migrated("bench_grow").await?;
-            let cost = carry_out(server, &url, orders, Some(in_flight), daemons).await?;
+            let task = Task { earlier: 1000, orders, in_flight: Some(in_flight), daemons };
+            let cost = carry_out(server, &url, task).await?;
             println!(
                 "{in_flight:>9}  {daemons:>7}  {:>8.0}  {:>10.0}  {:>13.0}  {:>12.1}  {:>7.1}",
                 cost.rate,

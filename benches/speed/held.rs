@@ -45,9 +45,10 @@ async fn told(
 async fn cycles(url: &str) -> anyhow::Result<()> {
     insert(url, 1, 20_000, Lane::Place, "clock_timestamp()").await?;
     run(url, &["VACUUM ANALYZE provisor.wakes"]).await?;
-    let worker = Worker::start(url, CONCURRENCY, Then::Again(Duration::ZERO)).await?;
+    let mut worker = Worker::start(url, CONCURRENCY, Then::Again(Duration::ZERO)).await?;
     worker.seen.until(CYCLES).await;
-    worker.end().await?;
+    worker.rest().await?;
+    worker.end();
     run(url, &["UPDATE provisor.wakes SET due_at = 'infinity'"]).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     Ok(())
@@ -67,7 +68,7 @@ pub(crate) async fn measure(
     let mut holding = PgConnection::connect(&url).await?;
     holding.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     holding.execute("SELECT count(*) FROM provisor.schema_info").await?;
-    let worker = Worker::start(&url, CONCURRENCY, Then::Rest).await?;
+    let mut worker = Worker::start(&url, CONCURRENCY, Then::Rest).await?;
     worker.seen.watch();
     let (mut offered, mut backlog_max, mut minutes) = (0_u32, 0_usize, Vec::new());
     let (mut late, mut late_of_minute) = (Vec::new(), Vec::new());
@@ -103,7 +104,8 @@ pub(crate) async fn measure(
     late.extend(worker.seen.noted().iter().map(|(.., late)| f64::from(*late) / 1000.0));
     let done = worker.seen.ended();
     told(&mut watching, report, "during").await?;
-    worker.end().await?;
+    worker.rest().await?;
+    worker.end();
     holding.execute("ROLLBACK").await?;
     run(&url, &["VACUUM provisor.wakes"]).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;

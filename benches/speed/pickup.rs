@@ -40,7 +40,7 @@ pub(crate) fn order(reference: &str) -> Value {
 
 /// The pickups of our queue, in microseconds: a shop that submits orders, one by one, each in a transaction of its own.
 async fn ours(url: &str, round: u32) -> anyhow::Result<Vec<f64>> {
-    let worker = Worker::start(url, CONCURRENCY, Then::Rest).await?;
+    let mut worker = Worker::start(url, CONCURRENCY, Then::Rest).await?;
     let mut shop = PgConnection::connect(url).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     worker.seen.watch();
@@ -63,7 +63,8 @@ async fn ours(url: &str, round: u32) -> anyhow::Result<Vec<f64>> {
         };
         pickups.push(number(begun.duration_since(committing).as_micros()));
     }
-    worker.end().await?;
+    worker.rest().await?;
+    worker.end();
     Ok(pickups)
 }
 

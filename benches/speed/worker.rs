@@ -174,14 +174,18 @@ impl Worker {
         Ok(Self { seen, engine, stop, stopped, fetching, listening })
     }
 
-    /// Drains and ends.
-    pub(crate) async fn end(self) -> anyhow::Result<()> {
+    /// Claims nothing more, and waits until the runs under way have ended.
+    pub(crate) async fn rest(&mut self) -> anyhow::Result<()> {
         self.stop.cancel();
-        self.fetching.await?;
+        (&mut self.fetching).await?;
         self.engine.drained().await;
+        Ok(())
+    }
+
+    /// Ends, after [`Self::rest`]. What takes leave looks once for what it may have left, through all that is due.
+    pub(crate) fn end(self) {
         self.stopped.cancel();
         self.listening.abort();
-        Ok(())
     }
 }
 

@@ -110,6 +110,7 @@ pub(crate) async fn carry_out(server: &Server, url: &str, task: Task) -> anyhow:
 
 /// Lets all shops submit their part of so many orders at once.
 async fn submit_at_once(url: &str, name: &'static str, orders: u32) -> anyhow::Result<()> {
+    ensure!(orders.is_multiple_of(SHOPS), "{SHOPS} shops submit as many orders each");
     let each = orders / SHOPS;
     let shops = (0..SHOPS).map(|shop| {
         let url = url.to_owned();

@@ -4,7 +4,10 @@ pub mod evidence;
 mod names;
 mod placements;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -107,16 +110,18 @@ pub(super) async fn select(
     ids: &[LineId],
     grace: Duration,
 ) -> Result<LineRows, sqlx::Error> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    // Two runs of one line, one of which has lost it, may ask for it together.
+    let ids: BTreeSet<i64> = ids.iter().map(|id| id.0).collect();
+    let ids: Vec<i64> = ids.into_iter().collect();
     let rows = select_lines(&mut *connection, &ids).await?;
     let mut orders: Vec<i64> = rows.iter().map(|row| row.order_id).collect();
     orders.sort_unstable();
     orders.dedup();
-    let about_names = rows.iter().filter(|row| names::is_about_a_name(&row.kind));
-    let about_names: Vec<i64> = about_names.map(|row| row.line_id).collect();
-    let mut names = names::select(&mut *connection, &about_names).await?;
+    let named = rows.iter().filter(|row| names::is_asked_for(&row.kind));
+    let named = named.map(|row| (row.line_id, row.status.clone()));
+    let mut found = names::select(&mut *connection, named.unzip()).await?;
     let with_name = |row: LineRow| {
-        let name = names.remove(&row.line_id).unwrap_or_default();
+        let name = found.remove(&row.line_id).unwrap_or_default();
         (row, name)
     };
     let lines: Vec<(LineRow, NameRow)> = rows.into_iter().map(with_name).collect();

@@ -66,8 +66,8 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 /// - None of them is worth to be compiled, however dear the planner takes it for.
 const OURS: &str = "SET default_transaction_isolation = 'read committed'; SET jit = off";
 
-/// The same for sessions that do nothing but claim, and look what is due next. Both statements have one good plan, by the
-/// index of what is due, in its order. It is made once: to plan takes longer than to claim a few, and a plan by another
+/// In addition, for sessions that do nothing but claim, and look what is due next. Both statements have one good plan, by
+/// the index of what is due, in its order. It is made once: to plan takes longer than to claim a few, and a plan by another
 /// index, made while the table was small, would be kept for too long.
 const OF_CLAIMS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                          SET enable_bitmapscan = off; SET enable_sort = off";

@@ -352,7 +352,8 @@ impl Database {
 ///
 /// All rows are locked first, in the order of their ids: sorting the array alone would not do, since a small table is joined
 /// by hash and locked in the order of the heap. The lock is a one-time condition, evaluated before anything is joined: as a
-/// condition of each key it would be compared with all keys (`docs/QUEUE_SPIKE.md`).
+/// condition of each key it would be compared with all keys (`docs/QUEUE_SPIKE.md`). They are counted, as EXISTS would lock
+/// the first one and stop.
 pub(super) async fn park(
     connection: &mut sqlx::PgConnection,
     parks: &[Park],

@@ -13,11 +13,11 @@ use crate::{
         wakes::Due,
     },
     order::LineId,
-    queue::{Alarm, Batcher, Groups, Unanswered},
+    queue::{Alarm, Batcher, Grouping, Unanswered},
 };
 
-/// Groups of lines.
-const GROUPS: Groups = Groups::of(200);
+/// Grouping of lines.
+const GROUPING: Grouping = Grouping::of(200);
 
 /// How long recording waits before it is tried again while the database is away: at first, and at most.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -78,7 +78,7 @@ impl Ledger {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let (loading, recording) = (db.clone(), db.clone());
-        let loads = Batcher::start(tasks, GROUPS, move |ids: Vec<LineId>| {
+        let loads = Batcher::start(tasks, GROUPING, move |ids: Vec<LineId>| {
             let db = loading.clone();
             async move {
                 match db.load_lines(&ids, waits.grace).await {
@@ -87,7 +87,7 @@ impl Ledger {
                 }
             }
         });
-        let records = Batcher::start(tasks, GROUPS, move |records: Vec<Record>| {
+        let records = Batcher::start(tasks, GROUPING, move |records: Vec<Record>| {
             let (db, alarm, observer) = (recording.clone(), alarm.clone(), Arc::clone(&observer));
             async move {
                 let committed = db.commit_records(&records, waits).await;

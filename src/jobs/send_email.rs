@@ -19,11 +19,11 @@ use crate::{
     },
     mail::{Address, Composed, Kind, Locale, Mailer, Rendered, TemplateName, Templates, compose},
     order::EmailId,
-    queue::{Batcher, Claim, Groups, Handler, Presence, Ran, Schedule, Unanswered},
+    queue::{Batcher, Claim, Grouping, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
-/// Groups of emails. Where there are many nobody waits for a few milliseconds of one.
-const GROUPS: Groups = Groups { gathering: Duration::from_millis(5), ..Groups::of(100) };
+/// Grouping of emails. These can wait, for fewer and larger transactions.
+const GROUPING: Grouping = Grouping { gathering: Duration::from_millis(5), ..Grouping::of(100) };
 
 /// How often, and how soon again, recording is tried.
 const RECORD_TRIES_MAX: u32 = 20;
@@ -122,7 +122,7 @@ impl SendEmail {
         tasks: &TaskTracker,
     ) -> Self {
         let (loading, recording) = (db.clone(), db.clone());
-        let loads = Batcher::start(tasks, GROUPS, move |fences: Vec<Fence>| {
+        let loads = Batcher::start(tasks, GROUPING, move |fences: Vec<Fence>| {
             let db = loading.clone();
             async move {
                 match db.load_emails(&fences).await {
@@ -140,7 +140,7 @@ impl SendEmail {
                 }
             }
         });
-        let records = Batcher::start(tasks, GROUPS, move |records: Vec<EmailRecord>| {
+        let records = Batcher::start(tasks, GROUPING, move |records: Vec<EmailRecord>| {
             let db = recording.clone();
             async move {
                 match db.commit_emails(&records).await {

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 /// How groups are made.
 #[derive(Clone, Copy, Debug)]
-pub struct Groups {
+pub struct Grouping {
     /// A group has at most so many requests.
     pub max: usize,
     /// How long it gathers once more than one request came at a time. Whoever comes alone waits for nobody.
@@ -19,7 +19,7 @@ pub struct Groups {
     pub abreast: usize,
 }
 
-impl Groups {
+impl Grouping {
     /// One at a time. It gathers for less than a commit takes on most disks, and long enough that a busy database is spared
     /// most of its transactions.
     #[must_use]
@@ -49,10 +49,10 @@ impl<Q, A> Clone for Batcher<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
-    /// Starts the task. `flush` answers each request of a group, in order.
+    /// Starts its tasks. `flush` answers each request of a group, in order.
     pub fn start<F>(
         tasks: &TaskTracker,
-        groups: Groups,
+        grouping: Grouping,
         flush: impl Fn(Vec<Q>) -> F + Send + Sync + 'static,
     ) -> Self
     where
@@ -60,8 +60,8 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     {
         let (sender, receiver) = mpsc::channel::<(Q, oneshot::Sender<A>)>(WAITING_MAX);
         let (receiver, flush) = (Arc::new(Mutex::new(receiver)), Arc::new(flush));
-        for _ in 0..groups.abreast {
-            tasks.spawn(serve(Arc::clone(&receiver), groups, Arc::clone(&flush)));
+        for _ in 0..grouping.abreast.max(1) {
+            tasks.spawn(serve(Arc::clone(&receiver), grouping, Arc::clone(&flush)));
         }
         Self { waiting: sender }
     }
@@ -79,15 +79,15 @@ type Waiting<Q, A> = mpsc::Receiver<(Q, oneshot::Sender<A>)>;
 /// Takes group by group, in turn with the others that do so, until all doors are gone.
 async fn serve<Q, A, F>(
     waiting: Arc<Mutex<Waiting<Q, A>>>,
-    groups: Groups,
+    grouping: Grouping,
     flush: Arc<impl Fn(Vec<Q>) -> F>,
 ) where
     F: Future<Output = Vec<A>>,
 {
-    let mut group = Vec::with_capacity(groups.max);
+    let mut group = Vec::with_capacity(grouping.max);
     let mut is_busy = false;
     loop {
-        gather(&mut *waiting.lock().await, &mut group, groups, is_busy).await;
+        gather(&mut *waiting.lock().await, &mut group, grouping, is_busy).await;
         if group.is_empty() {
             return;
         }
@@ -112,13 +112,13 @@ async fn serve<Q, A, F>(
 async fn gather<Q, A>(
     waiting: &mut Waiting<Q, A>,
     group: &mut Vec<(Q, oneshot::Sender<A>)>,
-    groups: Groups,
+    grouping: Grouping,
     is_busy: bool,
 ) {
-    let came = waiting.recv_many(group, groups.max).await;
-    if is_busy && came > 0 && came < groups.max {
-        tokio::time::sleep(groups.gathering).await;
-        group.extend(std::iter::from_fn(|| waiting.try_recv().ok()).take(groups.max - came));
+    let came = waiting.recv_many(group, grouping.max).await;
+    if is_busy && came > 0 && came < grouping.max {
+        tokio::time::sleep(grouping.gathering).await;
+        group.extend(std::iter::from_fn(|| waiting.try_recv().ok()).take(grouping.max - came));
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let gate = Arc::new(Semaphore::new(0));
         let (seen, opened) = (Arc::clone(&groups), Arc::clone(&gate));
-        let batcher = Batcher::start(&tasks, Groups::of(3), move |requests: Vec<u32>| {
+        let batcher = Batcher::start(&tasks, Grouping::of(3), move |requests: Vec<u32>| {
             seen.lock().unwrap().push(requests.len());
             let opened = Arc::clone(&opened);
             async move {
@@ -179,7 +179,7 @@ mod tests {
         let groups = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&groups);
         let batcher =
-            Batcher::start(&TaskTracker::new(), Groups::of(10), move |requests: Vec<u32>| {
+            Batcher::start(&TaskTracker::new(), Grouping::of(10), move |requests: Vec<u32>| {
                 seen.lock().unwrap().push(requests.len());
                 async move { requests }
             });
@@ -196,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn a_group_that_panics_hangs_nobody_and_harms_no_other() {
         let tasks = TaskTracker::new();
-        let batcher = Batcher::start(&tasks, Groups::of(3), |requests: Vec<u32>| async move {
+        let batcher = Batcher::start(&tasks, Grouping::of(3), |requests: Vec<u32>| async move {
             assert!(!requests.contains(&13), "on purpose");
             requests
         });
@@ -207,10 +207,10 @@ mod tests {
     #[tokio::test]
     async fn as_many_groups_are_under_way_as_may_be() {
         let gate = Arc::new(Semaphore::new(0));
-        let begun = Arc::new(Mutex::new(Vec::new()));
+        let (tasks, begun) = (TaskTracker::new(), Arc::new(Mutex::new(Vec::new())));
         let (opened, seen) = (Arc::clone(&gate), Arc::clone(&begun));
-        let groups = Groups { abreast: 2, ..Groups::of(3) };
-        let batcher = Batcher::start(&TaskTracker::new(), groups, move |requests: Vec<u32>| {
+        let grouping = Grouping { abreast: 2, ..Grouping::of(3) };
+        let batcher = Batcher::start(&tasks, grouping, move |requests: Vec<u32>| {
             seen.lock().unwrap().push(requests.clone());
             let opened = Arc::clone(&opened);
             async move {
@@ -218,14 +218,19 @@ mod tests {
                 requests
             }
         });
-        let calls = futures_util::future::join_all((0..9).map(|n| batcher.submit(n)));
-        let calls = async { calls.await.into_iter().map(Result::unwrap).collect::<Vec<u32>>() };
-        let mut calls = std::pin::pin!(calls);
-        assert!(at_once(&mut calls).await.is_none());
-        assert_eq!(*begun.lock().unwrap(), [[0, 1, 2], [3, 4, 5]]);
-        gate.add_permits(3);
-        assert_eq!(calls.await, (0..9).collect::<Vec<u32>>(), "each has its own answer");
+        {
+            let calls = futures_util::future::join_all((0..9).map(|n| batcher.submit(n)));
+            let mut calls = std::pin::pin!(calls);
+            assert!(at_once(&mut calls).await.is_none());
+            assert_eq!(*begun.lock().unwrap(), [[0, 1, 2], [3, 4, 5]]);
+            gate.add_permits(3);
+            let answers: Vec<u32> = calls.await.into_iter().map(Result::unwrap).collect();
+            assert_eq!(answers, (0..9).collect::<Vec<_>>(), "each has its own");
+        }
         assert_eq!(begun.lock().unwrap().len(), 3);
+        drop(batcher);
+        tasks.close();
+        tasks.wait().await;
     }
 
     #[tokio::test]
@@ -233,7 +238,7 @@ mod tests {
         let gate = Arc::new(Semaphore::new(0));
         let opened = Arc::clone(&gate);
         let batcher =
-            Batcher::start(&TaskTracker::new(), Groups::of(10), move |requests: Vec<usize>| {
+            Batcher::start(&TaskTracker::new(), Grouping::of(10), move |requests: Vec<usize>| {
                 let opened = Arc::clone(&opened);
                 async move {
                     let _ = opened.acquire().await.unwrap();

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     alarm::Alarm,
-    batch::{Batcher, Groups},
+    batch::{Batcher, Grouping},
     fetcher::{AFTER_FAILURE, Fetcher, Woken},
     presence::Presence,
     share::Running,
@@ -26,8 +26,9 @@ use crate::{
     },
 };
 
-/// Groups of parks. Both of two that hold a wake lock theirs in the order of ids, and the fence lets one of them park it.
-const PARKS: Groups = Groups { abreast: 2, ..Groups::of(500) };
+/// Grouping of parks. Two of them may name the same wake: each locks its wakes in the order of their ids, and the fence lets
+/// one of them park it.
+const PARKS: Grouping = Grouping { abreast: 2, ..Grouping::of(500) };
 
 /// How often a park is tried before its lease has to run out.
 const PARK_TRIES_MAX: usize = 3;

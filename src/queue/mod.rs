@@ -17,7 +17,7 @@ mod watermark;
 
 pub use alarm::Alarm;
 pub use backoff::Schedule;
-pub use batch::{Batcher, Groups, Unanswered};
+pub use batch::{Batcher, Grouping, Unanswered};
 pub use budget::Budget;
 pub use crowd::Crowd;
 pub use engine::{Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Ran, Turned};

@@ -1,4 +1,5 @@
-//! Reading what a line's next step knows of its name. Most lines ask for hosting alone, and are spared it.
+//! Reading what the next step of a line that buys, changes or fills a name knows of that name. Most lines ask for hosting
+//! alone, and are spared it.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use serde_json::Value;
 
 use crate::order::LineKind;
 
-/// What is known of a line's name. The default: the line is not about a name.
+/// What is known of a line's name. The default: nothing was asked.
 #[derive(Debug, Default)]
 pub(super) struct NameRow {
     pub(super) customer: Option<Value>,
@@ -16,8 +17,8 @@ pub(super) struct NameRow {
     pub(super) auto_renew_wished: Option<bool>,
 }
 
-/// Whether anything is to be read of the name of such a line.
-pub(super) fn is_about_a_name(kind: &str) -> bool {
+/// Whether anything is to be read of the name of a line of this kind.
+pub(super) fn is_asked_for(kind: &str) -> bool {
     match kind.parse() {
         Ok(
             LineKind::DomainRegister
@@ -35,10 +36,11 @@ pub(super) fn is_about_a_name(kind: &str) -> bool {
     }
 }
 
-/// What is known of the names of these lines, by line.
+/// What is known of the names of these lines, by line: of each that stands as it was loaded, which is a statement ago. What
+/// it depends on must be of one piece.
 pub(super) async fn select(
     connection: &mut sqlx::PgConnection,
-    lines: &[i64],
+    (lines, statuses): (Vec<i64>, Vec<String>),
 ) -> Result<HashMap<i64, NameRow>, sqlx::Error> {
     if lines.is_empty() {
         return Ok(HashMap::new());
@@ -47,10 +49,10 @@ pub(super) async fn select(
         r#"SELECT l.id AS "line_id!",
                   -- A document may be large: it is read only until the name is bought.
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
-                            AND l.status IN ('pending', 'placing', 'in_doubt')
+                            AND wanted.status IN ('pending', 'placing', 'in_doubt')
                        THEN (SELECT o.document -> 'customer' FROM provisor.orders o
                              WHERE o.id = l.order_id) END AS customer,
-                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status = 'pending' THEN (
+                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND wanted.status = 'pending' THEN (
                        -- Whose turn it is for a name: the oldest live line's.
                        SELECT ro.reference || '/' || r.line
                        FROM provisor.order_lines r JOIN provisor.orders ro ON ro.id = r.order_id
@@ -58,13 +60,13 @@ pub(super) async fn select(
                          AND r.kind IN ('domain_register', 'domain_transfer')
                          AND r.status IN ('pending', 'placing', 'in_doubt', 'provisioning', 'held')
                        ORDER BY r.id LIMIT 1) END AS rival,
-                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND l.status IN ('pending', 'in_doubt')
+                  CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND wanted.status IN ('pending', 'in_doubt')
                        THEN EXISTS (SELECT FROM provisor.order_lines r
                                     WHERE r.domain = l.domain AND r.id <> l.id
                                       AND r.kind IN ('domain_register', 'domain_transfer')
                                       AND (r.status = 'completed' OR r.milestone IS NOT NULL))
                        ELSE false END AS "is_owned!",
-                  CASE WHEN l.wish ?| '{dns,records}' AND l.status NOT IN ('completed', 'failed', 'cancelled') THEN (
+                  CASE WHEN l.wish ?| '{dns,records}' AND wanted.status NOT IN ('completed', 'failed', 'cancelled') THEN (
                        SELECT ro.reference || '/' || r.line
                        FROM provisor.effects e JOIN provisor.order_lines r ON r.id = e.line_id
                        JOIN provisor.orders ro ON ro.id = r.order_id
@@ -74,9 +76,10 @@ pub(super) async fn select(
                        SELECT d.auto_renew_wished FROM provisor.domains d
                        WHERE d.domain = l.domain
                          AND (l.kind = 'domain_update' OR d.line_id = l.id)) END AS auto_renew_wished
-           FROM unnest($1::bigint[]) AS wanted (id)
+           FROM unnest($1::bigint[], $2::text[]) AS wanted (id, status)
            JOIN provisor.order_lines l ON l.id = wanted.id"#,
-        lines,
+        &lines,
+        &statuses,
     )
     .fetch_all(connection)
     .await?;

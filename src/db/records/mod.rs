@@ -205,7 +205,7 @@ pub struct Committed {
 
 /// How many records are committed by themselves at a time: one that waits for a lock does not hold up the others, and a
 /// few connections are left to the rest of the process.
-const SINGLES_MAX: usize = 4;
+const SINGLES_MAX: usize = 3;
 
 /// How a transaction waits for locks that others hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

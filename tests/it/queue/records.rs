@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use provisor::db::Database;
 use provisor::db::records::{Record, Recorded};
-use provisor::db::wakes::WakeId;
+use provisor::db::wakes::{Due, Lane, WakeId};
 use provisor::order::{LineId, LineStatus};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::runs::{
     WAITS, accepted, commit, fence_of, intending, load, moving, parking, submit_lines,
 };
-use super::{claim, database};
-use crate::house::eventually;
+use super::{KIND, claim, database, insert_wakes, park};
+use crate::house::{eventually, order};
 use crate::world::World;
 
 /// Orders of two lines each, claimed: a record that moves each line to `status`, order by order.
@@ -197,6 +198,56 @@ async fn groups_that_poke_what_the_others_park_never_deadlock() {
     }
     db.close().await;
     assert_eq!(deadlocks(&world).await, 0);
+}
+
+/// As two groups of parks of one process may: each names the same wakes, in another order.
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_that_park_the_same_wakes_never_deadlock() {
+    const TASKS: usize = 8;
+    let world = World::new().await;
+    let db = database(&world, 8);
+    insert_wakes(&world, KIND, Lane::Poll, (1, 200), "now()").await;
+    let claimed = claim(&db, 200, Uuid::new_v4()).await;
+    assert_eq!(claimed.len(), 200);
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let mut parks: Vec<_> =
+                claimed.iter().map(|wake| park(wake.fence, Due::Never)).collect();
+            parks.rotate_left(task * claimed.len() / TASKS);
+            if task % 2 == 1 {
+                parks.reverse();
+            }
+            let db = db.clone();
+            tokio::spawn(async move {
+                let mut parked = 0;
+                for _ in 0..20 {
+                    let held = db.park_wakes(&parks).await.expect("nobody waits in a circle");
+                    parked += held.into_iter().filter(|held| *held).count();
+                }
+                parked
+            })
+        })
+        .collect();
+    let parked: Vec<usize> =
+        futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect();
+    db.close().await;
+    assert_eq!(deadlocks(&world).await, 0);
+    assert_eq!(parked.iter().sum::<usize>(), 200, "each once: {parked:?}");
+}
+
+/// Two runs of one line may ask for it together: one of them has lost it, and does not know yet.
+#[tokio::test]
+async fn a_line_that_is_asked_for_twice_is_loaded_whole() {
+    let world = World::new().await;
+    let db = database(&world, 1);
+    let name =
+        json!([{ "kind": "domain_register", "domain": "example.nl", "contact_handle": "example" }]);
+    for reference in ["SHOP-1", "SHOP-2"] {
+        world.submit(&order(reference, name.clone())).await.expect("a good order");
+    }
+    let last = LineId(world.value("SELECT max(id) FROM provisor.order_lines").await);
+    let loaded = db.load_lines(&[last, last], WAITS.grace).await.expect("lines load");
+    assert_eq!(loaded[&last].facts.name.rival.as_deref(), Some("SHOP-1/0"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

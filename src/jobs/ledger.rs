@@ -16,7 +16,7 @@ use crate::{
     queue::{Alarm, Batcher, Grouping, Unanswered},
 };
 
-/// Grouping of lines.
+/// How loads and records of lines are grouped.
 const GROUPING: Grouping = Grouping::of(200);
 
 /// How long recording waits before it is tried again while the database is away: at first, and at most.

@@ -22,7 +22,7 @@ use crate::{
     queue::{Batcher, Claim, Grouping, Handler, Presence, Ran, Schedule, Unanswered},
 };
 
-/// Grouping of emails. These can wait, for fewer and larger transactions.
+/// How loads and records of emails are grouped. These can wait, for fewer and larger transactions.
 const GROUPING: Grouping = Grouping { gathering: Duration::from_millis(5), ..Grouping::of(100) };
 
 /// How often, and how soon again, recording is tried.

@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// Grouping of parks. Two of them may name the same wake: each locks its wakes in the order of their ids, and the fence lets
-/// one of them park it.
+/// How parks are grouped. Two groups may name the same wake: each locks its wakes in the order of their ids, and the fence
+/// lets one of them park it.
 const PARKS: Grouping = Grouping { abreast: 2, ..Grouping::of(500) };
 
 /// How often a park is tried before its lease has to run out.

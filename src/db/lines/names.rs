@@ -10,6 +10,7 @@ use crate::order::LineKind;
 /// What is known of a line's name. The default: nothing was asked.
 #[derive(Debug, Default)]
 pub(super) struct NameRow {
+    line_id: i64,
     pub(super) customer: Option<Value>,
     pub(super) rival: Option<String>,
     pub(super) is_owned: bool,
@@ -36,8 +37,8 @@ pub(super) fn is_asked_for(kind: &str) -> bool {
     }
 }
 
-/// What is known of the names of these lines, by line: of each that stands as it was loaded, which is a statement ago. What
-/// it depends on must be of one piece.
+/// What is known of the names of these lines, by line. Each is asked for by the status that it was loaded with: it may have
+/// another by now, and its run is to know all that matters for the one that it goes by.
 pub(super) async fn select(
     connection: &mut sqlx::PgConnection,
     (lines, statuses): (Vec<i64>, Vec<String>),
@@ -45,7 +46,8 @@ pub(super) async fn select(
     if lines.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        NameRow,
         r#"SELECT l.id AS "line_id!",
                   -- A document may be large: it is read only until the name is bought.
                   CASE WHEN l.kind IN ('domain_register', 'domain_transfer') AND NOT l.wish ? 'contact_handle'
@@ -83,15 +85,5 @@ pub(super) async fn select(
     )
     .fetch_all(connection)
     .await?;
-    let names = rows.into_iter().map(|row| {
-        let name = NameRow {
-            customer: row.customer,
-            rival: row.rival,
-            is_owned: row.is_owned,
-            zone_written_by: row.zone_written_by,
-            auto_renew_wished: row.auto_renew_wished,
-        };
-        (row.line_id, name)
-    });
-    Ok(names.collect())
+    Ok(rows.into_iter().map(|row| (row.line_id, row)).collect())
 }

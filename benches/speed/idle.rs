@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// For so long it is watched.
-const WATCHED: Duration = Duration::from_secs(30);
+const WATCHED: Duration = Duration::from_secs(20);
 
 pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Result<()> {
     let url = server.migrated("bench_idle").await?;

@@ -19,6 +19,7 @@ mod plot;
 mod polls;
 mod processes;
 mod server;
+mod soak;
 mod worker;
 
 use std::path::PathBuf;
@@ -33,13 +34,15 @@ use server::Server;
 pub(crate) enum Length {
     /// Within twenty minutes.
     Short,
-    /// An hour and a half: a soak, and a snapshot that is held for long.
+    /// Two hours: a soak of an hour, and a snapshot that is held for long.
     Long,
 }
 
-/// The parts, in the order in which they run.
+/// The parts, in the order in which they run. The last is run by `--long`, or when it is asked for.
 const PARTS: &[&str] =
-    &["drain", "beside", "due", "snapshot", "pickup", "orders", "polls", "idle", "grow"];
+    &["drain", "beside", "due", "snapshot", "pickup", "orders", "polls", "idle", "grow", SOAK];
+
+const SOAK: &str = "soak";
 
 /// What was asked for.
 struct Asked {
@@ -62,7 +65,8 @@ fn asked() -> anyhow::Result<Asked> {
         }
     }
     if asked.parts.is_empty() {
-        asked.parts = PARTS.iter().map(|&part| part.to_owned()).collect();
+        let is_run = |part: &&str| *part != SOAK || asked.length == Length::Long;
+        asked.parts = PARTS.iter().copied().filter(is_run).map(ToOwned::to_owned).collect();
     }
     Ok(asked)
 }
@@ -90,6 +94,7 @@ async fn main() -> anyhow::Result<()> {
             "orders" => orders::measure(&server, &mut report, asked.length).await,
             "polls" => polls::measure(&server, &mut report, asked.length).await,
             "idle" => idle::measure(&server, &mut report).await,
+            SOAK => soak::measure(&server, &mut report, asked.length).await,
             _ => grow::measure(&server, &mut report).await,
         };
         // One part that fails costs the others nothing, and is no bar that is held.

@@ -1,27 +1,33 @@
 //! Whole orders: from SQL to completed and emailed, by the daemon, against the sandbox without delay.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use futures_util::future::try_join_all;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::sync::Semaphore;
 
 use crate::{
     Length,
     bars::{Report, number},
+    drain::settle,
     machine::{cpu_of, cpu_of_server},
     pickup::order,
     processes::{Daemon, Sandbox},
     server::{Server, counters, run, value},
 };
 
-/// Shops that submit at once.
+/// Shops that submit at once, at most.
 const SHOPS: u32 = 8;
-
-/// The first of those that are measured find everything warm.
-const WARM: u32 = 20;
 
 /// The statuses of lines that are not done; there is an index of them.
 const OPEN: &str = "('pending', 'placing', 'in_doubt', 'provisioning', 'held')";
+
+/// How often it is looked whether another order may be submitted.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// It must not take longer.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -31,154 +37,234 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(crate) struct Cost {
     /// Orders a second, from the first submission to the last email.
     pub(crate) rate: f64,
-    /// Processor time of all daemons, for each.
-    pub(crate) daemon_us: f64,
-    /// Of PostgreSQL.
-    pub(crate) postgres_us: f64,
-    /// Of the sandbox, which is no part of the product.
-    pub(crate) sandbox_us: f64,
+    /// For each.
+    pub(crate) used: Used,
     /// Transactions.
     pub(crate) transactions: f64,
     /// WAL, in bytes.
     pub(crate) wal: f64,
 }
 
-/// What is carried out.
+/// Processor time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Task {
-    /// Orders that are there already when it begins. An installation has some, and its tables are known to the planner.
-    pub(crate) earlier: u32,
-    /// How many are measured.
-    pub(crate) orders: u32,
-    /// So many of them are open at a time, at most; none: as many as shops can submit.
-    pub(crate) in_flight: Option<u32>,
-    /// By so many daemons.
-    pub(crate) daemons: u32,
+pub(crate) struct Used {
+    /// Of all daemons.
+    pub(crate) daemon_us: f64,
+    /// Of PostgreSQL, for shops and daemons; not what the onlooker cost.
+    pub(crate) postgres_us: f64,
+    /// Of the sandbox, which is no part of the product.
+    pub(crate) sandbox_us: f64,
 }
 
-/// Lets shops submit orders, and waits until all are emailed.
-pub(crate) async fn carry_out(server: &Server, url: &str, task: Task) -> anyhow::Result<Cost> {
-    let Task { earlier, orders, in_flight, daemons } = task;
-    let sandbox = Sandbox::start().await?;
-    let mut running = Vec::new();
-    for _ in 0..daemons {
-        running.push(Daemon::start(url, sandbox.ljpc, sandbox.smtp, &[]).await?);
-    }
-    let used = |running: &[Daemon]| -> anyhow::Result<[Duration; 3]> {
-        let daemons: anyhow::Result<Vec<Duration>> =
-            running.iter().map(|daemon| cpu_of(daemon.process.pid())).collect();
-        let server = cpu_of_server(server.postmaster)?;
-        Ok([daemons?.iter().sum(), server, cpu_of(sandbox.process.pid())?])
-    };
-    submit_at_once(url, "earlier", earlier).await?;
-    until_emailed(url, earlier).await?;
-    run(url, &["VACUUM ANALYZE"]).await?;
-    // Connections, caches and statements are there by then.
-    submit(url, "warm", 0..WARM, WARM).await?;
-    until_emailed(url, earlier + WARM).await?;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let (before, counted) = (used(&running)?, counters(url).await?);
-    let began = Instant::now();
-    match in_flight {
-        None => submit_at_once(url, "shop", orders).await?,
-        Some(most) => submit(url, "shop", 0..orders, most).await?,
-    }
-    until_emailed(url, earlier + WARM + orders).await?;
-    let took = began.elapsed();
-    let after = used(&running)?;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let then = counters(url).await?;
-    for daemon in running {
-        daemon.process.end().await?;
-    }
-    let of_each = |at: usize| {
-        let took = after
-            .get(at)
-            .zip(before.get(at))
-            .map_or(Duration::ZERO, |(to, from)| to.saturating_sub(*from));
-        took.as_secs_f64() * 1e6 / f64::from(orders)
-    };
-    Ok(Cost {
-        rate: f64::from(orders) / took.as_secs_f64(),
-        daemon_us: of_each(0),
-        postgres_us: of_each(1),
-        sandbox_us: of_each(2),
-        transactions: number(then.transactions - counted.transactions) / f64::from(orders),
-        wal: number(then.wal - counted.wal) / f64::from(orders),
-    })
-}
-
-/// Lets all shops submit their part of so many orders at once.
-async fn submit_at_once(url: &str, name: &'static str, orders: u32) -> anyhow::Result<()> {
-    ensure!(orders.is_multiple_of(SHOPS), "{SHOPS} shops submit as many orders each");
-    let each = orders / SHOPS;
-    let shops = (0..SHOPS).map(|shop| {
-        let url = url.to_owned();
-        tokio::spawn(async move { submit(&url, name, shop * each..(shop + 1) * each, each).await })
-    });
-    for shop in shops.collect::<Vec<_>>() {
-        shop.await??;
-    }
-    Ok(())
-}
-
-/// Submits orders one after the other, and waits whenever so many are open.
-async fn submit(
-    url: &str,
-    shop: &str,
-    numbers: std::ops::Range<u32>,
-    open_max: u32,
-) -> anyhow::Result<()> {
-    let mut connection = by_indexes(url).await?;
-    let total = numbers.end - numbers.start;
-    for (done, n) in (0..).zip(numbers) {
-        if open_max < total && done >= open_max {
-            let began = Instant::now();
-            let open = format!("SELECT count(*) FROM provisor.order_lines WHERE status IN {OPEN}");
-            while sqlx::query_scalar::<_, i64>(AssertSqlSafe(&*open))
-                .fetch_one(&mut connection)
-                .await?
-                >= open_max.into()
-            {
-                ensure!(began.elapsed() < PATIENCE, "the orders stand still");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+impl Used {
+    /// What was used since then, for each of so many orders.
+    pub(crate) fn of_each(self, before: Self, orders: u32) -> Self {
+        let of_each = |to: f64, from: f64| (to - from) / f64::from(orders);
+        Self {
+            daemon_us: of_each(self.daemon_us, before.daemon_us),
+            postgres_us: of_each(self.postgres_us, before.postgres_us),
+            sandbox_us: of_each(self.sandbox_us, before.sandbox_us),
         }
-        sqlx::query("SELECT provisor.submit_order($1)")
-            .bind(order(&format!("{shop}-{n}")))
-            .execute(&mut connection)
-            .await?;
     }
-    connection.close().await?;
+}
+
+/// Daemons at work against the sandbox, where there are orders already: an installation has some, and its tables are known
+/// to the planner.
+pub(crate) struct Installation<'a> {
+    server: &'a Server,
+    pub(crate) url: String,
+    sandbox: Sandbox,
+    pub(crate) daemons: Vec<Daemon>,
+    onlooker: Onlooker,
+    /// Orders so far; each sends one email.
+    orders: u32,
+}
+
+impl<'a> Installation<'a> {
+    /// Starts so many daemons, with these changes to their settings, and lets them carry out so many orders.
+    pub(crate) async fn start(
+        server: &'a Server,
+        url: String,
+        daemons: u32,
+        changes: &[(&str, &str)],
+        earlier: u32,
+    ) -> anyhow::Result<Self> {
+        let sandbox = Sandbox::start().await?;
+        let mut running = Vec::new();
+        for _ in 0..daemons {
+            running.push(Daemon::start(&url, sandbox.ljpc, sandbox.smtp, changes).await?);
+        }
+        let onlooker = Onlooker::of(&url).await?;
+        let mut installation = Self { server, url, sandbox, daemons: running, onlooker, orders: 0 };
+        installation.submit("earlier", earlier, None).await?;
+        installation.until_emailed().await?;
+        run(&installation.url, &["VACUUM ANALYZE"]).await?;
+        Ok(installation)
+    }
+
+    /// Lets shops submit orders, and waits until all are emailed. At most `in_flight` of them are open at a time; without
+    /// it, as many as shops can submit.
+    pub(crate) async fn carry_out(
+        &mut self,
+        orders: u32,
+        in_flight: Option<u32>,
+    ) -> anyhow::Result<Cost> {
+        settle().await;
+        let (used, counted, looks) =
+            (self.used()?, counters(&self.url).await?, self.onlooker.looks);
+        let began = Instant::now();
+        self.submit(&format!("shop-{}", self.orders), orders, in_flight).await?;
+        self.until_emailed().await?;
+        let took = began.elapsed();
+        let then = self.used()?;
+        settle().await;
+        let after = counters(&self.url).await?;
+        let transactions = number(after.transactions - counted.transactions);
+        Ok(Cost {
+            rate: f64::from(orders) / took.as_secs_f64(),
+            used: then.of_each(used, orders),
+            transactions: (transactions - f64::from(self.onlooker.looks - looks))
+                / f64::from(orders),
+            wal: number(after.wal - counted.wal) / f64::from(orders),
+        })
+    }
+
+    /// So many orders were submitted by somebody else.
+    pub(crate) fn submitted(&mut self, orders: u32) {
+        self.orders += orders;
+    }
+
+    /// Ends its daemons.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        for daemon in self.daemons {
+            daemon.process.end().await?;
+        }
+        Ok(())
+    }
+
+    /// The processor time that was used so far.
+    pub(crate) fn used(&self) -> anyhow::Result<Used> {
+        let daemons: anyhow::Result<Vec<Duration>> =
+            self.daemons.iter().map(|daemon| cpu_of(daemon.process.pid())).collect();
+        let of_all = cpu_of_server(self.server.postmaster)?;
+        let postgres = of_all.saturating_sub(cpu_of(self.onlooker.pid)?);
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
+        Ok(Used {
+            daemon_us: us(daemons?.iter().sum()),
+            postgres_us: us(postgres),
+            sandbox_us: us(cpu_of(self.sandbox.process.pid())?),
+        })
+    }
+
+    /// Lets shops submit orders, each one after the other. At most `in_flight` are open at a time.
+    async fn submit(
+        &mut self,
+        name: &str,
+        orders: u32,
+        in_flight: Option<u32>,
+    ) -> anyhow::Result<()> {
+        let most = in_flight.unwrap_or(orders);
+        let room = Semaphore::new(usize::try_from(most)?);
+        let (next, submitted) = (AtomicU32::new(0), AtomicU32::new(0));
+        let (room, next, submitted, url) = (&room, &next, &submitted, &*self.url);
+        let shops = (0..SHOPS.min(most)).map(|_| async move {
+            let mut connection = PgConnection::connect(url).await?;
+            loop {
+                let n = next.fetch_add(1, Ordering::SeqCst);
+                if n >= orders {
+                    return Ok(connection.close().await?);
+                }
+                room.acquire().await?.forget();
+                submit(&mut connection, &format!("{name}-{n}")).await?;
+                submitted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let onlooker = &mut self.onlooker;
+        let making_room = async move {
+            // All that are open are of these orders. How many have ended is never overstated: they are counted first.
+            let mut ended = 0;
+            while most < orders && submitted.load(Ordering::SeqCst) < orders {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let so_far = submitted.load(Ordering::SeqCst);
+                let ended_now = so_far.saturating_sub(onlooker.open().await?).max(ended);
+                room.add_permits(usize::try_from(ended_now - ended)?);
+                ended = ended_now;
+            }
+            anyhow::Ok(())
+        };
+        let all = async { tokio::try_join!(try_join_all(shops), making_room) };
+        tokio::time::timeout(PATIENCE, all).await.context("the orders stand still")??;
+        self.orders += orders;
+        Ok(())
+    }
+
+    /// Waits until all orders are done and their emails, one an order, are sent.
+    pub(crate) async fn until_emailed(&mut self) -> anyhow::Result<()> {
+        self.onlooker.until_emailed().await?;
+        let sent =
+            value(&self.url, "SELECT count(*) FROM provisor.email_outbox WHERE status = 'sent'")
+                .await?;
+        ensure!(
+            sent == i64::from(self.orders),
+            "{sent} emails were sent for {} orders",
+            self.orders
+        );
+        Ok(())
+    }
+}
+
+/// Submits an order.
+pub(crate) async fn submit(connection: &mut PgConnection, reference: &str) -> anyhow::Result<()> {
+    sqlx::query("SELECT provisor.submit_order($1)")
+        .bind(order(reference))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// A session that goes by the indexes of what is open: what only looks on must not go through all orders, on the same two
-/// cores.
-async fn by_indexes(url: &str) -> anyhow::Result<PgConnection> {
-    let mut connection = PgConnection::connect(url).await?;
-    connection.execute("SET enable_seqscan = off").await?;
-    Ok(connection)
+/// Who looks how far the orders are. It goes by the indexes of what is open, and what it costs is left out of what is told.
+struct Onlooker {
+    connection: PgConnection,
+    /// Its process at the server.
+    pid: u32,
+    /// Each is a transaction.
+    looks: u32,
 }
 
-/// Waits until so many emails, one an order, are sent.
-async fn until_emailed(url: &str, orders: u32) -> anyhow::Result<()> {
-    let began = Instant::now();
-    let mut connection = by_indexes(url).await?;
-    let is_left = format!(
-        "SELECT EXISTS (SELECT FROM provisor.order_lines WHERE status IN {OPEN})
-             OR EXISTS (SELECT FROM provisor.email_outbox WHERE status = 'queued')"
-    );
-    while sqlx::query_scalar::<_, bool>(AssertSqlSafe(&*is_left)).fetch_one(&mut connection).await?
-    {
-        ensure!(began.elapsed() < PATIENCE, "the orders were not done within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+impl Onlooker {
+    async fn of(url: &str) -> anyhow::Result<Self> {
+        let mut connection = PgConnection::connect(url).await?;
+        connection.execute("SET enable_seqscan = off").await?;
+        let pid: i32 =
+            sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
+        Ok(Self { connection, pid: pid.try_into()?, looks: 0 })
     }
-    connection.close().await?;
-    let sent =
-        value(url, "SELECT count(*) FROM provisor.email_outbox WHERE status = 'sent'").await?;
-    ensure!(sent == i64::from(orders), "{sent} emails were sent for {orders} orders");
-    Ok(())
+
+    async fn look(&mut self, sql: &str) -> anyhow::Result<u32> {
+        self.looks += 1;
+        let count: i64 =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut self.connection).await?;
+        Ok(count.try_into()?)
+    }
+
+    /// How many orders are open.
+    async fn open(&mut self) -> anyhow::Result<u32> {
+        self.look(&format!("SELECT count(*) FROM provisor.order_lines WHERE status IN {OPEN}"))
+            .await
+    }
+
+    async fn until_emailed(&mut self) -> anyhow::Result<()> {
+        let is_left = format!(
+            "SELECT (EXISTS (SELECT FROM provisor.order_lines WHERE status IN {OPEN})
+                  OR EXISTS (SELECT FROM provisor.email_outbox WHERE status = 'queued'))::int::bigint"
+        );
+        let began = Instant::now();
+        while self.look(&is_left).await? > 0 {
+            ensure!(began.elapsed() < PATIENCE, "the orders were not done within {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
 }
 
 pub(crate) async fn measure(
@@ -188,13 +274,14 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let url = server.migrated("bench_orders").await?;
     let orders = if length == Length::Long { 30_000 } else { 12_000 };
-    let task = Task { earlier: 12_000, orders, in_flight: None, daemons: 1 };
-    let cost = carry_out(server, &url, task).await?;
-    report.row("the sandbox's processor time of an order", cost.sandbox_us, "µs");
+    let mut installation = Installation::start(server, url, 1, &[], 12_000).await?;
+    let cost = installation.carry_out(orders, None).await?;
+    installation.end().await?;
+    report.row("the sandbox's processor time of an order", cost.used.sandbox_us, "µs");
     report.row("transactions of an order", cost.transactions, "");
     report.row("WAL of an order", cost.wal / 1024.0, "KiB");
-    report.at_most("the daemon's processor time of an order", cost.daemon_us, 700.0, "µs");
-    report.at_most("PostgreSQL's processor time of an order", cost.postgres_us, 700.0, "µs");
+    report.at_most("the daemon's processor time of an order", cost.used.daemon_us, 700.0, "µs");
+    report.at_most("PostgreSQL's processor time of an order", cost.used.postgres_us, 700.0, "µs");
     report.at_least("orders completed and emailed", cost.rate, 600.0, "/s");
     server.drop("bench_orders").await
 }

@@ -2,8 +2,9 @@
 
 use crate::{bars::Report, orders::Installation, server::Server};
 
-/// Orders in flight, and how many are carried out then.
-const IN_FLIGHT: [(u32, u32); 4] = [(1, 40), (10, 300), (100, 1500), (1000, 3000)];
+/// Orders in flight, and how many are carried out then. From many to few: with few, sessions that still plan each of their
+/// statements for the first time would be all that is seen.
+const IN_FLIGHT: [(u32, u32); 4] = [(1000, 3000), (100, 1500), (10, 300), (1, 100)];
 
 const DAEMONS: [u32; 3] = [1, 2, 4];
 

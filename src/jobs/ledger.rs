@@ -10,7 +10,7 @@ use crate::{
         Database, DbError,
         lines::LoadedLine,
         records::{EndedOrder, Record, Recorded, Waits},
-        wakes::Due,
+        wakes::{Due, Lane},
     },
     order::LineId,
     queue::{Alarm, Batcher, Grouping, Unanswered},
@@ -190,12 +190,15 @@ fn answer_loads(
 /// What was recorded may have made wakes due: those that were parked for a time, and those of emails and waiting lines.
 fn ring(alarm: &Alarm, records: &[Record]) {
     for record in records {
-        if let Some((_, Due::In(after), _)) = record.park {
-            alarm.ring_in(after);
+        if let Some((lane, Due::In(after), _)) = record.park {
+            alarm.ring_for(lane, after);
         }
     }
-    if records.iter().any(|record| record.change.is_some()) {
-        alarm.ring();
+    let mut changes = records.iter().filter_map(|record| record.change.as_ref());
+    if changes.clone().any(|change| change.progress.status.is_ended()) {
+        alarm.ring_for(Lane::Email, Duration::ZERO);
+    } else if changes.next().is_some() {
+        alarm.look_in(Duration::ZERO);
     }
 }
 

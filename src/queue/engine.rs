@@ -14,9 +14,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     alarm::Alarm,
     batch::{Batcher, Grouping},
-    fetcher::{AFTER_FAILURE, Fetcher, Woken},
+    fetcher::{AFTER_FAILURE, Fetcher, Next},
     presence::Presence,
-    share::Running,
+    share::{Groups, Running},
 };
 use crate::{
     clock::Deadline,
@@ -211,27 +211,28 @@ impl Engine {
     /// Claims and runs until `stop`; then claims nothing more. The runs under way go on: see [`Self::drained`].
     pub async fn run(&self, stop: CancellationToken) {
         let mut fetcher = Fetcher::new(Arc::clone(&self.inner));
-        let mut woken = Woken::ByRing;
+        let mut due = Groups::ALL;
         while !stop.is_cancelled() {
             self.inner.turned.now();
-            self.inner.alarm.clear_rung();
-            let sleep = match fetcher.fetch(woken).await {
-                Ok(sleep) => sleep,
+            due = due.and(self.inner.alarm.take_rung());
+            let next = match fetcher.fetch(due).await {
+                Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(
                         error = %crate::causes::causes(&error),
                         "nothing could be claimed"
                     );
-                    AFTER_FAILURE
+                    Next::look_in(AFTER_FAILURE)
                 }
             };
-            if sleep.is_zero() {
-                woken = Woken::ByRing;
+            due = next.due;
+            if next.sleep.is_zero() {
                 continue;
             }
-            woken = tokio::select! {
-                () = self.inner.alarm.rung() => Woken::ByRing,
-                () = tokio::time::sleep(sleep) => Woken::ByClock,
+            tokio::select! {
+                // What has rung says itself what is due.
+                () = self.inner.alarm.rung() => due = Groups::NONE,
+                () = tokio::time::sleep(next.sleep) => {}
                 () = stop.cancelled() => break,
             };
         }
@@ -320,9 +321,11 @@ impl Inner {
         match parked {
             Ok(Ok(true)) => {
                 failpoint!("queue.parked");
-                // What rests was perhaps poked meanwhile, and is due at once.
-                let after = if let Due::In(after) = due { after } else { Duration::ZERO };
-                self.alarm.ring_in(after);
+                match due {
+                    Due::In(after) => self.alarm.ring_for(lane, after),
+                    // What rests was perhaps poked meanwhile, and is due at once.
+                    Due::At(_) | Due::Never => self.alarm.look_in(Duration::ZERO),
+                }
             }
             // The lease runs out, and another run follows.
             Ok(Err(error)) => {

@@ -10,14 +10,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     engine::Inner,
-    share::{Group, Room},
+    share::{Group, Groups, Room},
     watermark::{FullScan, Watermark},
 };
 use crate::{
     clock::Deadline,
     db::{
         DbError,
-        wakes::{ClaimedWake, Lane, LaneDemand, LaneLook, NextWakes},
+        wakes::{ClaimedWake, Lane, LaneDemand, LaneLook},
     },
 };
 
@@ -34,13 +34,29 @@ const UNDERWAY_TURN: usize = 4;
 /// after time, costs more than so small a delay.
 const EMPTY_REST: Duration = Duration::from_millis(5);
 
-/// What has ended the fetcher's sleep.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Woken {
-    /// Something that may be due by now, or it did not sleep at all.
-    ByRing,
-    /// Nothing but the time: probably nothing is due.
-    ByClock,
+/// When the fetcher comes round again if nothing rings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    /// After this time; zero if something is due already.
+    pub(super) sleep: Duration,
+    /// Groups in which something is due then.
+    pub(super) due: Groups,
+}
+
+impl Next {
+    /// Nobody knows of anything that is due.
+    pub(super) const fn look_in(sleep: Duration) -> Self {
+        Self { sleep, due: Groups::NONE }
+    }
+
+    /// Something is due in this lane after this time.
+    fn note(&mut self, lane: Lane, after: Duration) {
+        if after < self.sleep {
+            *self = Self { sleep: after, due: Groups::of(lane) };
+        } else if after == self.sleep {
+            self.due = self.due.and(Groups::of(lane));
+        }
+    }
 }
 
 /// What the fetcher remembers of a lane.
@@ -57,6 +73,8 @@ struct Round {
     drained: Vec<Lane>,
     /// Lanes with a free slot of which the gate admitted nothing.
     shut: Vec<Lane>,
+    /// Lanes with a free slot in which nothing was thought to be due, so that nothing was claimed of them.
+    passed: Vec<Lane>,
     /// As many were claimed as were asked for: there may be more.
     filled: bool,
 }
@@ -80,22 +98,25 @@ impl Fetcher {
         Self { inner, lanes, gated_turn: 0, other_turn: 0, empty: Vec::new() }
     }
 
-    /// Claims what can be run now. Answers how long to sleep if nothing rings; zero if there may be more.
-    pub(super) async fn fetch(&mut self, woken: Woken) -> Result<Duration, DbError> {
+    /// Claims what can be run now of the groups in which something is thought to be due, and looks at the others.
+    pub(super) async fn fetch(&mut self, mut due: Groups) -> Result<Next, DbError> {
         if !self.inner.presence.is_known() {
-            return Ok(AFTER_FAILURE);
+            return Ok(Next::look_in(AFTER_FAILURE));
         }
-        // An idle process asks once, not once a group.
-        if woken == Woken::ByClock
-            && let Some(sleep) = self.nothing_due().await?
-        {
-            return Ok(sleep);
+        // Each new order rings for new orders alone; they must not take all of the budget for that.
+        if due.has(Group::New) && self.is_underway_first() {
+            due = due.and(Groups::of(Lane::Poll));
         }
         let began = Instant::now();
         let mut round = Round::default();
         let (mut gated, mut others, mut rests) = (false, false, false);
         self.empty.retain(|(_, since)| began.duration_since(*since) < EMPTY_REST);
         for group in self.order() {
+            if !due.has(group) {
+                let room = self.inner.running().room(group, self.inner.settings.concurrency);
+                round.passed.extend(room.lanes.into_iter().map(|(lane, _)| lane));
+                continue;
+            }
             if self.empty.iter().any(|(empty, _)| *empty == group) {
                 rests = true;
                 continue;
@@ -110,24 +131,11 @@ impl Fetcher {
         // Turns that got nothing are not counted: a rhythm of full and empty fetches would pass a group over for ever.
         self.gated_turn = self.gated_turn.wrapping_add(usize::from(gated));
         self.other_turn = self.other_turn.wrapping_add(usize::from(others));
-        let sleep = self.look(&round, began).await?;
-        Ok(if rests { sleep.min(EMPTY_REST) } else { sleep })
-    }
-
-    /// Looks at all lanes whether anything is due. If not: how long to sleep.
-    async fn nothing_due(&mut self) -> Result<Option<Duration>, DbError> {
-        let asked = Instant::now();
-        let looks: Vec<LaneLook> = Lane::ALL.map(|lane| self.look_at(lane, asked)).to_vec();
-        let next = self.inner.claims.next_wakes(&looks).await?;
-        if next.waits.iter().any(|(_, wait)| wait.is_zero()) {
-            return Ok(None);
+        let mut next = self.look(&round, began).await?;
+        if rests && next.sleep > EMPTY_REST {
+            next = Next { sleep: EMPTY_REST, due: Groups::ALL };
         }
-        self.scanned(&Lane::ALL, &next, asked);
-        if let Some(now) = next.now {
-            self.drained(&Lane::ALL, now, asked.elapsed());
-        }
-        let waits = next.waits.into_iter().map(|(_, wait)| wait);
-        Ok(waits.chain([self.inner.settings.poll_interval]).min())
+        Ok(next)
     }
 
     /// A look at a lane from its mark on, or at all of it, where that is due.
@@ -140,13 +148,17 @@ impl Fetcher {
     /// nothing to the polls. The others take turns.
     fn order(&self) -> [Group; 3] {
         let inward_first = self.other_turn % 2 == 1;
-        if self.gated_turn % UNDERWAY_TURN == UNDERWAY_TURN - 1 {
+        if self.is_underway_first() {
             [Group::Underway, Group::New, Group::Inward]
         } else if inward_first {
             [Group::New, Group::Inward, Group::Underway]
         } else {
             [Group::New, Group::Underway, Group::Inward]
         }
+    }
+
+    fn is_underway_first(&self) -> bool {
+        self.gated_turn % UNDERWAY_TURN == UNDERWAY_TURN - 1
     }
 
     /// Claims of one group, and starts what was claimed. Answers how many that were.
@@ -228,46 +240,53 @@ impl Fetcher {
         }
     }
 
-    /// Looks when the next wake is due: of the lanes that were drained, and of those that the gate has shut, which it is
-    /// told if something waits there.
-    async fn look(&mut self, round: &Round, began: Instant) -> Result<Duration, DbError> {
-        let poll_interval = self.inner.settings.poll_interval;
+    /// Looks when the next wake is due: of the lanes that were drained or passed over, and of those that the gate has shut,
+    /// which it is told if something waits there.
+    async fn look(&mut self, round: &Round, began: Instant) -> Result<Next, DbError> {
         // A stream of other work must not keep the gate from learning what it lacks.
-        let drained = if round.filled { &[] } else { round.drained.as_slice() };
+        let (drained, passed, mut next) = if round.filled {
+            (&[][..], &[][..], Next { sleep: Duration::ZERO, due: Groups::ALL })
+        } else {
+            let poll_interval = self.inner.settings.poll_interval;
+            (&round.drained[..], &round.passed[..], Next::look_in(poll_interval))
+        };
         let asked = Instant::now();
         let mark = |lane| self.lanes.get(&lane).and_then(|memory| memory.mark.get());
         let of_drained = drained.iter().map(|&lane| LaneLook { lane, watermark: mark(lane) });
-        // A lane of which nothing may be claimed is scanned in full by looking: else nobody would hear of a lease that has
+        // A lane of which nothing is claimed is scanned in full by looking: else nobody would hear of a lease that has
         // expired below the mark, and the gate would never learn that something waits.
-        let of_shut = round.shut.iter().map(|&lane| self.look_at(lane, asked));
-        let looks: Vec<LaneLook> = of_drained.chain(of_shut).collect();
-        let mut sleep = if round.filled { Duration::ZERO } else { poll_interval };
+        let unclaimed = || passed.iter().chain(&round.shut).copied();
+        let of_unclaimed = unclaimed().map(|lane| self.look_at(lane, asked));
+        let looks: Vec<LaneLook> = of_drained.chain(of_unclaimed).collect();
         if looks.is_empty() {
-            return Ok(sleep);
+            return Ok(next);
         }
-        let next = self.inner.claims.next_wakes(&looks).await?;
-        if let Some(now) = next.now {
+        let seen = self.inner.claims.next_wakes(&looks).await?;
+        let is_due = |lane| seen.waits.iter().any(|(of, wait)| *of == lane && wait.is_zero());
+        let empty: Vec<Lane> = passed.iter().copied().filter(|&lane| !is_due(lane)).collect();
+        if let Some(now) = seen.now {
             self.drained(drained, now, began.elapsed());
+            self.drained(&empty, now, asked.elapsed());
         }
-        self.scanned(&round.shut, &next, asked);
-        for (lane, wait) in next.waits {
-            if !round.shut.contains(&lane) {
-                sleep = sleep.min(if wait.is_zero() { LOCKED_WAIT } else { wait });
-            } else if wait.is_zero() {
+        self.scanned(unclaimed().filter(|&lane| !is_due(lane)), asked);
+        for (lane, wait) in seen.waits {
+            if round.shut.contains(&lane) && wait.is_zero() {
                 self.inner.gate.lack();
+            } else if drained.contains(&lane) && wait.is_zero() {
+                next.note(lane, LOCKED_WAIT);
             } else {
-                sleep = sleep.min(wait);
+                next.note(lane, wait);
             }
         }
-        Ok(sleep)
+        Ok(next)
     }
 
-    /// Notes the full scans among the looks at `asked`. Where one has found something, the claim is to find it, too.
-    fn scanned(&mut self, shut: &[Lane], next: &NextWakes, asked: Instant) {
-        for lane in shut {
-            let is_due = next.waits.iter().any(|(of, wait)| of == lane && wait.is_zero());
-            let memory = self.lanes.get_mut(lane).filter(|memory| memory.scan.is_due(asked));
-            if let Some(memory) = memory.filter(|_| !is_due) {
+    /// Notes the full scans among the looks of lanes at `asked` that have found nothing. Where one has found something, the
+    /// claim is to find it, too.
+    fn scanned(&mut self, empty: impl Iterator<Item = Lane>, asked: Instant) {
+        for lane in empty {
+            let memory = self.lanes.get_mut(&lane).filter(|memory| memory.scan.is_due(asked));
+            if let Some(memory) = memory {
                 memory.scan.made(Instant::now(), asked.elapsed());
             }
         }

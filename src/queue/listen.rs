@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alarm::Alarm;
-use crate::db::Database;
+use crate::db::{Database, wakes::Lane};
 
 /// Intake notifies at most once in this time, so what was committed just after a notification is looked for once more
 /// (migrations, `provisor.notify_workers`).
@@ -12,7 +12,7 @@ const DEBOUNCE: Duration = Duration::from_millis(25);
 /// How long after a lost connection the next one is tried. Meanwhile the poll interval finds everything.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// Listens for ever, and rings the alarm.
+/// Listens for ever, and rings the alarm. What is told of is nearly always a new order.
 pub async fn listen(db: &Database, alarm: &Alarm) {
     loop {
         match db.listen().await {
@@ -22,8 +22,8 @@ pub async fn listen(db: &Database, alarm: &Alarm) {
                 loop {
                     match listener.heard().await {
                         Ok(_) => {
-                            alarm.ring();
-                            alarm.ring_in(DEBOUNCE);
+                            alarm.ring_for(Lane::Place, Duration::ZERO);
+                            alarm.look_in(DEBOUNCE);
                         }
                         Err(error) => {
                             tracing::warn!(

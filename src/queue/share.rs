@@ -98,6 +98,51 @@ impl Group {
     }
 }
 
+/// Groups in which something is thought to be due.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Groups {
+    new: bool,
+    underway: bool,
+    inward: bool,
+}
+
+impl Groups {
+    /// Nobody knows: whether anything is due is looked at first.
+    pub(super) const NONE: Self = Self { new: false, underway: false, inward: false };
+    /// Anything may be.
+    pub(super) const ALL: Self = Self { new: true, underway: true, inward: true };
+
+    /// The group of a lane.
+    #[must_use]
+    pub(super) const fn of(lane: Lane) -> Self {
+        match lane {
+            Lane::Place => Self { new: true, ..Self::NONE },
+            Lane::Retry | Lane::Poll => Self { underway: true, ..Self::NONE },
+            Lane::Email | Lane::Audit => Self { inward: true, ..Self::NONE },
+        }
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            new: self.new || other.new,
+            underway: self.underway || other.underway,
+            inward: self.inward || other.inward,
+        }
+    }
+
+    /// Whether this one is among them.
+    #[must_use]
+    pub(super) const fn has(self, group: Group) -> bool {
+        match group {
+            Group::New => self.new,
+            Group::Underway => self.underway,
+            Group::Inward => self.inward,
+        }
+    }
+}
+
 /// How many more may be claimed of a group.
 #[derive(Clone, Debug)]
 pub(super) struct Room {
@@ -150,6 +195,18 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lane_is_in_its_group() {
+        for group in [Group::New, Group::Underway, Group::Inward] {
+            assert!(Groups::ALL.has(group) && !Groups::NONE.has(group));
+            for lane in Lane::ALL {
+                assert_eq!(Groups::of(lane).has(group), group.lanes().contains(&lane), "{lane:?}");
+            }
+        }
+        let both = Groups::of(Lane::Poll).and(Groups::of(Lane::Email));
+        assert!(both.has(Group::Underway) && both.has(Group::Inward) && !both.has(Group::New));
+    }
 
     fn room(running: &Running, lane: Lane, concurrency: usize) -> usize {
         [Group::New, Group::Underway, Group::Inward]

@@ -1,5 +1,6 @@
 //! The queue: its statements on a real server, and the engine that they drive.
 
+mod alarms;
 mod budget;
 mod claims;
 mod engine;

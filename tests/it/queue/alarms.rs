@@ -1,0 +1,90 @@
+//! What rings says where something is due: that is claimed at once, and all else is looked at and not forgotten.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use provisor::{
+    db::wakes::Lane,
+    queue::{Alarm, EngineSettings, Gate},
+};
+
+use super::{
+    engine::{QUICK, SETTINGS, Works},
+    insert_wakes,
+};
+use crate::{house::eventually, world::World};
+
+/// It never comes round by itself while a test runs.
+const ONLY_BY_ALARM: EngineSettings =
+    EngineSettings { poll_interval: Duration::from_hours(1), ..SETTINGS };
+
+/// An engine that has come to rest.
+async fn at_rest(world: &World) -> Works {
+    insert_wakes(world, QUICK, Lane::Place, (1, 1), "clock_timestamp()").await;
+    let works = Works::start(world, ONLY_BY_ALARM).await;
+    eventually("it has run one", async || works.seen.wakes() == 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    works
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_in_another_lane_than_was_rung_for_is_run_at_once() {
+    let world = World::new().await;
+    let works = at_rest(&world).await;
+    for (n, lane) in (2..).zip(Lane::ALL) {
+        insert_wakes(&world, QUICK, lane, (n, n), "clock_timestamp()").await;
+    }
+    works.alarm.ring_for(Lane::Place, Duration::ZERO);
+    eventually("all lanes were run", async || works.seen.wakes() == 6).await;
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_due_later_in_another_lane_is_run_when_it_does() {
+    let world = World::new().await;
+    let works = at_rest(&world).await;
+    let later = "clock_timestamp() + interval '700 milliseconds'";
+    insert_wakes(&world, QUICK, Lane::Audit, (2, 2), later).await;
+    insert_wakes(&world, QUICK, Lane::Email, (3, 3), "clock_timestamp()").await;
+    works.alarm.look_in(Duration::from_millis(1));
+    eventually("the email was run", async || works.seen.wakes() == 2).await;
+    eventually("the audit was run, too", async || works.seen.wakes() == 3).await;
+    works.end().await;
+}
+
+/// Has one request in hand whenever the test gives it one.
+#[derive(Default)]
+struct Dripping(AtomicUsize);
+
+impl Gate for Dripping {
+    fn admit(&self, max: usize) -> usize {
+        self.0.swap(0, Ordering::SeqCst).min(max)
+    }
+    fn give_back(&self, n: usize) {
+        self.0.fetch_add(n, Ordering::SeqCst);
+    }
+    fn lack(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_ring_for_themselves_leave_a_part_of_the_budget_to_the_rest() {
+    let world = World::new().await;
+    insert_wakes(&world, QUICK, Lane::Place, (1, 400), "clock_timestamp()").await;
+    insert_wakes(&world, QUICK, Lane::Poll, (1001, 1400), "clock_timestamp()").await;
+    let gate = Arc::new(Dripping::default());
+    let works = Works::with(&world, ONLY_BY_ALARM, gate.clone(), Alarm::default()).await;
+    for n in 1..=100 {
+        gate.0.store(1, Ordering::SeqCst);
+        works.alarm.ring_for(Lane::Place, Duration::ZERO);
+        eventually("it was used", async || works.seen.wakes() >= n).await;
+    }
+    let polls: i64 =
+        world.value("SELECT count(*) FROM provisor.wakes WHERE lane = 2 AND run_token > 0").await;
+    assert!((20..=30).contains(&polls), "{polls} of 100");
+    works.end().await;
+}

@@ -25,15 +25,15 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
             println!(
                 "{in_flight:>9}  {daemons:>7}  {:>8.0}  {:>10.0}  {:>13.0}  {:>12.1}  {:>7.1}",
                 cost.rate,
-                cost.used.daemon_us,
-                cost.used.postgres_us,
+                cost.used.daemon,
+                cost.used.postgres,
                 cost.transactions,
                 cost.wal / 1024.0
             );
             let of = format!("{in_flight} in flight, {daemons} daemons");
             report.row(&format!("{of}: orders"), cost.rate, "/s");
-            report.row(&format!("{of}: daemons' processor time"), cost.used.daemon_us, "µs");
-            report.row(&format!("{of}: PostgreSQL's processor time"), cost.used.postgres_us, "µs");
+            report.row(&format!("{of}: daemons' processor time"), cost.used.daemon, "µs");
+            report.row(&format!("{of}: PostgreSQL's processor time"), cost.used.postgres, "µs");
             report.row(&format!("{of}: transactions"), cost.transactions, "");
         }
         installation.end().await?;

@@ -45,15 +45,15 @@ pub(crate) struct Cost {
     pub(crate) wal: f64,
 }
 
-/// Processor time.
+/// Processor time, in µs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {
     /// Of all daemons.
-    pub(crate) daemon_us: f64,
+    pub(crate) daemon: f64,
     /// Of PostgreSQL, for shops and daemons; not what the onlooker cost.
-    pub(crate) postgres_us: f64,
+    pub(crate) postgres: f64,
     /// Of the sandbox, which is no part of the product.
-    pub(crate) sandbox_us: f64,
+    pub(crate) sandbox: f64,
 }
 
 impl Used {
@@ -61,9 +61,9 @@ impl Used {
     pub(crate) fn of_each(self, before: Self, orders: u32) -> Self {
         let of_each = |to: f64, from: f64| (to - from) / f64::from(orders);
         Self {
-            daemon_us: of_each(self.daemon_us, before.daemon_us),
-            postgres_us: of_each(self.postgres_us, before.postgres_us),
-            sandbox_us: of_each(self.sandbox_us, before.sandbox_us),
+            daemon: of_each(self.daemon, before.daemon),
+            postgres: of_each(self.postgres, before.postgres),
+            sandbox: of_each(self.sandbox, before.sandbox),
         }
     }
 }
@@ -150,9 +150,9 @@ impl<'a> Installation<'a> {
         let postgres = of_all.saturating_sub(cpu_of(self.onlooker.pid)?);
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         Ok(Used {
-            daemon_us: us(daemons?.iter().sum()),
-            postgres_us: us(postgres),
-            sandbox_us: us(cpu_of(self.sandbox.process.pid())?),
+            daemon: us(daemons?.iter().sum()),
+            postgres: us(postgres),
+            sandbox: us(cpu_of(self.sandbox.process.pid())?),
         })
     }
 
@@ -277,11 +277,11 @@ pub(crate) async fn measure(
     let mut installation = Installation::start(server, url, 1, &[], 12_000).await?;
     let cost = installation.carry_out(orders, None).await?;
     installation.end().await?;
-    report.row("the sandbox's processor time of an order", cost.used.sandbox_us, "µs");
+    report.row("the sandbox's processor time of an order", cost.used.sandbox, "µs");
     report.row("transactions of an order", cost.transactions, "");
     report.row("WAL of an order", cost.wal / 1024.0, "KiB");
-    report.at_most("the daemon's processor time of an order", cost.used.daemon_us, 700.0, "µs");
-    report.at_most("PostgreSQL's processor time of an order", cost.used.postgres_us, 700.0, "µs");
+    report.at_most("the daemon's processor time of an order", cost.used.daemon, 700.0, "µs");
+    report.at_most("PostgreSQL's processor time of an order", cost.used.postgres, 700.0, "µs");
     report.at_least("orders completed and emailed", cost.rate, 600.0, "/s");
     server.drop("bench_orders").await
 }

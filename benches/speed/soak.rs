@@ -35,8 +35,8 @@ struct Window {
     /// The most memory of the daemon, in MiB.
     memory: f64,
     /// Processor time of an order.
-    daemon_us: f64,
-    postgres_us: f64,
+    daemon: f64,
+    postgres: f64,
 }
 
 pub(crate) async fn measure(
@@ -70,7 +70,7 @@ pub(crate) async fn measure(
             }
         }
         let used = installation.used()?.of_each(used, offered - offered_before);
-        (seen.daemon_us, seen.postgres_us) = (used.daemon_us, used.postgres_us);
+        (seen.daemon, seen.postgres) = (used.daemon, used.postgres);
     }
     let took = start.elapsed();
     installation.submitted(offered);
@@ -162,8 +162,8 @@ fn tell(report: &mut Report, windows: &[Window], window: Duration) {
             seen.dead,
             seen.dead_share,
             seen.memory,
-            seen.daemon_us,
-            seen.postgres_us
+            seen.daemon,
+            seen.postgres
         );
     }
     let flat: [(&str, Figure, f64, &'static str); 3] = [

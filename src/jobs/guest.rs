@@ -5,6 +5,7 @@ mod gate;
 mod host;
 mod known;
 mod looks;
+mod places;
 mod watch;
 
 use std::{
@@ -15,13 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-
 pub(super) use self::failover::FAILED_OVER;
 pub use self::host::Host;
 use self::{
     known::{KnownCircuits, Shut},
     looks::{LOOK_INTERVAL, Looks},
+    places::{Place, Places},
 };
 use crate::{
     db::{
@@ -75,7 +75,7 @@ pub enum Why {
 /// The permission to make one request. It counts as one of those at a time until it is dropped.
 #[derive(Debug)]
 pub struct Permit<'a> {
-    _in_flight: Option<SemaphorePermit<'a>>,
+    _in_flight: Place<'a>,
 }
 
 /// What a guest may do.
@@ -92,7 +92,7 @@ pub struct Guest<U = Ljpc> {
     host: U,
     db: Database,
     budget: Budget,
-    in_flight: Semaphore,
+    in_flight: Places,
     trials: Trials,
     circuits: KnownCircuits,
     /// Some process has had requests without a usable answer, as far as this one knows: the next answer ends their row.
@@ -127,7 +127,7 @@ impl<U: Host> Guest<U> {
             host,
             db,
             budget,
-            in_flight: Semaphore::new(limits.max_in_flight),
+            in_flight: Places::new(limits.max_in_flight, alarm.clone()),
             trials: Trials { interval: limits.probe_interval },
             circuits: KnownCircuits::default(),
             troubled: AtomicBool::new(false),
@@ -158,7 +158,7 @@ impl<U: Host> Guest<U> {
             let place = self.budget.one_within(WAIT_MAX).await;
             place.map_err(|after| NotNow { after, why: Why::Pause })?;
         }
-        let in_flight = self.in_flight.acquire().await.ok();
+        let in_flight = self.in_flight.take().await;
         // Those that went before may have found it shut while this one waited.
         let mut shut = self.look_whether_shut("");
         if shut.is_ok() {

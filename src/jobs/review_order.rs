@@ -44,7 +44,7 @@ impl Handler for ReviewOrder {
                 for order in ended {
                     self.observer.ended(order);
                 }
-                self.alarm.ring();
+                self.alarm.look_in(Duration::ZERO);
                 Ran::Recorded
             }
             Err(error) => {

@@ -48,7 +48,7 @@ impl Alarm {
         let Some(at) = Instant::now().checked_add(after) else { return };
         let mut times = self.times();
         let earliest = times.first_key_value().is_none_or(|(&first, _)| at < first);
-        times.entry(at).and_modify(|before| *before = before.and(groups)).or_insert(groups);
+        times.entry(at).and_modify(|before| *before = before.or(groups)).or_insert(groups);
         if times.len() > TIMES_MAX {
             times.pop_last();
         }
@@ -61,11 +61,13 @@ impl Alarm {
     /// Forgets what has rung so far, and tells for what: called before a claim begins, so that what comes while it runs is
     /// not missed.
     pub(super) fn take_rung(&self) -> Groups {
+        let now = Instant::now();
         let mut times = self.times();
-        // What rings at this very moment has rung.
-        let later = times.split_off(&(Instant::now() + Duration::from_nanos(1)));
-        let rung = std::mem::replace(&mut *times, later);
-        rung.into_values().fold(Groups::NONE, Groups::and)
+        let mut due = Groups::NONE;
+        while let Some(first) = times.first_entry().filter(|first| *first.key() <= now) {
+            due = due.or(first.remove());
+        }
+        due
     }
 
     /// Waits until it rings.

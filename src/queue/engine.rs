@@ -214,7 +214,7 @@ impl Engine {
         let mut due = Groups::ALL;
         while !stop.is_cancelled() {
             self.inner.turned.now();
-            due = due.and(self.inner.alarm.take_rung());
+            due = due.or(self.inner.alarm.take_rung());
             let next = match fetcher.fetch(due).await {
                 Ok(next) => next,
                 Err(error) => {

@@ -54,7 +54,7 @@ impl Next {
         if after < self.sleep {
             *self = Self { sleep: after, due: Groups::of(lane) };
         } else if after == self.sleep {
-            self.due = self.due.and(Groups::of(lane));
+            self.due = self.due.or(Groups::of(lane));
         }
     }
 }
@@ -105,7 +105,7 @@ impl Fetcher {
         }
         // Each new order rings for new orders alone; they must not take all of the budget for that.
         if due.has(Group::New) && self.is_underway_first() {
-            due = due.and(Groups::of(Lane::Poll));
+            due = due.or(Groups::of(Lane::Poll));
         }
         let began = Instant::now();
         let mut round = Round::default();
@@ -269,15 +269,22 @@ impl Fetcher {
             self.drained(&empty, now, asked.elapsed());
         }
         self.scanned(unclaimed().filter(|&lane| !is_due(lane)), asked);
+        let mut in_vain = Groups::NONE;
         for (lane, wait) in seen.waits {
-            if round.shut.contains(&lane) && wait.is_zero() {
-                self.inner.gate.lack();
-            } else if drained.contains(&lane) && wait.is_zero() {
-                next.note(lane, LOCKED_WAIT);
-            } else {
+            if !wait.is_zero() || passed.contains(&lane) {
                 next.note(lane, wait);
+                continue;
+            }
+            in_vain = in_vain.or(Groups::of(lane));
+            if round.shut.contains(&lane) {
+                self.inner.gate.lack();
+            } else {
+                next.note(lane, LOCKED_WAIT);
             }
         }
+        // What was claimed of in vain is claimed of again: were it passed over in the next round, it would be found due
+        // there, and the fetcher would go from one group to the other without a pause.
+        next.due = next.due.or(in_vain);
         Ok(next)
     }
 

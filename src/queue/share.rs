@@ -122,9 +122,9 @@ impl Groups {
         }
     }
 
-    /// Those of both.
+    /// Those of either.
     #[must_use]
-    pub(super) const fn and(self, other: Self) -> Self {
+    pub(super) const fn or(self, other: Self) -> Self {
         Self {
             new: self.new || other.new,
             underway: self.underway || other.underway,
@@ -204,7 +204,7 @@ mod tests {
                 assert_eq!(Groups::of(lane).has(group), group.lanes().contains(&lane), "{lane:?}");
             }
         }
-        let both = Groups::of(Lane::Poll).and(Groups::of(Lane::Email));
+        let both = Groups::of(Lane::Poll).or(Groups::of(Lane::Email));
         assert!(both.has(Group::Underway) && both.has(Group::Inward) && !both.has(Group::New));
     }
 

@@ -369,6 +369,9 @@ impl provisor::jobs::guest::CircuitObserver for Silent {
     fn circuit(&self, _: &'static str, _: &str, _: bool) {}
 }
 
+/// Requests that it makes at a time.
+pub(crate) const IN_FLIGHT_MAX: usize = 8;
+
 /// The way to LJPc as a daemon has it.
 pub(crate) fn guest(
     house: &House,
@@ -380,7 +383,8 @@ pub(crate) fn guest(
     let settings = house.settings(&[]);
     let budget = Budget::start(tasks, stop.clone(), db.clone(), "ljpc", 1000, alarm.clone());
     let ljpc = app::connect_ljpc(&settings, Arc::new(Unobserved)).expect("the settings are good");
-    let limits = GuestLimits { max_in_flight: 8, probe_interval: Duration::from_secs(1) };
+    let limits =
+        GuestLimits { max_in_flight: IN_FLIGHT_MAX, probe_interval: Duration::from_secs(1) };
     Arc::new(Guest::new(ljpc, db.clone(), budget, limits, Arc::new(Silent), alarm.clone()))
 }
 

@@ -29,7 +29,7 @@ impl Gate for Guest<Ljpc> {
             return 0;
         }
         // A line that would wait for its place among the requests would only use up its lease.
-        let max = max.min(self.in_flight.available_permits());
+        let max = max.min(self.in_flight.free());
         if self.circuits.get("").is_none() {
             return self.budget.take(max);
         }
@@ -51,6 +51,10 @@ impl Gate for Guest<Ljpc> {
         // The watch rings the alarm when the pause is over.
         if self.is_paused() {
             return;
+        }
+        // A request in hand would ring at once, and again and again.
+        if self.in_flight.free() == 0 {
+            return self.in_flight.want();
         }
         // A circuit rings the alarm itself when it closes.
         let open = self.circuits.get("").is_some();

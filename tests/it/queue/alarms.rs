@@ -13,11 +13,18 @@ use provisor::{
     queue::{Alarm, EngineSettings, Gate},
 };
 
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
 use super::{
+    database,
     engine::{QUICK, SETTINGS, Works},
     insert_wakes,
 };
-use crate::{house::eventually, world::World};
+use crate::{
+    doubt::{IN_FLIGHT_MAX, guest},
+    house::{House, eventually},
+    world::World,
+};
 
 /// It never comes round by itself while a test runs.
 const ONLY_BY_ALARM: EngineSettings =
@@ -87,4 +94,73 @@ async fn orders_that_ring_for_themselves_leave_a_part_of_the_budget_to_the_rest(
         world.value("SELECT count(*) FROM provisor.wakes WHERE lane = 2 AND run_token > 0").await;
     assert!((20..=30).contains(&polls), "{polls} of 100");
     works.end().await;
+}
+
+/// A gate that counts how often it is told that something lacks.
+struct Counting {
+    gate: Arc<dyn Gate>,
+    lacks: AtomicUsize,
+}
+
+impl Counting {
+    fn of(gate: Arc<dyn Gate>) -> Arc<Self> {
+        Arc::new(Self { gate, lacks: AtomicUsize::new(0) })
+    }
+
+    /// It may be told twice a lane and ring, and must not be told time after time.
+    async fn is_left_alone(&self, rings: usize) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let lacks = self.lacks.load(Ordering::SeqCst);
+        assert!((1..=4 * rings).contains(&lacks), "{lacks}");
+    }
+}
+
+impl Gate for Counting {
+    fn admit(&self, max: usize) -> usize {
+        self.gate.admit(max)
+    }
+    fn give_back(&self, n: usize) {
+        self.gate.give_back(n);
+    }
+    fn lack(&self) {
+        self.lacks.fetch_add(1, Ordering::SeqCst);
+        self.gate.lack();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shut_gate_is_not_asked_time_after_time() {
+    let world = World::new().await;
+    let gate = Counting::of(Arc::new(Dripping::default()));
+    let works = Works::with(&world, ONLY_BY_ALARM, gate.clone(), Alarm::default()).await;
+    insert_wakes(&world, QUICK, Lane::Place, (1, 1), "clock_timestamp()").await;
+    insert_wakes(&world, QUICK, Lane::Poll, (2, 2), "clock_timestamp()").await;
+    for lane in [Lane::Place, Lane::Poll, Lane::Email] {
+        works.alarm.ring_for(lane, Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gate.is_left_alone(3).await;
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_request_to_end_hears_of_it_and_does_not_ask_meanwhile() {
+    let house = House::new().await;
+    let world = &house.world;
+    let (tasks, stop, alarm) = (TaskTracker::new(), CancellationToken::new(), Alarm::default());
+    let guest = guest(&house, &database(world, 2), &tasks, &stop, &alarm);
+    let mut permits = Vec::new();
+    for _ in 0..IN_FLIGHT_MAX {
+        permits.push(guest.permit("", &mut false).await.expect("nothing is in the way"));
+    }
+    let gate = Counting::of(guest.clone());
+    let works = Works::with(world, ONLY_BY_ALARM, gate.clone(), alarm).await;
+    insert_wakes(world, QUICK, Lane::Place, (1, 1), "clock_timestamp()").await;
+    works.alarm.ring_for(Lane::Place, Duration::ZERO);
+    gate.is_left_alone(1).await;
+    assert_eq!(works.seen.wakes(), 0);
+    drop(permits.pop());
+    eventually("it has run", async || works.seen.wakes() == 1).await;
+    works.end().await;
+    stop.cancel();
 }

@@ -149,7 +149,12 @@ impl Report {
             let verdict = if bar.held {
                 "held".to_owned()
             } else if bar.bound > 0.0 {
-                format!("missed by {:.0} %", (bar.value / bar.bound - 1.0).abs() * 100.0)
+                let by = (bar.value / bar.bound - 1.0).abs() * 100.0;
+                if by < 1.0 {
+                    format!("missed by {by:.1} %")
+                } else {
+                    format!("missed by {by:.0} %")
+                }
             } else {
                 format!("missed by {}", shown(bar.value))
             };

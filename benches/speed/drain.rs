@@ -23,12 +23,17 @@ pub(crate) struct Drained {
     pub(crate) rate: f64,
     /// Pages touched for each.
     pub(crate) buffers: f64,
-    /// Sequential scans of the table meanwhile.
-    pub(crate) scans: i64,
 }
 
 /// Drains wakes that were just inserted from subject `from` on.
 pub(crate) async fn drain(url: &str, from: u64) -> anyhow::Result<Drained> {
+    let (drained, worker) = drain_and_rest(url, from).await?;
+    worker.end();
+    Ok(drained)
+}
+
+/// The same, with a worker that has come to rest and has not ended.
+pub(crate) async fn drain_and_rest(url: &str, from: u64) -> anyhow::Result<(Drained, Worker)> {
     insert(url, from, u64::from(WAKES), Lane::Place, "clock_timestamp()").await?;
     run(url, &["VACUUM ANALYZE provisor.wakes", "CHECKPOINT"]).await?;
     settle().await;
@@ -38,19 +43,17 @@ pub(crate) async fn drain(url: &str, from: u64) -> anyhow::Result<Drained> {
     worker.seen.until(usize::try_from(WAKES)?).await;
     let took = began.elapsed();
     worker.rest().await?;
-    settle().await;
     let after = counters(url).await?;
-    worker.end();
-    Ok(Drained {
+    let drained = Drained {
         rate: f64::from(WAKES) / took.as_secs_f64(),
         buffers: number(after.buffers - before.buffers) / f64::from(WAKES),
-        scans: after.scans - before.scans,
-    })
+    };
+    Ok((drained, worker))
 }
 
-/// Sessions tell what they have done about once a second, and when they end.
+/// What was done just before is over by then.
 pub(crate) async fn settle() {
-    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 }
 
 pub(crate) async fn measure(
@@ -58,15 +61,26 @@ pub(crate) async fn measure(
     report: &mut Report,
     length: Length,
 ) -> anyhow::Result<()> {
-    let rounds = if length == Length::Long { 10 } else { 5 };
+    let rounds = if length == Length::Long { 12 } else { 6 };
     let (mut ours, mut theirs, mut limits) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let url = server.migrated("bench_ours").await?;
-        ours.push(drain(&url, 1).await?.rate);
-        let url = server.empty("bench_theirs").await?;
-        theirs.push(peers::drain(&url, WAKES)?);
-        let url = server.empty("bench_limit").await?;
-        limits.push(peers::limit(&url, WAKES).await?);
+    for round in 0..rounds {
+        // Each begins in its turn.
+        for turn in 0..3 {
+            match (round + turn) % 3 {
+                0 => {
+                    let url = server.migrated("bench_ours").await?;
+                    ours.push(drain(&url, 1).await?.rate);
+                }
+                1 => {
+                    let url = server.empty("bench_theirs").await?;
+                    theirs.push(peers::drain(&url, WAKES)?);
+                }
+                _ => {
+                    let url = server.empty("bench_limit").await?;
+                    limits.push(peers::limit(&url, WAKES).await?);
+                }
+            }
+        }
         println!(
             "ours {:.0}/s, graphile_worker {:.0}/s, the limit {:.0}/s",
             ours.last().unwrap_or(&0.0),

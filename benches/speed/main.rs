@@ -81,6 +81,7 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&asked.into)?;
     let server = Server::from_environment().await?;
     let mut report = Report::begin(&server).await?;
+    let whole = std::time::Instant::now();
     for part in &asked.parts {
         let began = std::time::Instant::now();
         println!("\n## {part}\n");
@@ -103,6 +104,8 @@ async fn main() -> anyhow::Result<()> {
         }
         println!("({:.0} s)", began.elapsed().as_secs_f64());
     }
+    report.part("whole", machine::load()?);
+    report.row("the whole run", whole.elapsed().as_secs_f64() / 60.0, "minutes");
     plot::draw(&report, &asked.into)?;
     report.end(&asked.into)
 }

@@ -14,20 +14,23 @@ use crate::{
     Length,
     bars::{Report, number},
     drain::settle,
-    machine::{cpu_of, cpu_of_server},
+    machine::{cpu_of, cpu_of_server, cpu_of_thread},
     pickup::order,
     processes::{Daemon, Sandbox},
     server::{Server, counters, run, value},
 };
 
-/// Shops that submit at once, at most.
+/// Shops that submit at once.
 const SHOPS: u32 = 8;
 
 /// The statuses of lines that are not done; there is an index of them.
 const OPEN: &str = "('pending', 'placing', 'in_doubt', 'provisioning', 'held')";
 
-/// How often it is looked whether another order may be submitted.
+/// How often it is looked whether another order may be submitted: less often where many are open, for a look goes through
+/// them all.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY_OF_MANY: Duration = Duration::from_millis(20);
+const MANY: u32 = 100;
 
 /// It must not take longer.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -39,10 +42,12 @@ pub(crate) struct Cost {
     pub(crate) rate: f64,
     /// For each.
     pub(crate) used: Used,
-    /// Transactions.
-    pub(crate) transactions: f64,
-    /// WAL, in bytes.
+    /// Statements, for each.
+    pub(crate) statements: f64,
+    /// WAL, in bytes, for each.
     pub(crate) wal: f64,
+    /// How many orders were open, on the average of the looks. Without a limit nobody looks.
+    pub(crate) open: f64,
 }
 
 /// Processor time, in µs.
@@ -76,6 +81,7 @@ pub(crate) struct Installation<'a> {
     sandbox: Sandbox,
     pub(crate) daemons: Vec<Daemon>,
     onlooker: Onlooker,
+    shops: Vec<PgConnection>,
     /// Orders so far; each sends one email.
     orders: u32,
 }
@@ -95,7 +101,12 @@ impl<'a> Installation<'a> {
             running.push(Daemon::start(&url, sandbox.ljpc, sandbox.smtp, changes).await?);
         }
         let onlooker = Onlooker::of(&url).await?;
-        let mut installation = Self { server, url, sandbox, daemons: running, onlooker, orders: 0 };
+        let mut shops = Vec::new();
+        for _ in 0..SHOPS {
+            shops.push(PgConnection::connect(&url).await?);
+        }
+        let daemons = running;
+        let mut installation = Self { server, url, sandbox, daemons, onlooker, shops, orders: 0 };
         installation.submit("earlier", earlier, None).await?;
         installation.until_emailed().await?;
         run(&installation.url, &["VACUUM ANALYZE"]).await?;
@@ -110,22 +121,22 @@ impl<'a> Installation<'a> {
         in_flight: Option<u32>,
     ) -> anyhow::Result<Cost> {
         settle().await;
-        let (used, counted, looks) =
-            (self.used()?, counters(&self.url).await?, self.onlooker.looks);
+        let (counted, looks) = (counters(&self.url).await?, self.onlooker.looks);
+        let used = self.used()?;
         let began = Instant::now();
-        self.submit(&format!("shop-{}", self.orders), orders, in_flight).await?;
-        self.until_emailed().await?;
+        let open = self.submit(&format!("shop-{}", self.orders), orders, in_flight).await?;
+        self.onlooker.until_emailed().await?;
         let took = began.elapsed();
-        let then = self.used()?;
-        settle().await;
-        let after = counters(&self.url).await?;
-        let transactions = number(after.transactions - counted.transactions);
+        let used = self.used()?.of_each(used, orders);
+        let (after, looks) = (counters(&self.url).await?, self.onlooker.looks - looks);
+        self.see_that_all_are_emailed().await?;
+        let statements = number(after.statements - counted.statements) - f64::from(looks);
         Ok(Cost {
             rate: f64::from(orders) / took.as_secs_f64(),
-            used: then.of_each(used, orders),
-            transactions: (transactions - f64::from(self.onlooker.looks - looks))
-                / f64::from(orders),
+            used,
+            statements: statements / f64::from(orders),
             wal: number(after.wal - counted.wal) / f64::from(orders),
+            open,
         })
     }
 
@@ -147,7 +158,7 @@ impl<'a> Installation<'a> {
         let daemons: anyhow::Result<Vec<Duration>> =
             self.daemons.iter().map(|daemon| cpu_of(daemon.process.pid())).collect();
         let of_all = cpu_of_server(self.server.postmaster)?;
-        let postgres = of_all.saturating_sub(cpu_of(self.onlooker.pid)?);
+        let postgres = of_all.saturating_sub(cpu_of_thread(self.onlooker.pid)?);
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         Ok(Used {
             daemon: us(daemons?.iter().sum()),
@@ -156,51 +167,58 @@ impl<'a> Installation<'a> {
         })
     }
 
-    /// Lets shops submit orders, each one after the other. At most `in_flight` are open at a time.
+    /// Lets shops submit orders, each one after the other. At most `in_flight` are open at a time. Tells how many were.
     async fn submit(
         &mut self,
         name: &str,
         orders: u32,
         in_flight: Option<u32>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<f64> {
         let most = in_flight.unwrap_or(orders);
         let room = Semaphore::new(usize::try_from(most)?);
         let (next, submitted) = (AtomicU32::new(0), AtomicU32::new(0));
-        let (room, next, submitted, url) = (&room, &next, &submitted, &*self.url);
-        let shops = (0..SHOPS.min(most)).map(|_| async move {
-            let mut connection = PgConnection::connect(url).await?;
+        let (room, next, submitted) = (&room, &next, &submitted);
+        let shops = self.shops.iter_mut().map(|shop| async move {
             loop {
                 let n = next.fetch_add(1, Ordering::SeqCst);
                 if n >= orders {
-                    return Ok(connection.close().await?);
+                    return anyhow::Ok(());
                 }
                 room.acquire().await?.forget();
-                submit(&mut connection, &format!("{name}-{n}")).await?;
+                submit(shop, &format!("{name}-{n}")).await?;
                 submitted.fetch_add(1, Ordering::SeqCst);
             }
         });
         let onlooker = &mut self.onlooker;
         let making_room = async move {
             // All that are open are of these orders. How many have ended is never overstated: they are counted first.
-            let mut ended = 0;
+            let (mut ended, mut seen) = (0, Vec::new());
             while most < orders && submitted.load(Ordering::SeqCst) < orders {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(if most < MANY { LOOK_EVERY } else { LOOK_EVERY_OF_MANY }).await;
                 let so_far = submitted.load(Ordering::SeqCst);
-                let ended_now = so_far.saturating_sub(onlooker.open().await?).max(ended);
+                let open = onlooker.open().await?;
+                seen.push(f64::from(open));
+                let ended_now = so_far.saturating_sub(open).max(ended);
                 room.add_permits(usize::try_from(ended_now - ended)?);
                 ended = ended_now;
             }
-            anyhow::Ok(())
+            Ok(seen.iter().sum::<f64>() / number(seen.len()))
         };
         let all = async { tokio::try_join!(try_join_all(shops), making_room) };
-        tokio::time::timeout(PATIENCE, all).await.context("the orders stand still")??;
+        let (_, open) =
+            tokio::time::timeout(PATIENCE, all).await.context("the orders stand still")??;
         self.orders += orders;
-        Ok(())
+        Ok(open)
     }
 
-    /// Waits until all orders are done and their emails, one an order, are sent.
+    /// Waits until all orders are done and their emails are sent.
     pub(crate) async fn until_emailed(&mut self) -> anyhow::Result<()> {
         self.onlooker.until_emailed().await?;
+        self.see_that_all_are_emailed().await
+    }
+
+    /// One email was sent for each order.
+    async fn see_that_all_are_emailed(&self) -> anyhow::Result<()> {
         let sent =
             value(&self.url, "SELECT count(*) FROM provisor.email_outbox WHERE status = 'sent'")
                 .await?;
@@ -222,7 +240,8 @@ pub(crate) async fn submit(connection: &mut PgConnection, reference: &str) -> an
     Ok(())
 }
 
-/// Who looks how far the orders are. It goes by the indexes of what is open, and what it costs is left out of what is told.
+/// Who looks how far the orders are, by the indexes of what is open. The processor time of its session is left out of what is
+/// told.
 struct Onlooker {
     connection: PgConnection,
     /// Its process at the server.
@@ -278,7 +297,7 @@ pub(crate) async fn measure(
     let cost = installation.carry_out(orders, None).await?;
     installation.end().await?;
     report.row("the sandbox's processor time of an order", cost.used.sandbox, "µs");
-    report.row("transactions of an order", cost.transactions, "");
+    report.row("statements of an order", cost.statements, "");
     report.row("WAL of an order", cost.wal / 1024.0, "KiB");
     report.at_most("the daemon's processor time of an order", cost.used.daemon, 700.0, "µs");
     report.at_most("PostgreSQL's processor time of an order", cost.used.postgres, 700.0, "µs");

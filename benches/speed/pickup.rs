@@ -21,7 +21,7 @@ use crate::{
 /// So many orders, one every so often; in rounds, in turn with the other queue.
 const ORDERS: u32 = 300;
 const INTERVAL_MS: u32 = 10;
-const ROUNDS: u32 = 3;
+const ROUNDS: u32 = 4;
 
 /// Shops at once, and for how long.
 const SHOPS: u32 = 16;
@@ -72,9 +72,14 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
     let url = server.migrated("bench_pickup").await?;
     let (mut own, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        own.extend(ours(&url, round).await?);
         let empty = server.empty("bench_theirs").await?;
+        if round % 2 == 0 {
+            own.extend(ours(&url, round).await?);
+        }
         theirs.extend(peers::pickup(&empty, ORDERS, INTERVAL_MS)?);
+        if round % 2 == 1 {
+            own.extend(ours(&url, round).await?);
+        }
     }
     for (of, hundredths) in [("p50", 50.0), ("p99", 99.0)] {
         let their = percentile(&theirs, hundredths) / 1000.0;

@@ -129,7 +129,7 @@ pub(crate) async fn measure(
     report: &mut Report,
     length: Length,
 ) -> anyhow::Result<()> {
-    let watched = Duration::from_secs(if length == Length::Long { 240 } else { 90 });
+    let watched = Duration::from_secs(if length == Length::Long { 240 } else { 60 });
     let url = server.migrated("bench_polls").await?;
     let start = furnish(&url).await?;
     run(&url, &["VACUUM ANALYZE", "CHECKPOINT"]).await?;
@@ -141,8 +141,10 @@ pub(crate) async fn measure(
     let until_start = (start - clock::now()).to_std().unwrap_or_default();
     ensure!(!until_start.is_zero(), "the orders took too long to make");
     tokio::time::sleep(until_start + WARM_UP).await;
-    let unchanged = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'order_lines'";
-    let (lines, before) = (value(&url, unchanged).await?, counters(&url).await?);
+    // Of all tables but those of the queue and of the processes themselves, which tell that they live and what they reserve.
+    let written = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables
+                   WHERE schemaname = 'provisor' AND relname NOT IN ('wakes', 'processes', 'upstream_budgets')";
+    let (rows, before) = (value(&url, written).await?, counters(&url).await?);
     let used = (cpu_of(daemon.process.pid())?, cpu_of_server(server.postmaster)?);
     asked.taken();
     tokio::time::sleep(watched).await;
@@ -180,8 +182,8 @@ pub(crate) async fn measure(
     );
     let wal = number(after.wal - before.wal) / made;
     report.at_most("WAL of a poll that changes nothing", wal / 1024.0, 1.0, "KiB");
-    let written = value(&url, unchanged).await? - lines;
-    report.at_most("lines that such polls have written", number(written), 0.0, "");
+    let rows = value(&url, written).await? - rows;
+    report.at_most("rows that such polls have written but for their wakes", number(rows), 0.0, "");
     let memory = number(memory_kib(daemon.process.pid(), "VmHWM")?) / 1024.0;
     report.at_most("memory of a daemon with a million open orders", memory, 60.0, "MiB");
     report.plots.push(Plot {

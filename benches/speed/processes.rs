@@ -60,12 +60,16 @@ pub(crate) struct Sandbox {
     pub(crate) process: Process,
     pub(crate) ljpc: SocketAddr,
     pub(crate) smtp: SocketAddr,
-    mails: PathBuf,
+    /// Removed after the process, which is dropped first, has ended.
+    _mails: Folder,
 }
 
-impl Drop for Sandbox {
+/// A folder that goes with what it belongs to.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.mails);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -86,7 +90,7 @@ impl Sandbox {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let sandbox = Self { process: Process { child }, ljpc, smtp, mails };
+        let sandbox = Self { process: Process { child }, ljpc, smtp, _mails: Folder(mails) };
         until_listening(ljpc).await?;
         until_listening(smtp).await?;
         Ok(sandbox)

@@ -1,5 +1,7 @@
 //! The private server that `script/bench` has started, and databases on it.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use provisor::db::{Database, Durability};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
@@ -28,14 +30,12 @@ pub(crate) struct Server {
 /// What a database's sessions have done so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counters {
-    /// Statements' transactions, committed or rolled back.
-    pub(crate) transactions: i64,
-    /// Pages that were asked for, found or read.
+    /// Statements, BEGIN and COMMIT among them; not those within functions.
+    pub(crate) statements: i64,
+    /// Pages that they have asked for, found or read.
     pub(crate) buffers: i64,
     /// Bytes of WAL, of the whole server.
     pub(crate) wal: i64,
-    /// Sequential scans of the table of wakes.
-    pub(crate) scans: i64,
 }
 
 impl Server {
@@ -48,7 +48,11 @@ impl Server {
             sqlx::query_scalar("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)")
                 .fetch_one(&mut connection)
                 .await?;
-        Ok(Self { url, postmaster: pid.parse()? })
+        let server = Self { url, postmaster: pid.parse()? };
+        // Each database that is made afterwards has it.
+        run(&server.url("template1"), &["CREATE EXTENSION IF NOT EXISTS pg_stat_statements"])
+            .await?;
+        Ok(server)
     }
 
     /// The URL of a database.
@@ -113,23 +117,33 @@ pub(crate) async fn value(url: &str, sql: &str) -> anyhow::Result<i64> {
     Ok(value)
 }
 
-/// What the sessions of a database have done. Those that are busy tell theirs about once a second: ask a second after
-/// they have fallen silent.
+/// What the sessions of a database have done. Unlike the statistics of tables, which a session tells late, these are told
+/// at once.
 pub(crate) async fn counters(url: &str) -> anyhow::Result<Counters> {
     let mut connection = PgConnection::connect(url).await?;
     let row = sqlx::query(
-        "SELECT d.xact_commit + d.xact_rollback AS transactions, d.blks_hit + d.blks_read AS buffers,
-                (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS wal,
-                coalesce((SELECT t.seq_scan FROM pg_stat_user_tables t WHERE t.relname = 'wakes'), 0) AS scans
-         FROM pg_stat_database d WHERE d.datname = current_database()",
+        "SELECT coalesce(sum(s.calls), 0)::bigint AS statements,
+                coalesce(sum(s.shared_blks_hit + s.shared_blks_read), 0)::bigint AS buffers,
+                (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS wal
+         FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+         WHERE d.datname = current_database() AND s.toplevel",
     )
     .fetch_one(&mut connection)
     .await?;
     connection.close().await?;
     Ok(Counters {
-        transactions: row.try_get("transactions")?,
+        statements: row.try_get("statements")?,
         buffers: row.try_get("buffers")?,
         wal: row.try_get("wal")?,
-        scans: row.try_get("scans")?,
     })
+}
+
+/// Sequential scans of the table of wakes so far. A session that falls silent tells its last ones after ten seconds.
+pub(crate) async fn scans(url: &str) -> anyhow::Result<i64> {
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    value(
+        url,
+        "SELECT coalesce(max(seq_scan), 0) FROM pg_stat_user_tables WHERE schemaname = 'provisor' AND relname = 'wakes'",
+    )
+    .await
 }

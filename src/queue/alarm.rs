@@ -32,7 +32,7 @@ impl Alarm {
         self.set(after, Groups::ALL);
     }
 
-    /// Rings after this time, too, when something is due in this lane.
+    /// Rings after this time, too: something is due in this lane then.
     pub fn ring_for(&self, lane: Lane, after: Duration) {
         self.set(after, Groups::of(lane));
     }

@@ -52,7 +52,7 @@ impl Gate for Guest<Ljpc> {
         if self.is_paused() {
             return;
         }
-        // A request in hand would ring at once, and again and again.
+        // No place is free: a slot in hand would ring at once, and again and again.
         if self.in_flight.free() == 0 {
             return self.in_flight.want();
         }

@@ -18,7 +18,7 @@ pub(super) struct Places {
 /// A place, free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
-    /// `None` only while it is being dropped.
+    /// `None` while it is waited for, and while it is being dropped.
     permit: Option<SemaphorePermit<'a>>,
     of: &'a Places,
 }
@@ -34,20 +34,22 @@ impl Places {
 
     /// Waits for one.
     pub(super) async fn take(&self) -> Place<'_> {
+        // Whoever gives up waiting may have been given it already: it is there first, to be dropped.
+        let mut place = Place { permit: None, of: self };
         // They are never closed.
-        Place { permit: self.free.acquire().await.ok(), of: self }
+        place.permit = self.free.acquire().await.ok();
+        place
     }
 
     /// Sees to it that the alarm is rung as soon as one is free.
     pub(super) fn want(&self) {
         self.wanted.store(true, Ordering::SeqCst);
-        if self.free() > 0 {
-            self.ring_if_wanted();
-        }
+        self.ring_if_wanted();
     }
 
+    /// What is free may have been given to somebody who waits in [`Self::take`]: there is nothing to be heard of then.
     fn ring_if_wanted(&self) {
-        if self.wanted.swap(false, Ordering::SeqCst) {
+        if self.free() > 0 && self.wanted.swap(false, Ordering::SeqCst) {
             self.alarm.ring();
         }
     }

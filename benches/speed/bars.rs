@@ -142,7 +142,7 @@ impl Report {
     /// Writes the JSON file, and prints the bars.
     pub(crate) fn end(&self, into: &Path) -> anyhow::Result<()> {
         let file = into.join("bench.json");
-        std::fs::write(&file, serde_json::to_vec_pretty(self)?)?;
+        std::fs::write(&file, format!("{}\n", serde_json::to_string_pretty(self)?))?;
         println!("\n## The bars ({})\n", file.display());
         for bar in &self.bars {
             let word = if bar.at_least { "at least" } else { "at most" };

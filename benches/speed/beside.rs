@@ -61,7 +61,7 @@ pub(crate) async fn measure(
         report.at_least(&name, median(&ratios), 0.95, "×");
         let buffers = |drained: &[Drained]| median(&of(drained, |it| it.buffers));
         report.row("pages touched for a wake, alone", buffers(&few), "");
-        // An index of ten million is a level deeper than one of a hundred thousand: a page more for each look-up by key.
+        // What has rested stays: alone, too, the table has a million rows at the end, and its indexes the same depth.
         let name = format!("pages touched for a wake beside {millions} million, of those alone");
         report.at_most(&name, buffers(&many) / buffers(&few), 1.05, "×");
         over_backlog.points.push((number(WAKES), median(&alone_rate)));

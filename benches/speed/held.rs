@@ -114,7 +114,7 @@ pub(crate) async fn measure(
     let rate = number(done) / took.as_secs_f64();
     report.row("offered under a held snapshot", f64::from(offered) / took.as_secs_f64(), "/s");
     report.at_least(
-        "runs under a held snapshot, of those offered",
+        "runs under a held snapshot, of those wanted",
         number(done) / (f64::from(RATE) * held_for.as_secs_f64()),
         0.99,
         "×",

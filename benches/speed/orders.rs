@@ -105,8 +105,8 @@ impl<'a> Installation<'a> {
         for _ in 0..SHOPS {
             shops.push(PgConnection::connect(&url).await?);
         }
-        let daemons = running;
-        let mut installation = Self { server, url, sandbox, daemons, onlooker, shops, orders: 0 };
+        let mut installation =
+            Self { server, url, sandbox, daemons: running, onlooker, shops, orders: 0 };
         installation.submit("earlier", earlier, None).await?;
         installation.until_emailed().await?;
         run(&installation.url, &["VACUUM ANALYZE"]).await?;
@@ -140,9 +140,16 @@ impl<'a> Installation<'a> {
         })
     }
 
-    /// So many orders were submitted by somebody else.
-    pub(crate) fn submitted(&mut self, orders: u32) {
-        self.orders += orders;
+    /// Lets a shop submit one order.
+    pub(crate) async fn submit_one(&mut self, reference: &str) -> anyhow::Result<()> {
+        submit(self.shops.first_mut().context("there are no shops")?, reference).await?;
+        self.orders += 1;
+        Ok(())
+    }
+
+    /// A session whose processor time is left out of what is told.
+    pub(crate) const fn watching(&mut self) -> &mut PgConnection {
+        &mut self.onlooker.connection
     }
 
     /// Ends its daemons.
@@ -232,7 +239,7 @@ impl<'a> Installation<'a> {
 }
 
 /// Submits an order.
-pub(crate) async fn submit(connection: &mut PgConnection, reference: &str) -> anyhow::Result<()> {
+async fn submit(connection: &mut PgConnection, reference: &str) -> anyhow::Result<()> {
     sqlx::query("SELECT provisor.submit_order($1)")
         .bind(order(reference))
         .execute(connection)
@@ -246,7 +253,7 @@ struct Onlooker {
     connection: PgConnection,
     /// Its process at the server.
     pid: u32,
-    /// Each is a transaction.
+    /// Each is a statement.
     looks: u32,
 }
 

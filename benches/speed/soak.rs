@@ -8,7 +8,7 @@ use crate::{
     Length,
     bars::{Plot, Report, Series, median, number},
     machine::memory_kib,
-    orders::{Installation, submit},
+    orders::Installation,
     server::{Server, value},
 };
 
@@ -37,7 +37,7 @@ struct Window {
     dead_share: f64,
     /// The most memory of the daemon, in MiB.
     memory: f64,
-    /// Processor time of an order.
+    /// Processor time of an order, in µs.
     daemon: f64,
     postgres: f64,
 }
@@ -56,7 +56,6 @@ pub(crate) async fn measure(
     let began =
         value(&installation.url, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
             .await?;
-    let mut shop = PgConnection::connect(&installation.url).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
     let mut offered = 0_u32;
     let start = Instant::now();
@@ -65,17 +64,16 @@ pub(crate) async fn measure(
         let mut looked = Instant::now();
         while start.elapsed() < window * n {
             ticks.tick().await;
-            submit(&mut shop, &format!("soak-{offered}")).await?;
+            installation.submit_one(&format!("soak-{offered}")).await?;
             offered += 1;
             if looked.elapsed() > LOOK_EVERY {
                 looked = Instant::now();
-                look(&mut shop, &installation, seen).await?;
+                look(&mut installation, seen).await?;
             }
         }
         let used = installation.used()?.of_each(used, offered - offered_before);
         (seen.daemon, seen.postgres) = (used.daemon, used.postgres);
     }
-    installation.submitted(offered);
     tokio::time::sleep(END_WITHIN).await;
     placed(&installation.url, began, window, &mut windows).await?;
     let ended = value(
@@ -97,17 +95,13 @@ pub(crate) async fn measure(
 }
 
 /// Notes memory and dead rows.
-async fn look(
-    connection: &mut PgConnection,
-    installation: &Installation<'_>,
-    seen: &mut Window,
-) -> anyhow::Result<()> {
+async fn look(installation: &mut Installation<'_>, seen: &mut Window) -> anyhow::Result<()> {
     let row = sqlx::query(
         "SELECT sum(n_dead_tup)::float8 AS dead, sum(n_live_tup)::float8 AS live,
                 (sum(n_dead_tup) FILTER (WHERE relname = 'wakes'))::float8 AS wakes
          FROM pg_stat_user_tables WHERE schemaname = 'provisor'",
     )
-    .fetch_one(connection)
+    .fetch_one(installation.watching())
     .await?;
     seen.dead = seen.dead.max(row.try_get("wakes")?);
     let of_all = row.try_get::<f64, _>("dead")? / row.try_get::<f64, _>("live")?.max(1.0);

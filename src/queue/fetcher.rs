@@ -202,8 +202,7 @@ impl Fetcher {
         lanes
             .iter()
             .map(|&(lane, room)| {
-                let memory = self.lanes.get(&lane).filter(|memory| !memory.scan.is_due(now));
-                let watermark = memory.and_then(|memory| memory.mark.get());
+                let LaneLook { lane, watermark } = self.look_at(lane, now);
                 LaneDemand { lane, max: room.min(total), watermark }
             })
             .collect()
@@ -292,8 +291,9 @@ impl Fetcher {
     /// claim is to find it, too.
     fn scanned(&mut self, empty: impl Iterator<Item = Lane>, asked: Instant) {
         for lane in empty {
-            let memory = self.lanes.get_mut(&lane).filter(|memory| memory.scan.is_due(asked));
-            if let Some(memory) = memory {
+            if let Some(memory) = self.lanes.get_mut(&lane)
+                && memory.scan.is_due(asked)
+            {
                 memory.scan.made(Instant::now(), asked.elapsed());
             }
         }

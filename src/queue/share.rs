@@ -99,7 +99,7 @@ impl Group {
 }
 
 /// Groups in which something is thought to be due.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Groups {
     new: bool,
     underway: bool,

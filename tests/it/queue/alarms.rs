@@ -12,12 +12,11 @@ use provisor::{
     db::wakes::Lane,
     queue::{Alarm, EngineSettings, Gate},
 };
-
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     database,
-    engine::{QUICK, SETTINGS, Works},
+    engine::{Open, QUICK, SETTINGS, Works},
     insert_wakes,
 };
 use crate::{
@@ -165,17 +164,6 @@ async fn who_waits_for_a_request_to_end_hears_of_it_and_does_not_ask_meanwhile()
     eventually("it has run", async || works.seen.wakes() == 1).await;
     works.end().await;
     stop.cancel();
-}
-
-/// Admits all.
-struct Open;
-
-impl Gate for Open {
-    fn admit(&self, max: usize) -> usize {
-        max
-    }
-    fn give_back(&self, _: usize) {}
-    fn lack(&self) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use anyhow::ensure;
 use chrono::TimeDelta;
 use provisor::{
     clock,
-    db::{Database, Durability},
+    db::{Database, Purpose},
     sandbox::{self, Sandbox, SandboxOptions, postgres::PrivatePostgres},
 };
 use serde_json::json;
@@ -90,7 +90,7 @@ async fn measure(domains: usize) -> anyhow::Result<[(&'static str, Taken); 2]> {
     let folder = std::env::temp_dir().join(format!("provisor-bench-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&folder)?;
     let server = PrivatePostgres::start(&folder.join("postgres")).await?;
-    let db = Database::new(&server.url(), 1, Durability::Full)?;
+    let db = Database::new(&server.url(), 1, Purpose::General)?;
     db.migrate().await?;
     let sandbox = sandbox::start(SandboxOptions {
         listen: ([127, 0, 0, 1], 0).into(),

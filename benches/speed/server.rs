@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use provisor::db::{Database, Durability};
+use provisor::db::{Database, Purpose};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 
 /// The settings that a run states.
@@ -84,7 +84,7 @@ impl Server {
     /// A database with Provisor's schema.
     pub(crate) async fn migrated(&self, name: &str) -> anyhow::Result<String> {
         let url = self.empty(name).await?;
-        let db = Database::new(&url, 1, Durability::Full)?;
+        let db = Database::new(&url, 1, Purpose::General)?;
         db.migrate().await?;
         db.close().await;
         Ok(url)

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use provisor::{
-    db::{Database, Durability, wakes::Lane},
+    db::{Database, Purpose, wakes::Lane},
     queue::{
         Alarm, Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Presence, Ran, listen,
     },
@@ -24,9 +24,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) const KIND: u8 = 15;
 const LINE: u8 = 1;
 
-/// Connections of the pool that parks, and of the one that claims: the daemon's own (`src/app/build.rs`).
-const CONNECTIONS_MAX: u32 = 8;
-const CLAIM_CONNECTIONS_MAX: u32 = 1;
+/// Connections of the pool for everything, and of the queue's: the daemon's own (`src/app/build.rs`).
+const CONNECTIONS_MAX: u32 = 6;
+const QUEUE_CONNECTIONS_MAX: u32 = 3;
 
 /// What becomes of a wake when its run has done nothing.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +142,7 @@ impl Worker {
         let seen = Arc::new(Seen::default());
         let noop: Arc<dyn Handler> = Arc::new(Noop { seen: Arc::clone(&seen), then });
         let handlers = HashMap::from([(KIND, Arc::clone(&noop)), (LINE, noop)]);
-        let db = Database::new(url, CONNECTIONS_MAX, Durability::Full)?;
+        let db = Database::new(url, CONNECTIONS_MAX, Purpose::General)?;
         let (presence, alarm) = (Presence::default(), Alarm::default());
         presence.tell(&db).await?;
         let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
@@ -157,8 +157,7 @@ impl Worker {
                 lease: Duration::from_mins(1),
                 poll_interval: Duration::from_secs(1),
             },
-            claims: Database::new(url, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?,
-            db: db.clone(),
+            db: Database::new(url, QUEUE_CONNECTIONS_MAX, Purpose::Queue)?,
             presence,
             alarm: alarm.clone(),
             handlers,

@@ -9,7 +9,7 @@ use super::{auditing, told::Told};
 use crate::{
     audit::FindingKind,
     config::{EMAIL_TEMPLATES, LeanstackContract, Mailbox, Settings},
-    db::{Database, Durability, Sessions, records::Waits, schema::SchemaState, wakes::Lane},
+    db::{Database, Purpose, Sessions, records::Waits, schema::SchemaState, wakes::Lane},
     jobs::{
         self,
         carry_out_line::{CarryOutLine, Waiting},
@@ -34,12 +34,12 @@ use crate::{
     },
 };
 
-/// Connections of the daemon's pool: enough for the group commits, the heartbeat, the probes and the scrapes beside each
-/// other.
-const CONNECTIONS_MAX: u32 = 8;
+/// Connections of the daemon's pool: enough for LISTEN, the group commits, the heartbeat, the probes and the scrapes beside
+/// each other.
+const CONNECTIONS_MAX: u32 = 6;
 
-/// Connections that claim: one fetcher.
-const CLAIM_CONNECTIONS_MAX: u32 = 1;
+/// Connections of the queue: one fetcher, and two groups of parks.
+const QUEUE_CONNECTIONS_MAX: u32 = 3;
 
 /// The SQLSTATE of what the user may not do.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -65,7 +65,7 @@ pub fn traces(settings: &Settings) -> anyhow::Result<Option<Traces>> {
 /// A pool to the database that the settings name.
 pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
     let sessions = sessions(settings);
-    Ok(Database::over(sessions, database_url(settings)?, CONNECTIONS_MAX, Durability::Full)?)
+    Ok(Database::over(sessions, database_url(settings)?, CONNECTIONS_MAX, Purpose::General)?)
 }
 
 /// The same for a command that a person waits for: it tells at once why the database can't be reached, or that its schema
@@ -236,7 +236,7 @@ pub(super) fn parts(
     let audits = auditing::handler(settings, lifecycle, db, Arc::clone(&guest))?;
     handlers.insert(jobs::AUDIT, Arc::new(audits));
     let (sessions, url) = (sessions(settings), database_url(settings)?);
-    let claims = Database::over(sessions, url, CLAIM_CONNECTIONS_MAX, Durability::ClaimsOnly)?;
+    let queue = Database::over(sessions, url, QUEUE_CONNECTIONS_MAX, Purpose::Queue)?;
     let engine = Engine::new(
         Parts {
             settings: EngineSettings {
@@ -244,8 +244,7 @@ pub(super) fn parts(
                 lease: settings.queue.lease,
                 poll_interval: settings.queue.poll_interval,
             },
-            claims,
-            db: db.clone(),
+            db: queue,
             presence: presence.clone(),
             alarm: alarm.clone(),
             handlers,

@@ -24,7 +24,7 @@ use self::{
 };
 use super::{Failed, output};
 use crate::{
-    db::{Database, Durability, reports::OrderReport},
+    db::{Database, Purpose, reports::OrderReport},
     lifecycle::Lifecycle,
     sandbox::{self, Sandbox, SandboxOptions, args::parse_duration, postgres::PrivatePostgres},
 };
@@ -97,7 +97,7 @@ async fn set(args: &DemoArgs) -> anyhow::Result<Stage> {
         let (url, psql) = (postgres.url(), postgres.psql_command());
         (Some(postgres), url, psql)
     };
-    let db = Database::new(&url, 4, Durability::Full)?;
+    let db = Database::new(&url, 4, Purpose::General)?;
     db.migrate().await?;
     let sandbox = sandbox::start(SandboxOptions {
         listen: ([127, 0, 0, 1], 0).into(),

@@ -42,7 +42,7 @@ const PROBE_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: PgPool,
-    durability: Durability,
+    purpose: Purpose,
     sessions: Sessions,
 }
 
@@ -66,26 +66,28 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 /// - None of them is worth to be compiled, however dear the planner takes it for.
 const OURS: &str = "SET default_transaction_isolation = 'read committed'; SET jit = off";
 
-/// In addition, for sessions that do nothing but claim, and look what is due next. Both statements have one good plan, by
-/// the index of what is due, in its order. It is made once: to plan takes longer than to claim a few, and a plan by another
-/// index, made while the table was small, would be kept for too long.
-const OF_CLAIMS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-                         SET enable_bitmapscan = off; SET enable_sort = off";
+/// In addition, for the sessions of [`Purpose::Queue`]. Each of their statements has one good plan: claims and looks go by
+/// the index of what is due, in its order, and parks by the ids, in the order given. It is made once: to plan takes longer
+/// than to claim a few, and another plan, made while the table was small, would be kept for too long.
+const OF_QUEUE: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                        SET enable_bitmapscan = off; SET enable_sort = off; SET enable_hashjoin = off; \
+                        SET enable_mergejoin = off";
 
-/// Whether a commit is waited for until it is on the disk.
+/// What a pool's sessions are for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Durability {
-    /// What everything needs that says something to the outside.
-    Full,
-    /// For claims alone: a lost claim is made again, and the fence covers it.
-    ClaimsOnly,
+pub enum Purpose {
+    /// For everything. Each commit is waited for until it is on the disk.
+    General,
+    /// For claims, looks at what is due next, and parks. A claim alone does not wait for the disk: a lost one is made again,
+    /// and the fence covers it.
+    Queue,
 }
 
 impl Database {
     /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's, but for
     /// `sslmode`: to another machine it is `verify-full`, unless it is `disable`.
-    pub fn new(url: &str, connections_max: u32, durability: Durability) -> Result<Self, DbError> {
-        Self::over(Sessions::Own, url, connections_max, durability)
+    pub fn new(url: &str, connections_max: u32, purpose: Purpose) -> Result<Self, DbError> {
+        Self::over(Sessions::Own, url, connections_max, purpose)
     }
 
     /// The same, behind what lends its sessions or does not.
@@ -93,7 +95,7 @@ impl Database {
         sessions: Sessions,
         url: &str,
         connections_max: u32,
-        durability: Durability,
+        purpose: Purpose,
     ) -> Result<Self, DbError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| DbError::sql("reading the database's URL", error))?
@@ -112,8 +114,8 @@ impl Database {
                     // What is lent is left as it was found: there, each call is a transaction that says it itself.
                     if sessions == Sessions::Own {
                         connection.execute(OURS).await?;
-                        if durability == Durability::ClaimsOnly {
-                            connection.execute(OF_CLAIMS).await?;
+                        if purpose == Purpose::Queue {
+                            connection.execute(OF_QUEUE).await?;
                         }
                     }
                     Ok(())
@@ -128,7 +130,7 @@ impl Database {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, durability, sessions })
+        Ok(Self { pool, purpose, sessions })
     }
 
     /// Connects once, outside the pool, and so tells why that can't be done: the pool tries on until its time is up, and

@@ -22,7 +22,7 @@ use crate::{
     clock::Deadline,
     db::{
         Database, DbError,
-        wakes::{ClaimedWake, Due, Lane, Park},
+        wakes::{ClaimedWake, Due, Lane, Park, Parked},
     },
 };
 
@@ -128,13 +128,13 @@ pub struct Engine {
 
 pub(super) struct Inner {
     pub(super) settings: EngineSettings,
-    pub(super) claims: Database,
+    pub(super) db: Database,
     pub(super) presence: Presence,
     alarm: Alarm,
     handlers: HashMap<u8, Arc<dyn Handler>>,
     pub(super) gate: Arc<dyn Gate>,
     observer: Arc<dyn Observer>,
-    parks: Batcher<Park, Result<bool, DbError>>,
+    parks: Batcher<Park, Result<Parked, DbError>>,
     running: Mutex<Running>,
     runs: TaskTracker,
     turned: Turned,
@@ -161,9 +161,7 @@ impl Turned {
 pub struct Parts {
     /// How it is set.
     pub settings: EngineSettings,
-    /// For claims: may commit asynchronously.
-    pub claims: Database,
-    /// For parks.
+    /// For claims, looks and parks.
     pub db: Database,
     /// This process.
     pub presence: Presence,
@@ -181,12 +179,12 @@ impl Engine {
     /// Builds the engine; `tasks` gets its group commit.
     #[must_use]
     pub fn new(parts: Parts, tasks: &TaskTracker) -> Self {
-        let db = parts.db;
+        let db = parts.db.clone();
         let parking = Batcher::start(tasks, PARKS, move |parks: Vec<Park>| {
             let db = db.clone();
             async move {
                 match db.park_wakes(&parks).await {
-                    Ok(held) => held.into_iter().map(Ok).collect(),
+                    Ok(parked) => parked.into_iter().map(Ok).collect(),
                     Err(error) => parks.iter().map(|_| Err(error.clone())).collect(),
                 }
             }
@@ -194,7 +192,7 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 settings: parts.settings,
-                claims: parts.claims,
+                db: parts.db,
                 presence: parts.presence,
                 alarm: parts.alarm,
                 handlers: parts.handlers,
@@ -319,19 +317,18 @@ impl Inner {
             parked = self.parks.submit(park).await;
         }
         match parked {
-            Ok(Ok(true)) => {
+            Ok(Ok(Parked::Poked)) => self.alarm.ring_for(lane, Duration::ZERO),
+            Ok(Ok(Parked::Left)) => {
                 failpoint!("queue.parked");
-                match due {
-                    Due::In(after) => self.alarm.ring_for(lane, after),
-                    // What rests was perhaps poked meanwhile, and is due at once.
-                    Due::At(_) | Due::Never => self.alarm.look_in(Duration::ZERO),
+                if let Due::In(after) = due {
+                    self.alarm.ring_for(lane, after);
                 }
             }
             // The lease runs out, and another run follows.
             Ok(Err(error)) => {
                 tracing::warn!(error = %crate::causes::causes(&error), "a wake was not parked");
             }
-            Ok(Ok(false)) | Err(_) => {}
+            Ok(Ok(Parked::Lost)) | Err(_) => {}
         }
     }
 

@@ -180,7 +180,7 @@ impl Fetcher {
         let lease = Deadline::after(settings.lease);
         let owner = self.inner.presence.owner();
         failpoint!("queue.before_claim");
-        let result = self.inner.claims.claim_wakes(&demands, admitted, settings.lease, owner).await;
+        let result = self.inner.db.claim_wakes(&demands, admitted, settings.lease, owner).await;
         let got = result.as_ref().map_or(0, |(wakes, _)| wakes.len());
         let unused = admitted.saturating_sub(got);
         if group.is_gated() {
@@ -260,7 +260,7 @@ impl Fetcher {
         if looks.is_empty() {
             return Ok(next);
         }
-        let seen = self.inner.claims.next_wakes(&looks).await?;
+        let seen = self.inner.db.next_wakes(&looks).await?;
         let is_due = |lane| seen.waits.iter().any(|(of, wait)| *of == lane && wait.is_zero());
         let empty: Vec<Lane> = passed.iter().copied().filter(|&lane| !is_due(lane)).collect();
         if let Some(now) = seen.now {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use provisor::{
-    db::{Database, Durability},
+    db::{Database, Purpose},
     sandbox::{self, Sandbox, SandboxOptions},
 };
 use serde_json::json;
@@ -58,7 +58,7 @@ pub(crate) async fn open_sandbox(folder: &Path, delay: Duration, seed: u64) -> S
 
 /// Brings a database's schema up to date.
 pub(crate) async fn migrate(url: &str) {
-    let migrating = Database::new(url, 1, Durability::Full).expect("it is a URL");
+    let migrating = Database::new(url, 1, Purpose::General).expect("it is a URL");
     migrating.migrate().await.expect("the migrations run");
     migrating.close().await;
 }

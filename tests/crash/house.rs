@@ -10,7 +10,7 @@ use std::{
 };
 
 use provisor::{
-    db::{Database, Durability},
+    db::{Database, Purpose},
     sandbox::{self, Sandbox, SandboxOptions},
 };
 use serde_json::Value;
@@ -66,7 +66,7 @@ impl House {
         .expect("the sandbox starts");
         let template = format!("provisor_crash_{id}");
         administer(&format!("CREATE DATABASE {template}")).await;
-        let migrating = Database::new(&url_of(&template), 1, Durability::Full);
+        let migrating = Database::new(&url_of(&template), 1, Purpose::General);
         let migrating = migrating.expect("DATABASE_URL is a URL");
         migrating.migrate().await.expect("the migrations run");
         // A database that somebody is connected to can't be cloned.

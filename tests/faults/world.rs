@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use provisor::db::{Database, Durability};
+use provisor::db::{Database, Purpose};
 use serde_json::Value;
 use sqlx::{
     AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool,
@@ -32,7 +32,7 @@ impl World {
         let mut connection = connect(&server.url("postgres")).await.expect("a new server answers");
         let create = format!("CREATE DATABASE {NAME}");
         connection.execute(AssertSqlSafe(create)).await.expect("it can be made");
-        let migrating = Database::new(&server.url(NAME), 1, Durability::Full).expect("a URL");
+        let migrating = Database::new(&server.url(NAME), 1, Purpose::General).expect("a URL");
         migrating.migrate().await.expect("the migrations run");
         migrating.close().await;
         let proxy = Proxy::to(server.socket()).await;

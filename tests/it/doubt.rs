@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use provisor::{
     app,
     db::{
-        Database, Durability,
+        Database, Purpose,
         records::{LineChange, Record, Recorded, Truth, Waits},
         wakes::{Due, Fence, Lane, WakeId},
     },
@@ -48,7 +48,7 @@ pub(crate) const WAITS: Waits =
 
 /// A pool of its own, as another process would have it.
 pub(crate) fn database(house: &House) -> Database {
-    Database::new(&house.world.url(), 4, Durability::Full).expect("a database URL")
+    Database::new(&house.world.url(), 4, Purpose::General).expect("a database URL")
 }
 
 /// What the run behind the latest attempt of a placement would record if its answer came only now: it believes that it
@@ -425,7 +425,7 @@ pub(crate) async fn clumsy_engine(
     let clumsy = Clumsy { house: Arc::clone(house), lines, harm: Mutex::new(harm) };
     let mut handlers: HashMap<u8, Arc<dyn Handler>> = HashMap::new();
     handlers.insert(jobs::LINE, Arc::new(clumsy));
-    let claims = Database::new(&house.world.url(), 1, Durability::ClaimsOnly).expect("a URL");
+    let queue = Database::new(&house.world.url(), 3, Purpose::Queue).expect("a URL");
     let (telling, told, rung, until) = (presence.clone(), db.clone(), alarm.clone(), stop.clone());
     tasks.spawn(async move { telling.keep_telling(&told, jobs::LINE, &rung, until).await });
     let engine = Engine::new(
@@ -435,8 +435,7 @@ pub(crate) async fn clumsy_engine(
                 lease: Duration::from_secs(10),
                 poll_interval: Duration::from_millis(100),
             },
-            claims,
-            db,
+            db: queue,
             presence,
             alarm,
             handlers,

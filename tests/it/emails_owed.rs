@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use provisor::{
     db::{
-        Database, Durability,
+        Database, Purpose,
         wakes::{Fence, Lane, LaneDemand},
     },
     jobs,
@@ -303,7 +303,7 @@ async fn an_email_outlives_the_process_that_was_sending_it() {
 async fn a_run_sends_nothing_by_a_claim_that_a_crash_of_the_server_may_lose() {
     let house = House::new().await;
     house.submit("SHOP-1", json!([hosting("example.nl")])).await;
-    let hasty = Database::new(&house.world.url(), 1, Durability::ClaimsOnly).expect("a URL");
+    let hasty = Database::new(&house.world.url(), 1, Purpose::Queue).expect("a URL");
     let demand = [LaneDemand { lane: Lane::Email, max: 1, watermark: None }];
     let claim = hasty.claim_wakes(&demand, 1, Duration::from_mins(1), Uuid::new_v4());
     let fence = claim.await.expect("a claim").0.first().expect("an email is due").fence;

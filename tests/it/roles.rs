@@ -9,7 +9,7 @@ use crate::{
     house::{House, hosting},
     world::World,
 };
-use provisor::db::{Database, Durability};
+use provisor::db::{Database, Purpose};
 
 /// The objects of the schema, of the kinds that `pg_class` knows by these letters: r and p are tables, S sequences.
 async fn relations(world: &World, kinds: &str) -> Vec<String> {
@@ -261,7 +261,7 @@ async fn migrations_may_run_in_several_databases_at_once() {
     let worlds = futures_util::future::join_all((0..4).map(|_| World::empty())).await;
     // Two processes in each.
     let runs = worlds.iter().chain(&worlds).map(|world| async {
-        let database = Database::new(&world.url(), 1, Durability::Full).expect("a database URL");
+        let database = Database::new(&world.url(), 1, Purpose::General).expect("a database URL");
         database.migrate().await
     });
     for result in futures_util::future::join_all(runs).await {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use provisor::db::{Database, Durability};
+use provisor::db::{Database, Purpose};
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
@@ -206,7 +206,7 @@ async fn make_template() -> String {
     administer(&format!("CREATE DATABASE {name}")).await;
     let mut url = url::Url::parse(&server_url()).expect("DATABASE_URL is a URL");
     url.set_path(&name);
-    let template = Database::new(url.as_str(), 1, Durability::Full).expect("a database URL");
+    let template = Database::new(url.as_str(), 1, Purpose::General).expect("a database URL");
     template.migrate().await.expect("the migrations run");
     // A database that somebody is connected to can't be cloned.
     template.close().await;

@@ -16,7 +16,7 @@ use super::{
     EndedOrder, LineChange, Locking, Record, Recorded, Waits, doubled, effects, emails::Owed,
     intents, lost, names, orders, wakes,
 };
-use crate::db::wakes::{Park, park};
+use crate::db::wakes::{LockOrder, Park, park};
 use crate::order::{Cause, LineId, LineStatus, Milestone, Reference};
 
 /// What was committed: by the index of each record, and the orders that ended.
@@ -99,7 +99,8 @@ pub(super) async fn apply(
 
     let parks: Vec<Park> = going.iter().filter_map(|(_, record)| record.to_park()).collect();
     if !parks.is_empty() {
-        park(connection, &parks).await?;
+        // Their locks are held: the batch has begun with them.
+        park(connection, &parks, LockOrder::Given).await?;
     }
     for (index, record) in going {
         let timeline = intended.get(&record.line_id).cloned();

@@ -12,7 +12,7 @@ use super::{LineChange, Record};
 use crate::{
     db::{
         Database, DbError,
-        wakes::{Due, Fence, Lane, Park, park},
+        wakes::{Due, Fence, Lane, LockOrder, Park, Parked, park},
     },
     order::{EmailId, LineId, LineStatus, OrderId, OrderStatus},
 };
@@ -247,7 +247,8 @@ async fn apply(
             tries: record.tries,
         })
         .collect();
-    let held = park(connection, &parks).await?;
+    let parked = park(connection, &parks, LockOrder::Ensured).await?;
+    let held: Vec<bool> = parked.into_iter().map(Parked::was_held).collect();
     let kept: Vec<&EmailRecord> =
         records.iter().zip(&held).filter(|(_, held)| **held).map(|(record, _)| record).collect();
     let ids: Vec<i64> = kept.iter().map(|record| record.email.0).collect();

@@ -8,7 +8,7 @@ use super::{EndedOrder, Waits, emails, emails::Owed, orders};
 use crate::{
     db::{
         Database, DbError, micros,
-        wakes::{Due, Fence, Lane, Park, park},
+        wakes::{Due, Fence, Lane, LockOrder, Park, Parked, park},
     },
     order::{LineId, OrderId},
 };
@@ -94,8 +94,8 @@ async fn review(
     let due = next.map_or(Due::Never, |wait| {
         Due::In(Duration::from_micros(u64::try_from(wait).unwrap_or(0)))
     });
-    let held = park(connection, &[Park { fence, lane: Lane::Audit, due, tries: 0 }]).await?;
-    if held == [true] {
+    let rest = Park { fence, lane: Lane::Audit, due, tries: 0 };
+    if park(connection, &[rest], LockOrder::Given).await?.into_iter().all(Parked::was_held) {
         return Ok(ended);
     }
     // Another run holds the order's wake: it will find the same and do it.

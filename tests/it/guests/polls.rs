@@ -1,6 +1,6 @@
 //! Many open polls: they stretch, so that they leave half of the budget to what is new.
 
-use provisor::db::{Database, Durability};
+use provisor::db::{Database, Purpose};
 use serde_json::json;
 
 use crate::{
@@ -48,7 +48,7 @@ async fn a_poll_among_ten_thousand_comes_less_often_and_one_among_old_ones_does_
 #[tokio::test]
 async fn polls_are_counted_by_their_tries_up_to_a_limit() {
     let world = World::new().await;
-    let db = Database::new(&world.url(), 1, Durability::Full).expect("a database URL");
+    let db = Database::new(&world.url(), 1, Purpose::General).expect("a database URL");
     assert_eq!(db.open_polls().await.expect("a count").by_tries, []);
     crowd(&world, 1, 7, 3).await;
     crowd(&world, 100, 5, 9).await;

@@ -15,8 +15,8 @@ use provisor::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    database,
-    engine::{Open, QUICK, SETTINGS, Works},
+    POKE, database,
+    engine::{HELD, Open, QUICK, RESTS, SETTINGS, Works},
     insert_wakes,
 };
 use crate::{
@@ -60,6 +60,22 @@ async fn what_comes_due_later_in_another_lane_is_run_when_it_does() {
     works.alarm.ring_for(Lane::Email, Duration::ZERO);
     eventually("the email was run", async || works.seen.wakes() >= 2).await;
     eventually("the poll was run, too", async || works.seen.wakes() == 3).await;
+    works.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_poked_during_its_run_is_run_again_at_once() {
+    let world = World::new().await;
+    let works = at_rest(&world).await;
+    for kind in [HELD, RESTS] {
+        insert_wakes(&world, kind, Lane::Poll, (2, 2), "clock_timestamp()").await;
+        works.alarm.ring_for(Lane::Poll, Duration::ZERO);
+        eventually("it is run", async || works.seen.runs_of(kind, 2) == 1).await;
+        // Nobody is told of it but the park.
+        world.run(&format!("UPDATE provisor.wakes SET {POKE} WHERE id % 16 = {kind}")).await;
+        works.release(2);
+        eventually("it is run again", async || works.seen.runs_of(kind, 2) == 2).await;
+    }
     works.end().await;
 }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{database, insert_wakes, of_wake};
+use super::{database, insert_wakes, of_wake, queue_database};
 use crate::house::{eventually, in_time};
 use crate::world::World;
 
@@ -23,7 +23,9 @@ use crate::world::World;
 pub(super) const QUICK: u8 = 1;
 /// The kind that may be in the middle of an irreversible request.
 const LINE: u8 = 1;
-const HELD: u8 = 2;
+pub(super) const HELD: u8 = 2;
+/// Held, too, and then rests.
+pub(super) const RESTS: u8 = 5;
 const PANICS: u8 = 3;
 const PANICS_TWICE: u8 = 4;
 const UNKNOWN: u8 = 9;
@@ -108,12 +110,12 @@ impl Handler for Counting {
     async fn run(&self, claim: Claim) -> Ran {
         self.seen.begin(&claim);
         let kind = claim.wake.fence.wake.kind();
-        if kind == HELD {
+        if [HELD, RESTS].contains(&kind) {
             self.gate.acquire().await.unwrap().forget();
         }
         self.seen.end(&claim);
         assert!(![PANICS, PANICS_TWICE].contains(&kind), "on purpose");
-        done(&claim)
+        if kind == RESTS { Ran::Rest } else { done(&claim) }
     }
 
     async fn panicked(&self, claim: Claim) -> Ran {
@@ -183,11 +185,11 @@ impl Works {
         let holding = Arc::new(Semaphore::new(0));
         let counting: Arc<dyn Handler> =
             Arc::new(Counting { seen: Arc::clone(&seen), gate: Arc::clone(&holding) });
-        let handlers = [QUICK, HELD, PANICS, PANICS_TWICE]
+        let handlers = [QUICK, HELD, RESTS, PANICS, PANICS_TWICE]
             .into_iter()
             .map(|kind| (kind, Arc::clone(&counting)))
             .collect();
-        let (presence, db) = (Presence::default(), database(world, 4));
+        let (presence, db) = (Presence::default(), queue_database(world, 3));
         presence.tell(&db).await.unwrap();
         let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn({
@@ -197,7 +199,6 @@ impl Works {
         });
         let parts = Parts {
             settings,
-            claims: database(world, 1),
             db,
             presence,
             alarm: alarm.clone(),
@@ -214,7 +215,7 @@ impl Works {
     }
 
     /// Lets so many of the held runs go on.
-    fn release(&self, runs: usize) {
+    pub(super) fn release(&self, runs: usize) {
         self.gate.add_permits(runs);
     }
 

@@ -92,6 +92,31 @@ async fn a_committed_order_is_heard_of_at_once() {
     works.end().await;
 }
 
+/// Of what is committed within a few milliseconds of a notification, no other one may tell (`provisor.notify_workers`): here,
+/// of the last one of a series.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_just_after_a_notification_is_found_at_once() {
+    let world = World::new().await;
+    let works = Works::start(&world, SLOW).await;
+    let listening = start_listening(&world, &works);
+    eventually("it listens", async || is_listening(&world).await).await;
+    let (mut tried, mut found) = (0, 0);
+    while found < 5 {
+        // On a busy machine some are committed later than the look.
+        assert!(tried < 50, "{found} of {tried}");
+        tried += 1;
+        for _ in 0..5 {
+            world.run("NOTIFY provisor_wake").await;
+            tokio::time::sleep(Duration::from_millis(8)).await;
+        }
+        insert_wakes(&world, QUICK, Lane::Place, (tried, tried), "clock_timestamp()").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        found += works.seen.runs_of(QUICK, tried);
+    }
+    listening.abort();
+    works.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_listener_is_made_anew_and_what_it_missed_is_found() {
     let world = World::new().await;

@@ -14,7 +14,7 @@ mod runs;
 use std::time::Duration;
 
 use provisor::db::wakes::{ClaimedWake, Due, Fence, Lane, LaneDemand, Park, WakeId};
-use provisor::db::{Database, Durability, Sessions};
+use provisor::db::{Database, Purpose, Sessions};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -26,9 +26,16 @@ const LEASE: Duration = Duration::from_mins(10);
 /// The kind of the wakes that these tests make, where it does not matter.
 const KIND: u8 = 2;
 
+const POKE: &str = "due_at = least(due_at, clock_timestamp()), kicks = kicks + 1";
+
 /// A pool to the database of a world, as the daemon has one.
 fn database(world: &World, connections_max: u32) -> Database {
-    Database::new(&world.url(), connections_max, Durability::Full).expect("a database URL")
+    Database::new(&world.url(), connections_max, Purpose::General).expect("a database URL")
+}
+
+/// A pool for the queue, as the daemon has one.
+fn queue_database(world: &World, connections_max: u32) -> Database {
+    Database::new(&world.url(), connections_max, Purpose::Queue).expect("a database URL")
 }
 
 /// Whatever a role's or a database's defaults are. What is lent is another client's next.
@@ -39,7 +46,7 @@ async fn a_session_of_ours_is_set_as_its_statements_need_it_and_a_lent_one_is_le
         format!("ALTER DATABASE {} SET default_transaction_isolation = 'serializable'", world.name);
     world.run(&default).await;
     let shown = async |sessions| {
-        let db = Database::over(sessions, &world.url(), 1, Durability::Full).expect("a URL");
+        let db = Database::over(sessions, &world.url(), 1, Purpose::General).expect("a URL");
         let mut shown = Vec::new();
         for setting in ["default_transaction_isolation", "jit"] {
             let sql = format!("SHOW {setting}");

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use provisor::db::wakes::{ClaimedWake, Due, Lane, LaneLook};
-use provisor::db::{Database, Durability};
+use provisor::db::Database;
+use provisor::db::wakes::{ClaimedWake, Due, Lane, LaneLook, Parked};
 use provisor::order::LineId;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::{claim, database, insert_wakes, park, runs};
+use super::{claim, database, insert_wakes, park, queue_database, runs};
 use crate::house::eventually;
 use crate::world::World;
 
@@ -45,6 +45,25 @@ impl Plan {
                 name("Index Name")
             ));
             left.extend(node["Plans"].as_array().into_iter().flatten());
+        }
+        found
+    }
+
+    /// Each join, with what it goes by and what it looks up for each row of that.
+    fn joins(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut left = vec![&self.0[0]["Plan"]];
+        while let Some(node) = left.pop() {
+            let parts: Vec<&Value> = node["Plans"].as_array().into_iter().flatten().collect();
+            let kind = node["Node Type"].as_str().unwrap_or_default();
+            if let ([outer, inner], true) =
+                (&parts[..], kind.ends_with("Loop") || kind.ends_with("Join"))
+            {
+                let name = |key: &str, of: &Value| of[key].as_str().unwrap_or("?").to_owned();
+                let (outer, inner) = (name("Node Type", outer), name("Index Name", inner));
+                found.push(format!("{kind} of {outer} and {inner}"));
+            }
+            left.extend(parts);
         }
         found
     }
@@ -171,17 +190,22 @@ fn array<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
     format!("'{{{}}}'", values.map(|value| value.to_string()).collect::<Vec<_>>().join(","))
 }
 
-async fn assert_parks_are_cheap(db: &Database, claimed: &[ClaimedWake]) {
-    let name = prepared(db, "SET lane = p.lane").await;
+/// What the park of claimed wakes is given.
+fn park_arguments(claimed: &[ClaimedWake], locks_first: bool) -> String {
     let n = claimed.len();
-    let arguments = format!(
-        "{}, {}, {}, {}, array_fill(2::smallint, ARRAY[{n}]), array_fill(NULL::timestamptz, ARRAY[{n}]),
-         array_fill(1000::bigint, ARRAY[{n}]), array_fill(0, ARRAY[{n}])",
+    format!(
+        "{}, {}, {}, {}, array_fill(2::smallint, ARRAY[{n}]), array_fill(1000::bigint, ARRAY[{n}]),
+         array_fill(0, ARRAY[{n}]), {locks_first}",
         array(claimed.iter().map(|wake| wake.fence.wake.0)),
         array(claimed.iter().map(|wake| wake.fence.run_token)),
         array(claimed.iter().map(|wake| wake.fence.owner)),
         array(claimed.iter().map(|wake| wake.fence.kicks)),
-    );
+    )
+}
+
+async fn assert_parks_are_cheap(db: &Database, claimed: &[ClaimedWake]) {
+    let name = prepared(db, "SET lane = p.lane").await;
+    let (n, arguments) = (claimed.len(), park_arguments(claimed, true));
     for mode in MODES {
         let plan = explain(db, &name, &arguments, mode).await;
         plan.assert_scans_no_table(&format!("park, {mode}"));
@@ -200,7 +224,7 @@ async fn warm_up(db: &Database) -> Vec<ClaimedWake> {
         let parks: Vec<_> =
             held.iter().map(|wake: &ClaimedWake| park(wake.fence, Due::Never)).collect();
         let parked = db.park_wakes(&parks).await.expect("wakes can be parked");
-        assert!(parked.iter().all(|held| *held));
+        assert!(parked.iter().all(|parked| *parked == Parked::Left));
         let looks = Lane::ALL.map(|lane| LaneLook { lane, watermark: None });
         db.next_wakes(&looks).await.expect("lanes can be looked at");
         held = claimed;
@@ -246,7 +270,7 @@ async fn a_million_wakes_cost_a_claim_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_of_a_claim_is_good_from_the_first_one_on() {
     let world = World::new().await;
-    let db = Database::new(&world.url(), 1, Durability::ClaimsOnly).expect("a URL");
+    let db = queue_database(&world, 1);
     claim(&db, 100, Uuid::new_v4()).await;
     let looks = Lane::ALL.map(|lane| LaneLook { lane, watermark: None });
     db.next_wakes(&looks).await.expect("lanes can be looked at");
@@ -269,6 +293,35 @@ async fn the_plan_of_a_claim_is_good_from_the_first_one_on() {
     .await
     .expect("the server counts");
     assert_eq!(planned, 0, "planned anew for what it is given");
+}
+
+/// Groups that lock their wakes in another order could wait for each other in a circle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_park_of_the_queues_sessions_goes_by_the_ids_in_the_order_given() {
+    let world = World::new().await;
+    for (rows, analyzed) in
+        [(2, false), (2, true), (3, true), (20, false), (20, true), (20_000, true)]
+    {
+        let what = format!("{rows} rows, analyzed: {analyzed}");
+        world.run("TRUNCATE provisor.wakes").await;
+        insert_wakes(&world, 1, Lane::Place, (1, rows), "now()").await;
+        if analyzed {
+            world.run("ANALYZE provisor.wakes").await;
+        }
+        // The plan is made by the first park, and kept.
+        let db = queue_database(&world, 1);
+        let claimed = claim(&db, 100, Uuid::new_v4()).await;
+        let parks: Vec<_> = claimed.iter().map(|wake| park(wake.fence, Due::Never)).collect();
+        db.park_wakes(&parks).await.expect("wakes can be parked");
+        world.run("UPDATE provisor.wakes SET due_at = now()").await;
+        let claimed = claim(&db, 100, Uuid::new_v4()).await;
+        let name = prepared(&db, "SET lane = p.lane").await;
+        let arguments = park_arguments(&claimed, false);
+        let plan = explain(&db, &name, &arguments, "force_generic_plan").await;
+        let join = plan.joins();
+        assert_eq!(join, ["Nested Loop of Function Scan and wakes_pkey"], "{what}: {:?}", plan.0);
+        db.close().await;
+    }
 }
 
 /// How often these tables were read as a whole, and how many of their rows were fetched by an index.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use provisor::db::wakes::{Due, Lane};
+use provisor::db::wakes::{Due, Lane, Parked};
 use uuid::Uuid;
 
 use super::runs::{commit, fence_of, intending, load, submit_lines};
@@ -50,7 +50,7 @@ async fn the_wakes_of_the_dead_are_due_at_once_and_those_of_the_living_are_left(
     // Due from now on: all watermarks lie below.
     assert!(again.iter().all(|wake| wake.claimed_at - wake.due_at < chrono::TimeDelta::minutes(1)));
     // The dead one may have been merely slow: it writes nothing any more.
-    assert_eq!(db.park_wakes(&[park(lost[0].fence, Due::Never)]).await.unwrap(), [false]);
+    assert_eq!(db.park_wakes(&[park(lost[0].fence, Due::Never)]).await.unwrap(), [Parked::Lost]);
     // Forgotten when nothing of its is left under a lease.
     assert_eq!(db.release_dead_owners(SILENT_FOR, LINE).await.unwrap(), 0);
     assert_eq!(processes(&world).await, 1);

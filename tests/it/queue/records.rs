@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::runs::{
     WAITS, accepted, commit, fence_of, intending, load, moving, parking, submit_lines,
 };
-use super::{KIND, claim, database, insert_wakes, park};
+use super::{KIND, claim, database, insert_wakes, park, queue_database};
 use crate::house::{eventually, order};
 use crate::world::World;
 
@@ -203,11 +203,19 @@ async fn groups_that_poke_what_the_others_park_never_deadlock() {
 /// As two groups of parks of one process may: each names the same wakes, in another order.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_park_the_same_wakes_never_deadlock() {
+    let pools: [[fn(&World, u32) -> Database; 2]; 3] =
+        [[database, database], [database, queue_database], [queue_database, queue_database]];
+    for pools in pools {
+        let world = World::new().await;
+        park_the_same_wakes(&world, &pools.map(|pool| pool(&world, 4))).await;
+        assert_eq!(deadlocks(&world).await, 0);
+    }
+}
+
+async fn park_the_same_wakes(world: &World, pools: &[Database]) {
     const TASKS: usize = 8;
-    let world = World::new().await;
-    let db = database(&world, 8);
-    insert_wakes(&world, KIND, Lane::Poll, (1, 200), "now()").await;
-    let claimed = claim(&db, 200, Uuid::new_v4()).await;
+    insert_wakes(world, KIND, Lane::Poll, (1, 200), "now()").await;
+    let claimed = claim(&pools[0], 200, Uuid::new_v4()).await;
     assert_eq!(claimed.len(), 200);
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
@@ -217,12 +225,12 @@ async fn groups_that_park_the_same_wakes_never_deadlock() {
             if task % 2 == 1 {
                 parks.reverse();
             }
-            let db = db.clone();
+            let db = pools[task / 2 % 2].clone();
             tokio::spawn(async move {
                 let mut parked = 0;
                 for _ in 0..20 {
-                    let held = db.park_wakes(&parks).await.expect("nobody waits in a circle");
-                    parked += held.into_iter().filter(|held| *held).count();
+                    let group = db.park_wakes(&parks).await.expect("nobody waits in a circle");
+                    parked += group.into_iter().filter(|parked| parked.was_held()).count();
                 }
                 parked
             })
@@ -230,8 +238,9 @@ async fn groups_that_park_the_same_wakes_never_deadlock() {
         .collect();
     let parked: Vec<usize> =
         futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect();
-    db.close().await;
-    assert_eq!(deadlocks(&world).await, 0);
+    for db in pools {
+        db.close().await;
+    }
     assert_eq!(parked.iter().sum::<usize>(), 200, "each once: {parked:?}");
 }
 

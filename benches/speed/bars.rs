@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{machine, server::Server};
@@ -139,11 +140,16 @@ impl Report {
         self.failures.push(format!("{part}: {error:#}"));
     }
 
-    /// Writes the JSON file, and prints the bars.
-    pub(crate) fn end(&self, into: &Path) -> anyhow::Result<()> {
+    /// Writes the JSON file.
+    pub(crate) fn save(&self, into: &Path) -> anyhow::Result<()> {
         let file = into.join("bench.json");
-        std::fs::write(&file, format!("{}\n", serde_json::to_string_pretty(self)?))?;
-        println!("\n## The bars ({})\n", file.display());
+        std::fs::write(&file, format!("{}\n", serde_json::to_string_pretty(self)?))
+            .with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Prints the bars.
+    pub(crate) fn end(&self, into: &Path) {
+        println!("\n## The bars ({})\n", into.join("bench.json").display());
         for bar in &self.bars {
             let word = if bar.at_least { "at least" } else { "at most" };
             let verdict = if bar.held {
@@ -169,7 +175,6 @@ impl Report {
         for failure in &self.failures {
             println!("not measured     {failure}");
         }
-        Ok(())
     }
 }
 

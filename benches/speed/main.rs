@@ -103,9 +103,13 @@ async fn main() -> anyhow::Result<()> {
             report.failed(part, &error);
         }
         println!("({:.0} s)", began.elapsed().as_secs_f64());
+        // A run that is cut short keeps what it has measured.
+        report.save(&asked.into)?;
     }
     report.part("whole", machine::load()?);
     report.row("the whole run", whole.elapsed().as_secs_f64() / 60.0, "minutes");
+    report.save(&asked.into)?;
     plot::draw(&report, &asked.into)?;
-    report.end(&asked.into)
+    report.end(&asked.into);
+    Ok(())
 }

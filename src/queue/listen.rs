@@ -43,13 +43,12 @@ async fn hear(listener: &mut WakeListener, alarm: &Alarm) -> DbError {
     loop {
         let mut heard = pin!(listener.heard());
         // While others follow at once, each finds what was committed just after the one before.
-        let told = match timeout(DEBOUNCE, heard.as_mut()).await {
-            Ok(told) => told,
-            Err(_) => {
-                alarm.look_in(Duration::ZERO);
-                // The same wait goes on: it may be in the middle of making a lost connection anew.
-                heard.await
-            }
+        let told = if let Ok(told) = timeout(DEBOUNCE, heard.as_mut()).await {
+            told
+        } else {
+            alarm.look_in(Duration::ZERO);
+            // The same wait goes on: it may be in the middle of making a lost connection anew.
+            heard.await
         };
         if let Err(error) = told {
             return error;

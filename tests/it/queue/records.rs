@@ -203,7 +203,8 @@ async fn groups_that_poke_what_the_others_park_never_deadlock() {
 /// As two groups of parks of one process may: each names the same wakes, in another order.
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_park_the_same_wakes_never_deadlock() {
-    let pools: [[fn(&World, u32) -> Database; 2]; 3] =
+    type Pool = fn(&World, u32) -> Database;
+    let pools: [[Pool; 2]; 3] =
         [[database, database], [database, queue_database], [queue_database, queue_database]];
     for pools in pools {
         let world = World::new().await;

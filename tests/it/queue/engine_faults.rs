@@ -92,8 +92,8 @@ async fn a_committed_order_is_heard_of_at_once() {
     works.end().await;
 }
 
-/// Of what is committed within a few milliseconds of a notification, no other one may tell (`provisor.notify_workers`): here,
-/// of the last one of a series.
+/// Of what is committed within a few milliseconds of a notification, no other one may tell (`provisor.notify_workers`):
+/// here, of the last one of a series.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_committed_just_after_a_notification_is_found_at_once() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! The queue's table: claims, pokes, looks; `wakes/parks.rs` has parks. See ARCHITECTURE.md, "The queue".
+//! The queue's table: claims, looks at what is due next, and in `wakes/parks.rs` parks. See ARCHITECTURE.md, "The queue".
 
 mod parks;
 

@@ -73,12 +73,18 @@ async fn a_park_that_fails_is_tried_again_twice() {
     works.end().await;
 }
 
+/// Works that find nothing but what they are told of.
+async fn hearing(world: &World) -> (Works, JoinHandle<()>) {
+    let works = Works::start(world, SLOW).await;
+    let listening = start_listening(world, &works);
+    eventually("it listens", async || is_listening(world).await).await;
+    (works, listening)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_committed_order_is_heard_of_at_once() {
     let world = World::new().await;
-    let works = Works::start(&world, SLOW).await;
-    let listening = start_listening(&world, &works);
-    eventually("it listens", async || is_listening(&world).await).await;
+    let (works, listening) = hearing(&world).await;
     let mut quickest = Duration::MAX;
     for n in 0..5 {
         let line = submit_lines(&world, &format!("SHOP-{n}"), 1).await[0].1;
@@ -97,9 +103,7 @@ async fn a_committed_order_is_heard_of_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_committed_just_after_a_notification_is_found_at_once() {
     let world = World::new().await;
-    let works = Works::start(&world, SLOW).await;
-    let listening = start_listening(&world, &works);
-    eventually("it listens", async || is_listening(&world).await).await;
+    let (works, listening) = hearing(&world).await;
     let (mut tried, mut found) = (0, 0);
     while found < 5 {
         // On a busy machine some are committed later than the look.
@@ -120,9 +124,7 @@ async fn what_is_committed_just_after_a_notification_is_found_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_listener_is_made_anew_and_what_it_missed_is_found() {
     let world = World::new().await;
-    let works = Works::start(&world, SLOW).await;
-    let listening = start_listening(&world, &works);
-    eventually("it listens", async || is_listening(&world).await).await;
+    let (works, listening) = hearing(&world).await;
     for n in 0..3 {
         let mut shop = world.pool.begin().await.unwrap();
         sqlx::query("SELECT provisor.submit_order($1)")

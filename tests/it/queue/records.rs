@@ -213,11 +213,18 @@ async fn groups_that_park_the_same_wakes_never_deadlock() {
     }
 }
 
+/// A wake in the middle is locked by somebody else until all of them wait, so that none is done before another begins.
 async fn park_the_same_wakes(world: &World, pools: &[Database]) {
     const TASKS: usize = 8;
     insert_wakes(world, KIND, Lane::Poll, (1, 200), "now()").await;
     let claimed = claim(&pools[0], 200, Uuid::new_v4()).await;
     assert_eq!(claimed.len(), 200);
+    let mut locking = world.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM provisor.wakes WHERE id = $1 FOR UPDATE")
+        .bind(WakeId::new(KIND, 100).0)
+        .execute(&mut *locking)
+        .await
+        .unwrap();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let mut parks: Vec<_> =
@@ -228,15 +235,16 @@ async fn park_the_same_wakes(world: &World, pools: &[Database]) {
             }
             let db = pools[task / 2 % 2].clone();
             tokio::spawn(async move {
-                let mut parked = 0;
-                for _ in 0..20 {
-                    let group = db.park_wakes(&parks).await.expect("nobody waits in a circle");
-                    parked += group.into_iter().filter(|parked| parked.was_held()).count();
-                }
-                parked
+                let parked = db.park_wakes(&parks).await.expect("nobody waits in a circle");
+                parked.into_iter().filter(|parked| parked.was_held()).count()
             })
         })
         .collect();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let all = i64::try_from(TASKS).unwrap();
+    eventually("all wait", async || world.value::<i64>(waiting).await == all).await;
+    locking.commit().await.unwrap();
     let parked: Vec<usize> =
         futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect();
     for db in pools {

@@ -262,10 +262,14 @@ impl Fetcher {
         }
         let seen = self.inner.db.next_wakes(&looks).await?;
         let is_due = |lane| seen.waits.iter().any(|(of, wait)| *of == lane && wait.is_zero());
-        let empty: Vec<Lane> = passed.iter().copied().filter(|&lane| !is_due(lane)).collect();
+        // A mark that rose past what is due all the same would hide it until the next full scan: it is locked by somebody, or
+        // has come between the claim and the look.
+        let empty = |lanes: &[Lane]| -> Vec<Lane> {
+            lanes.iter().copied().filter(|&lane| !is_due(lane)).collect()
+        };
         if let Some(now) = seen.now {
-            self.drained(drained, now, began.elapsed());
-            self.drained(&empty, now, asked.elapsed());
+            self.drained(&empty(drained), now, began.elapsed());
+            self.drained(&empty(passed), now, asked.elapsed());
         }
         self.scanned(unclaimed().filter(|&lane| !is_due(lane)), asked);
         let mut in_vain = Groups::NONE;

@@ -7,9 +7,10 @@ use tokio::time::timeout;
 use super::alarm::Alarm;
 use crate::db::{Database, DbError, listen::WakeListener, wakes::Lane};
 
-/// Intake notifies at most once in this time, so what was committed just after a notification is looked for once more
-/// (migrations, `provisor.notify_workers`).
-const DEBOUNCE: Duration = Duration::from_millis(25);
+/// How long after a notification it is looked once more, and after that look again: intake notifies at most once in 5 ms
+/// (migrations, `provisor.notify_workers`), and of what is committed within them nobody tells. The first look finds what was
+/// committed at once, the second what took its time.
+const LOOKS: [Duration; 2] = [Duration::from_millis(7), Duration::from_millis(18)];
 
 /// How long after a lost connection the next one is tried. Meanwhile the poll interval finds everything.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
@@ -41,14 +42,16 @@ pub async fn listen(db: &Database, alarm: &Alarm) {
 /// Rings for each notification, until the connection is lost. What is told of is nearly always a new order.
 async fn hear(listener: &mut WakeListener, alarm: &Alarm) -> DbError {
     loop {
+        // The same wait goes on after a look: it may be in the middle of making a lost connection anew.
         let mut heard = pin!(listener.heard());
-        // While others follow at once, each finds what was committed just after the one before.
-        let told = if let Ok(told) = timeout(DEBOUNCE, heard.as_mut()).await {
-            told
-        } else {
-            alarm.look_in(Duration::ZERO);
-            // The same wait goes on: it may be in the middle of making a lost connection anew.
-            heard.await
+        let mut looks = LOOKS.iter();
+        let told = loop {
+            let Some(&pause) = looks.next() else { break heard.await };
+            // While others follow at once, each finds what was committed just after the one before.
+            match timeout(pause, heard.as_mut()).await {
+                Ok(told) => break told,
+                Err(_) => alarm.look_in(Duration::ZERO),
+            }
         };
         if let Err(error) = told {
             return error;

@@ -2,7 +2,8 @@
 //!
 //! Claimed and parked rows leave dead entries at the head of the index, which each claim would step over again: under a
 //! held snapshot they eat nearly all of the rate (`docs/QUEUE_SPIKE.md`). So each process remembers where it was. What comes
-//! due below the mark all the same, an expired lease or a commit that took very long, is found by a full scan.
+//! due below the mark all the same, an expired lease or a commit that took very long, is found by a full scan; and so is what
+//! somebody had locked while a full claim passed it.
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ impl Watermark {
         self.rise(last_due_at.min(now - COMMIT_SLACK));
     }
 
-    /// A claim at `now`, by the database's clock, found less than it asked for: nothing that was due is left.
+    /// A claim at `now`, by the database's clock, found less than it asked for, and a look after it nothing that is due.
     pub(super) fn drained(&mut self, now: DateTime<Utc>) {
         self.rise(now - COMMIT_SLACK);
     }

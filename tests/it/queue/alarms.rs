@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use provisor::{
@@ -204,7 +204,11 @@ async fn what_others_hold_locked_is_not_claimed_of_without_a_pause() {
     let asked = gate.asked.load(Ordering::SeqCst);
     assert!((5..=60).contains(&asked), "{asked}");
     assert_eq!(works.seen.wakes(), 0);
+    // So long that the mark of a lane that is empty would have risen past them.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     holding.rollback().await.expect("it is rolled back");
+    let free = Instant::now();
     eventually("they were run", async || works.seen.wakes() == 2).await;
+    assert!(free.elapsed() < Duration::from_secs(2), "{:?}: by a full scan", free.elapsed());
     works.end().await;
 }

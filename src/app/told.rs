@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    db::{Database, records::EndedOrder},
+    db::{Database, records::EndedOrder, wakes::Counting},
     http::{GaugeError, GaugeSource},
     jobs,
     order::LineStatus,
@@ -68,7 +68,7 @@ pub(super) struct Gauges {
 impl GaugeSource for Gauges {
     async fn refresh(&self) -> Result<(), GaugeError> {
         let work = self.db.open_work().await?;
-        let depths = self.db.lane_depths().await?;
+        let depths = self.db.lane_depths(Counting::Bounded).await?;
         let doubtful = work.lines.iter().find(|(status, _)| *status == LineStatus::InDoubt);
         self.metrics.set_in_doubt_lines(doubtful.map_or(0, |(_, count)| *count));
         self.metrics

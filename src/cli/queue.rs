@@ -17,7 +17,7 @@ use crate::{
         Database,
         guests::{OpenCircuit, Trials, WalTimeline},
         operators::pauses::{Pausable, Pause},
-        wakes::Lane,
+        wakes::{Counting, Lane},
     },
     upstream::{leanstack, ljpc},
 };
@@ -168,7 +168,7 @@ pub(super) async fn queue(command: QueueCommand, settings: &Settings) -> Result<
 
 async fn stats(db: &Database, settings: &Settings, json: bool) -> anyhow::Result<()> {
     let lanes: Vec<Depth> = db
-        .lane_depths()
+        .lane_depths(Counting::Exact)
         .await?
         .into_iter()
         .map(|depth| Depth {

@@ -9,7 +9,7 @@ mod circuits;
 use sqlx::PgConnection;
 
 pub use self::{
-    budgets::{Pace, Polls, Reservation, Reserving, UpstreamState},
+    budgets::{Pace, Reservation, Reserving, UpstreamState},
     circuits::{Cause, OpenCircuit, Opened, Trials},
 };
 use super::{Database, DbError, micros};

@@ -1,5 +1,6 @@
 //! The queue's table: claims, looks at what is due next, and in `wakes/parks.rs` parks. See ARCHITECTURE.md, "The queue".
 
+mod depths;
 mod parks;
 
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Database, DbError, Purpose, micros};
 
+pub use depths::{Counting, LaneDepth, Polls};
 pub use parks::{Due, Park, Parked};
 pub(super) use parks::{LockOrder, park};
 
@@ -151,21 +153,6 @@ pub struct ClaimedWake {
     pub claimed_at: DateTime<Utc>,
 }
 
-/// A lane's figures, for the metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct LaneDepth {
-    /// The lane.
-    pub lane: Lane,
-    /// Due and not held.
-    pub due: i64,
-    /// Not yet due.
-    pub parked: i64,
-    /// Held by a process.
-    pub leased: i64,
-    /// How long the oldest of the due has waited.
-    pub oldest_due: Duration,
-}
-
 impl Database {
     /// Claims what is due, lane by lane in the order given, at most `total_max` in all. Answers also what the statement
     /// took, waiting for a connection aside: that is long when the database was away.
@@ -271,38 +258,5 @@ impl Database {
             })
             .collect();
         Ok(NextWakes { now, waits })
-    }
-
-    /// Counts the wakes of each lane. Reads the whole index: for metrics, at the pace of a scrape.
-    pub async fn lane_depths(&self) -> Result<Vec<LaneDepth>, DbError> {
-        let rows = self
-            .call("counting wakes", async |connection| {
-                sqlx::query!(
-                    r#"SELECT lane,
-                              count(*) FILTER (WHERE due_at <= now() AND lease_until <= now()) AS "due!",
-                              count(*) FILTER (WHERE due_at > now() AND due_at < 'infinity') AS "parked!",
-                              count(*) FILTER (WHERE due_at <= now() AND lease_until > now()) AS "leased!",
-                              coalesce((extract(epoch FROM now() - min(due_at)
-                                  FILTER (WHERE due_at <= now() AND lease_until <= now()))
-                                  * 1000000)::bigint, 0) AS "oldest!"
-                       FROM provisor.wakes
-                       -- What rests, and nearly all that ever was does, is not even read.
-                       WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[]) AND due_at < 'infinity'
-                       GROUP BY lane"#
-                )
-                .fetch_all(connection)
-                .await
-            })
-            .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| LaneDepth {
-                lane: Lane::from_number(row.lane),
-                due: row.due,
-                parked: row.parked,
-                leased: row.leased,
-                oldest_due: Duration::from_micros(u64::try_from(row.oldest).unwrap_or(0)),
-            })
-            .collect())
     }
 }

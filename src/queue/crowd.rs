@@ -12,7 +12,7 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::backoff::Schedule;
-use crate::db::{Database, DbError, guests::Polls};
+use crate::db::{Database, DbError, wakes::Polls};
 
 /// How often the polls are counted, at the most; and the part of the time that this may take.
 const COUNT_INTERVAL: Duration = Duration::from_secs(30);

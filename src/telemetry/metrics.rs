@@ -247,7 +247,10 @@ const PICKUP: Name =
     Name("provisor_pickup_seconds", "From a new order's commit to its first claim.");
 const JOBS: Name = Name("provisor_jobs_total", "Runs of jobs, by kind and by how they ended.");
 const JOB_DURATION: Name = Name("provisor_job_duration_seconds", "How long a run of a job took.");
-const QUEUE_DEPTH: Name = Name("provisor_queue_depth", "Wakes in the queue, by lane and state.");
+const QUEUE_DEPTH: Name = Name(
+    "provisor_queue_depth",
+    "Wakes in the queue, by lane and state; beyond 10,000 of a lane, estimated.",
+);
 const QUEUE_OLDEST: Name =
     Name("provisor_queue_oldest_due_seconds", "For how long a lane's oldest due wake was due.");
 const REQUESTS: Name =

@@ -35,9 +35,6 @@ const IN_A_ROW_WITHIN: Duration = Duration::from_mins(2);
 /// The same for one endpoint.
 const ENDPOINT_IN_A_ROW_WITHIN: Duration = Duration::from_hours(1);
 
-/// How many of the polls that are due next are looked at. So many take hours at any rate that an upstream would bear.
-const POLLS_MAX: i64 = 100_000;
-
 /// What is to be reserved.
 #[derive(Clone, Copy, Debug)]
 pub struct Reserving {
@@ -82,13 +79,6 @@ pub struct UpstreamState {
     pub is_paused: bool,
     /// Circuits of it are open.
     pub has_open_circuits: bool,
-}
-
-/// Polls that are to come, the soonest of them.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Polls {
-    /// How many polls there are of each count of earlier ones.
-    pub by_tries: Vec<(i32, i64)>,
 }
 
 impl Database {
@@ -315,25 +305,6 @@ impl Database {
             is_paused: row.is_paused,
             has_open_circuits: row.has_open_circuits,
         })
-    }
-
-    /// Counts the polls that are to come, up to 100,000 of them, the soonest: it reads no more of the queue than that.
-    pub async fn open_polls(&self) -> Result<Polls, DbError> {
-        let rows = self
-            .call("counting polls", async |connection| {
-                sqlx::query!(
-                    r#"SELECT tries, count(*) AS "n!"
-                       FROM (SELECT tries FROM provisor.wakes
-                             WHERE lane = 2 AND due_at < 'infinity'
-                             ORDER BY due_at, id LIMIT $1) AS soonest
-                       GROUP BY tries"#,
-                    POLLS_MAX,
-                )
-                .fetch_all(connection)
-                .await
-            })
-            .await?;
-        Ok(Polls { by_tries: rows.into_iter().map(|row| (row.tries, row.n)).collect() })
     }
 }
 

@@ -46,7 +46,7 @@ async fn a_poll_among_ten_thousand_comes_less_often_and_one_among_old_ones_does_
 }
 
 #[tokio::test]
-async fn polls_are_counted_by_their_tries_up_to_a_limit() {
+async fn polls_are_counted_by_their_tries() {
     let world = World::new().await;
     let db = Database::new(&world.url(), 1, Purpose::General).expect("a database URL");
     assert_eq!(db.open_polls().await.expect("a count").by_tries, []);
@@ -62,7 +62,9 @@ async fn polls_are_counted_by_their_tries_up_to_a_limit() {
     let mut polls = db.open_polls().await.expect("a count");
     polls.by_tries.sort_unstable();
     assert_eq!(polls.by_tries, [(3, 7), (9, 5)]);
+    // Beyond 100,000 they are estimated, from so small a table by all of it.
     crowd(&world, 1_000, 100_001, 1).await;
-    let polls = db.open_polls().await.expect("a count");
-    assert_eq!(polls.by_tries.iter().map(|(_, count)| count).sum::<i64>(), 100_000);
+    let mut polls = db.open_polls().await.expect("a count");
+    polls.by_tries.sort_unstable();
+    assert_eq!(polls.by_tries, [(1, 100_001), (3, 7), (9, 5)]);
 }

@@ -3,11 +3,30 @@
 
 use std::time::Duration;
 
-use provisor::sandbox::Stage;
+use provisor::{
+    db::{
+        Database, Purpose,
+        records::{Record, Recorded},
+    },
+    order::{
+        SiteId, UpstreamOrderId,
+        decide::{Step, decide},
+        effect::Acceptance,
+        facts::{Known, Reading, SimpleStatus},
+        ledger::Outcome,
+        outcome::accepted,
+    },
+    sandbox::Stage,
+};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use uuid::Uuid;
 
-use crate::house::{House, eventually, hosting};
+use crate::{
+    doubt::WAITS,
+    house::{House, eventually, hosting, order},
+    recording::{PATIENCE, Run, STEP, begin_all},
+};
 
 /// What a daemon's statements have cost.
 struct Cost {
@@ -24,10 +43,10 @@ impl std::fmt::Display for Cost {
 }
 
 impl House {
-    /// A daemon's user of its own, so that its statements can be told from the test's.
-    async fn worker(&self) -> String {
+    /// A user of its own with this role, so that its statements can be told from the test's.
+    async fn user_of(&self, role: &str) -> String {
         let name = format!("it_cost_{}", uuid::Uuid::new_v4().simple());
-        self.world.run(&format!("CREATE ROLE {name} LOGIN IN ROLE provisor_worker")).await;
+        self.world.run(&format!("CREATE ROLE {name} LOGIN IN ROLE {role}")).await;
         self.world.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public").await;
         name
     }
@@ -61,7 +80,7 @@ impl House {
 /// What orders of one hosting line cost from their submission to their email, when so many are there at once.
 async fn of_orders(orders: i64) -> Cost {
     let house = House::new().await;
-    let user = house.worker().await;
+    let user = house.user_of("provisor_worker").await;
     for n in 0..orders {
         house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("example-{n}.nl"))])).await;
     }
@@ -90,12 +109,87 @@ async fn an_order_costs_few_statements_and_fewer_where_there_are_many() {
     assert!(statements < each(&few, 5).0, "{few} {many}");
 }
 
+/// What it costs to accept and to deliver so many orders as one group: claimed, loaded and recorded together.
+async fn of_group(orders: usize) -> Cost {
+    let house = House::new().await;
+    let user = house.user_of("provisor_worker").await;
+    for n in 0..orders {
+        house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("example-{n}.nl"))])).await;
+    }
+    let db = Database::new(&house.url_of(&user), 1, Purpose::General).expect("a database URL");
+    let owner = Uuid::new_v4();
+    let mut runs = begin_all(&db, owner, orders).await;
+    assert_eq!(runs.len(), orders);
+    let (intents, attempts): (Vec<Record>, Vec<Uuid>) = runs.iter_mut().map(Run::intend).unzip();
+    commit_all(&db, &intents).await;
+    let answers = (110..).zip(&runs).zip(attempts).map(|((id, run), attempt)| {
+        let order = Acceptance::Order { id: UpstreamOrderId(id), cost: None };
+        let change = accepted(&run.loaded.facts, STEP, &order);
+        let mut answer = run.answer(attempt, Outcome::Accepted, change);
+        let truth = answer.truth.as_mut().expect("an answer has one");
+        truth.upstream_order_id = Some(UpstreamOrderId(id));
+        answer
+    });
+    commit_all(&db, &answers.collect::<Vec<_>>()).await;
+
+    let runs = begin_all(&db, owner, orders).await;
+    assert_eq!(runs.len(), orders);
+    let ends = (2019..).zip(&runs).map(|(site, run)| {
+        let (simple_status, site_id) = (SimpleStatus::Completed, Some(SiteId(site)));
+        let reading = Some(Reading::Order { simple_status, site_id });
+        let known = Known { reading, ..Known::default() };
+        let Step::Record(change) = decide(&run.loaded.facts, &known, &PATIENCE) else {
+            panic!("a completed order is recorded");
+        };
+        run.record(*change)
+    });
+    commit_all(&db, &ends.collect::<Vec<_>>()).await;
+    let completed = "SELECT count(*) FROM provisor.orders WHERE status = 'completed'";
+    assert_eq!(house.world.value::<i64>(completed).await, i64::try_from(orders).unwrap());
+    house.cost_of(&user).await
+}
+
+async fn commit_all(db: &Database, records: &[Record]) {
+    for result in db.commit_records(records, WAITS).await.results {
+        assert!(matches!(result, Ok(Recorded::Done { .. })), "{result:?}");
+    }
+}
+
+/// No statement for each: fifty take those of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_takes_as_many_statements_as_one_order_alone() {
+    let (one, fifty) = (of_group(1).await, of_group(50).await);
+    assert!(one.statements > 10, "{one}");
+    assert_eq!(one.statements, fifty.statements, "{one}\n{fifty}");
+    assert!(fifty.pages / 50 <= PAGES_OF_ORDER_IN_GROUP_MAX, "{fifty}");
+}
+
+/// What a shop's transaction pays for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_is_one_statement_of_few_pages() {
+    const ORDERS: i64 = 50;
+    let house = House::new().await;
+    let user = house.user_of("provisor_storefront").await;
+    let mut shop = PgConnection::connect(&house.url_of(&user)).await.expect("a connection");
+    for n in 0..ORDERS {
+        let lines = json!([hosting(&format!("example-{n}.nl"))]);
+        sqlx::query("SELECT provisor.submit_order($1)")
+            .bind(order(&format!("SHOP-{n}"), lines))
+            .execute(&mut shop)
+            .await
+            .expect("a submission");
+    }
+    let cost = house.cost_of(&user).await;
+    assert_eq!(cost.statements, ORDERS, "{cost}");
+    assert!(cost.pages / ORDERS <= PAGES_OF_SUBMISSION_MAX, "{cost}");
+}
+
 /// An order of many lines is no dearer than as many orders.
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_of_one_order_are_carried_out_together() {
     const LINES: i64 = 50;
     let house = House::new().await;
-    let user = house.worker().await;
+    let user = house.user_of("provisor_worker").await;
     let lines: Vec<_> = (0..LINES).map(|n| hosting(&format!("example-{n}.nl"))).collect();
     house.submit("SHOP-1", json!(lines)).await;
     let url = house.url_of(&user);
@@ -112,7 +206,7 @@ async fn lines_of_one_order_are_carried_out_together() {
 async fn a_poll_that_changes_nothing_costs_little() {
     const ORDERS: i64 = 100;
     let house = House::with(|options| options.delay = Duration::from_hours(1)).await;
-    let user = house.worker().await;
+    let user = house.user_of("provisor_worker").await;
     for n in 0..ORDERS {
         house.submit(&format!("SHOP-{n}"), json!([hosting(&format!("example-{n}.nl"))])).await;
     }
@@ -157,3 +251,5 @@ const STATEMENTS_OF_ORDER_MAX: i64 = 36;
 const PAGES_OF_ORDER_MAX: i64 = 1000;
 const STATEMENTS_OF_POLL_MAX: i64 = 13;
 const PAGES_OF_POLL_MAX: i64 = 120;
+const PAGES_OF_ORDER_IN_GROUP_MAX: i64 = 1000;
+const PAGES_OF_SUBMISSION_MAX: i64 = 140;

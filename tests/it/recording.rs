@@ -36,15 +36,22 @@ pub(crate) struct Run {
 
 /// Claims the one line that is due and loads it.
 pub(crate) async fn begin(db: &Database, owner: Uuid) -> Run {
-    let demands = Lane::ALL.map(|lane| LaneDemand { lane, max: 10, watermark: None });
+    begin_all(db, owner, 10).await.into_iter().next().expect("a line is due")
+}
+
+/// Claims what is due, at most so many wakes, and loads the lines among them.
+pub(crate) async fn begin_all(db: &Database, owner: Uuid, most: usize) -> Vec<Run> {
+    let demands = Lane::ALL.map(|lane| LaneDemand { lane, max: most, watermark: None });
     let lease = Duration::from_mins(1);
-    let claimed = db.claim_wakes(&demands, 10, lease, owner).await.expect("a claim").0;
-    let mut lines = claimed.into_iter().filter(|wake| wake.fence.wake.kind() == jobs::LINE);
-    let wake = lines.next().expect("a line is due");
-    let id = LineId(wake.fence.wake.subject());
+    let claimed = db.claim_wakes(&demands, most, lease, owner).await.expect("a claim").0;
+    let of = |wake: &ClaimedWake| LineId(wake.fence.wake.subject());
+    let lines: Vec<ClaimedWake> =
+        claimed.into_iter().filter(|wake| wake.fence.wake.kind() == jobs::LINE).collect();
+    let ids: Vec<LineId> = lines.iter().map(of).collect();
     let mut loaded: HashMap<LineId, LoadedLine> =
-        db.load_lines(&[id], WAITS.grace).await.expect("lines can be loaded");
-    Run { wake, loaded: loaded.remove(&id).expect("the line is there") }
+        db.load_lines(&ids, WAITS.grace).await.expect("lines can be loaded");
+    let run = |wake| Run { loaded: loaded.remove(&of(&wake)).expect("the line is there"), wake };
+    lines.into_iter().map(run).collect()
 }
 
 impl Run {

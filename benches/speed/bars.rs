@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::{machine, server::Server};
+use crate::{Length, server::Server};
 
 /// A bar: how fast, small or late something may be.
 #[derive(Debug, Serialize)]
@@ -43,8 +43,10 @@ pub(crate) struct Plot {
 #[derive(Debug, Serialize)]
 struct Part {
     name: String,
-    /// The load average when it began: what else the machine did.
-    load: f64,
+    /// How busy the processors were just before, in per cent: what else the machine did.
+    busy_before: f64,
+    /// Which part of their time went to other virtual machines meanwhile, in per cent.
+    stolen: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,9 +61,11 @@ struct Row {
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     version: &'static str,
+    /// What was measured, if it is known: a commit, with `-dirty` behind it if files differ.
+    commit: Option<String>,
+    length: Length,
     cores: usize,
     settings: Vec<(String, String)>,
-    load_before: f64,
     parts: Vec<Part>,
     rows: Vec<Row>,
     bars: Vec<Bar>,
@@ -70,21 +74,24 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) async fn begin(server: &Server) -> anyhow::Result<Self> {
-        let (settings, load_before) = (server.settings().await?, machine::load()?);
+    pub(crate) async fn begin(server: &Server, length: Length) -> anyhow::Result<Self> {
+        let settings = server.settings().await?;
         let cores = std::thread::available_parallelism()?.get();
+        let commit = std::env::var("PROVISOR_COMMIT").ok().filter(|commit| !commit.is_empty());
         println!(
-            "provisor {}, {cores} cores, load average {load_before}",
-            env!("CARGO_PKG_VERSION")
+            "provisor {} ({}), {cores} cores",
+            env!("CARGO_PKG_VERSION"),
+            commit.as_deref().unwrap_or("of no commit")
         );
         let stated: Vec<String> =
             settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
         println!("PostgreSQL: {}", stated.join(" "));
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
+            commit,
+            length,
             cores,
             settings,
-            load_before,
             parts: Vec::new(),
             rows: Vec::new(),
             bars: Vec::new(),
@@ -94,8 +101,15 @@ impl Report {
     }
 
     /// What follows is of this part.
-    pub(crate) fn part(&mut self, name: &str, load: f64) {
-        self.parts.push(Part { name: name.to_owned(), load });
+    pub(crate) fn part(&mut self, name: &str, busy_before: f64) {
+        self.parts.push(Part { name: name.to_owned(), busy_before, stolen: 0.0 });
+    }
+
+    /// It has ended, and so much of the processors' time went to others.
+    pub(crate) fn part_ended(&mut self, stolen: f64) {
+        if let Some(part) = self.parts.last_mut() {
+            part.stolen = stolen;
+        }
     }
 
     /// A figure.

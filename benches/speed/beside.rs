@@ -1,91 +1,113 @@
 //! The same beside many parked wakes, and with many due at once.
 
+use anyhow::Context as _;
 use provisor::db::wakes::Lane;
 
 use crate::{
-    Length,
     bars::{Plot, Report, Series, median, number},
     drain::{Drained, WAKES, drain, drain_and_rest, settle},
     server::{Server, run, scans},
     worker::insert,
 };
 
-/// So many wait for later.
-const PARKED: [u64; 2] = [1_000_000, 10_000_000];
-
-/// So many do beside the few that they are held against. Without any, all that comes to rest goes to the end of the index of
-/// due times, which PostgreSQL finds without a descent from its root: that saves two pages, and is so in no installation
-/// that waits for an order.
-const FEW: u64 = 1_000;
+/// So many wait for later: none, which all others are held against; a thousand; and very many.
+///
+/// The thousand are no bar. They tell what of a difference is due to many: without any, all that comes to rest goes to the
+/// last page of the index of due times, which PostgreSQL finds without a descent from its root.
+const PARKED: [u64; 4] = [0, 1_000, 1_000_000, 10_000_000];
 
 /// So many are due at once, after an outage.
 const DUE: u64 = 1_000_000;
 
-/// Pairs for a ratio near 1.
-const PAIRS: u64 = 10;
+/// Rounds of all of them, each beginning with another: as many pairs for each ratio.
+const ROUNDS: usize = 10;
 
-/// Pairs for the other one; each waits for the statistics of its sessions.
+/// Pairs with many due; each waits for the statistics of its sessions.
 const DUE_PAIRS: u64 = 3;
 
 /// Parked ones are due within a month, spread at random.
 const LATER: &str = "clock_timestamp() + interval '1 day' + random() * interval '30 days'";
 
-pub(crate) async fn measure(
-    server: &Server,
-    report: &mut Report,
-    _length: Length,
-) -> anyhow::Result<()> {
-    let mut over_backlog =
-        Series { label: "drained beside parked wakes".to_owned(), ..Series::default() };
-    for parked in PARKED {
-        let among_few = server.migrated("bench_among_few").await?;
-        let beside = server.migrated("bench_beside").await?;
-        for (url, parked) in [(&among_few, FEW), (&beside, parked)] {
-            insert(url, 1_000_000_000, parked, Lane::Poll, LATER).await?;
-            run(url, &["VACUUM ANALYZE provisor.wakes"]).await?;
+/// The drains beside so many parked ones, round by round.
+struct Beside {
+    parked: u64,
+    url: String,
+    drained: Vec<Drained>,
+}
+
+impl Beside {
+    fn name(&self) -> String {
+        match self.parked {
+            0 => "alone".to_owned(),
+            1_000 => "beside a thousand parked".to_owned(),
+            parked => format!("beside {} million parked", parked / 1_000_000),
         }
-        let (mut few, mut many): (Vec<Drained>, Vec<Drained>) = (Vec::new(), Vec::new());
-        for pair in 0..PAIRS {
-            let from = 1 + pair * u64::from(WAKES);
-            // Each order of the two, in turn.
-            if pair % 2 == 0 {
-                few.push(drain(&among_few, from).await?);
-                many.push(drain(&beside, from).await?);
-            } else {
-                many.push(drain(&beside, from).await?);
-                few.push(drain(&among_few, from).await?);
-            }
-        }
-        let of = |drained: &[Drained], f: fn(&Drained) -> f64| -> Vec<f64> {
-            drained.iter().map(f).collect()
-        };
-        let (few_rate, rate) = (of(&few, |it| it.rate), of(&many, |it| it.rate));
-        let ratios: Vec<f64> = rate.iter().zip(&few_rate).map(|(many, few)| many / few).collect();
-        let millions = parked / 1_000_000;
-        report.row("beside a thousand parked", median(&few_rate), "/s");
-        report.row(&format!("beside {millions} million parked"), median(&rate), "/s");
-        let name = format!("drain beside {millions} million parked, of the rate beside a thousand");
-        report.at_least(&name, median(&ratios), 0.95, "×");
-        let buffers = |drained: &[Drained]| median(&of(drained, |it| it.buffers));
-        report.row("pages touched for a wake beside a thousand", buffers(&few), "");
-        // What has rested stays: beside few, too, the table has a million rows at the end, and its indexes the same depth.
-        let name = format!(
-            "pages touched for a wake beside {millions} million, of those beside a thousand"
-        );
-        report.at_most(&name, buffers(&many) / buffers(&few), 1.05, "×");
-        over_backlog.points.push((number(WAKES), median(&few_rate)));
-        over_backlog.points.push((number(parked), median(&rate)));
-        server.drop("bench_among_few").await?;
-        server.drop("bench_beside").await?;
     }
+
+    fn of(&self, figure: fn(&Drained) -> f64) -> Vec<f64> {
+        self.drained.iter().map(figure).collect()
+    }
+}
+
+pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for parked in PARKED {
+        let url = server.migrated(&format!("bench_beside_{parked}")).await?;
+        if parked > 0 {
+            insert(&url, 1_000_000_000, parked, Lane::Poll, LATER).await?;
+        }
+        run(&url, &["VACUUM ANALYZE provisor.wakes"]).await?;
+        all.push(Beside { parked, url, drained: Vec::new() });
+    }
+    for round in 0..ROUNDS {
+        let from = 1 + u64::try_from(round)? * u64::from(WAKES);
+        all.rotate_left(1);
+        for beside in &mut all {
+            beside.drained.push(drain(&beside.url, from).await?);
+        }
+    }
+    all.sort_by_key(|beside| beside.parked);
+    let (alone, others) = all.split_first().context("there is none alone")?;
+    for beside in &all {
+        report.row(&format!("drain {}", beside.name()), median(&beside.of(|it| it.rate)), "/s");
+        let pages = median(&beside.of(|it| it.buffers));
+        report.row(&format!("pages touched for a wake {}", beside.name()), pages, "");
+    }
+    for beside in others {
+        let ratio = |figure| -> f64 {
+            let pairs = beside.of(figure).into_iter().zip(alone.of(figure));
+            median(&pairs.map(|(beside, alone)| beside / alone).collect::<Vec<_>>())
+        };
+        let rate = format!("drain {}, of the rate alone", beside.name());
+        let pages = format!("pages touched for a wake {}, of those alone", beside.name());
+        if beside.parked == 1_000 {
+            report.row(&rate, ratio(|it| it.rate), "×");
+            report.row(&pages, ratio(|it| it.buffers), "×");
+        } else {
+            report.at_least(&rate, ratio(|it| it.rate), 0.95, "×");
+            report.at_most(&pages, ratio(|it| it.buffers), 1.05, "×");
+        }
+    }
+    let rates: Vec<(f64, f64)> = others
+        .iter()
+        .map(|beside| (number(beside.parked), median(&beside.of(|it| it.rate))))
+        .collect();
+    let alone_rate = median(&alone.of(|it| it.rate));
+    let level = rates.iter().map(|(parked, _)| (*parked, alone_rate)).collect();
     report.plots.push(Plot {
         name: "rate-over-backlog",
         title: "Rate over backlog",
-        across: "wakes in the table",
+        across: "wakes parked beside",
         up: "wakes drained a second",
         is_log: true,
-        series: vec![over_backlog],
+        series: vec![
+            Series { label: "beside them".to_owned(), points: rates },
+            Series { label: "alone".to_owned(), points: level },
+        ],
     });
+    for beside in &all {
+        server.drop(&format!("bench_beside_{}", beside.parked)).await?;
+    }
     Ok(())
 }
 

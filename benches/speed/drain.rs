@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use anyhow::ensure;
 use provisor::db::wakes::Lane;
 
 use crate::{
     Length,
     bars::{Report, median, number},
     peers,
-    server::{Server, counters, run},
+    server::{Server, counters, run, value},
     worker::{Then, Worker, insert},
 };
 
@@ -28,6 +29,7 @@ pub(crate) struct Drained {
 /// Drains wakes that were just inserted from subject `from` on.
 pub(crate) async fn drain(url: &str, from: u64) -> anyhow::Result<Drained> {
     let (drained, worker) = drain_and_rest(url, from).await?;
+    see_that_all_rest(url, from).await?;
     worker.end();
     Ok(drained)
 }
@@ -49,6 +51,17 @@ pub(crate) async fn drain_and_rest(url: &str, from: u64) -> anyhow::Result<(Drai
         buffers: number(after.buffers - before.buffers) / f64::from(WAKES),
     };
     Ok((drained, worker))
+}
+
+/// Each has run once, and rests.
+async fn see_that_all_rest(url: &str, from: u64) -> anyhow::Result<()> {
+    let sql = format!(
+        "SELECT count(*) FROM provisor.wakes
+         WHERE id / 16 BETWEEN {from} AND {from} + {WAKES} - 1 AND due_at = 'infinity' AND run_token = 1 AND owner IS NULL"
+    );
+    let rest = value(url, &sql).await?;
+    ensure!(rest == i64::from(WAKES), "{rest} of {WAKES} wakes have run once and rest");
+    Ok(())
 }
 
 /// What was done just before is over by then.

@@ -71,7 +71,7 @@ pub(crate) async fn measure(
     let mut worker = Worker::start(&url, CONCURRENCY, Then::Rest).await?;
     worker.seen.watch();
     let (mut offered, mut backlog_max, mut minutes) = (0_u32, 0_usize, Vec::new());
-    let (mut late, mut late_of_minute) = (Vec::new(), Vec::new());
+    let (mut late, mut late_of_ten_seconds) = (Vec::new(), Vec::new());
     let mut shop = PgConnection::connect(&url).await?;
     let pause = Duration::from_secs(1) * AT_ONCE / RATE;
     let mut ticks = tokio::time::interval(pause);
@@ -94,10 +94,13 @@ pub(crate) async fn measure(
         let ended = worker.seen.ended();
         backlog_max = backlog_max.max(usize::try_from(offered)?.saturating_sub(ended));
         if offered % (RATE * 10) == 0 {
-            late_of_minute
+            late_of_ten_seconds
                 .extend(worker.seen.noted().iter().map(|(.., late)| f64::from(*late) / 1000.0));
-            minutes.push((began.elapsed().as_secs_f64() / 60.0, percentile(&late_of_minute, 99.0)));
-            late.append(&mut late_of_minute);
+            minutes.push((
+                began.elapsed().as_secs_f64() / 60.0,
+                percentile(&late_of_ten_seconds, 99.0),
+            ));
+            late.append(&mut late_of_ten_seconds);
         }
     }
     let took = began.elapsed();

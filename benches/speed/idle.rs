@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     bars::{Report, number, percentile},
-    machine::{cpu_of, memory_kib},
+    machine::{cpu_of, memory_mb},
     processes::{Daemon, Sandbox},
     server::{Server, counters},
 };
@@ -38,8 +38,8 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
     report.at_most("statements of an idle daemon", statements / WATCHED.as_secs_f64(), 2.0, "/s");
     let share = then.saturating_sub(used).as_secs_f64() / WATCHED.as_secs_f64();
     report.row("processor time of an idle daemon", share * 1000.0, "ms/s");
-    let memory = number(memory_kib(daemon.process.pid(), "VmRSS")?) / 1024.0;
-    report.at_most("memory of an idle daemon", memory, 25.0, "MiB");
+    let memory = memory_mb(daemon.process.pid(), "VmRSS")?;
+    report.at_most("memory of an idle daemon", memory, 25.0, "MB");
     daemon.process.end().await?;
     server.drop("bench_idle").await
 }

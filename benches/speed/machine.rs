@@ -4,13 +4,47 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 
+use crate::bars::number;
+
 /// Clock ticks a second in /proc (`getconf CLK_TCK`): 100 on every Linux that Rust runs on.
 const TICKS: u32 = 100;
 
-/// The load average of the last minute: noted before each part, for what else runs makes a run worth less.
-pub(crate) fn load() -> anyhow::Result<f64> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    Ok(text.split_whitespace().next().context("/proc/loadavg")?.parse()?)
+/// The processors' time so far, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Processors {
+    busy: u64,
+    /// Time in which a virtual machine could have run and did not, for the sake of another.
+    stolen: u64,
+    all: u64,
+}
+
+impl Processors {
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let line = text.lines().next().context("/proc/stat")?;
+        // user, nice, system, idle, iowait, irq, softirq, steal; what guests use is counted among the first.
+        let ticks: Vec<u64> =
+            line.split_whitespace().skip(1).take(8).map(|word| word.parse().unwrap_or(0)).collect();
+        let of = |at: usize| ticks.get(at).copied().unwrap_or(0);
+        let (idle, stolen, all) = (of(3) + of(4), of(7), ticks.iter().sum::<u64>());
+        Ok(Self { busy: all - idle - stolen, stolen, all })
+    }
+
+    /// Which part of them was busy since then, and which was stolen, in per cent.
+    pub(crate) fn since(before: Self) -> anyhow::Result<(f64, f64)> {
+        let now = Self::now()?;
+        let all = number(now.all - before.all).max(1.0);
+        let part = |of: u64| number(of) * 100.0 / all;
+        Ok((part(now.busy - before.busy), part(now.stolen - before.stolen)))
+    }
+}
+
+/// How busy the processors are while nothing of ours is asked for anything, in per cent: noted before each part, for what
+/// else runs makes a run worth less.
+pub(crate) async fn busy_otherwise() -> anyhow::Result<f64> {
+    let before = Processors::now()?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(Processors::since(before)?.0)
 }
 
 /// The numbers behind the name in /proc/PID/stat.
@@ -63,10 +97,12 @@ fn children(parent: u32) -> anyhow::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// A line of /proc/PID/status, in KiB: `VmRSS` what is in memory now, `VmHWM` the most that was.
-pub(crate) fn memory_kib(pid: u32, what: &str) -> anyhow::Result<u32> {
+/// A line of /proc/PID/status, in MB: `VmRSS` what is in memory now, `VmHWM` the most that was.
+pub(crate) fn memory_mb(pid: u32, what: &str) -> anyhow::Result<f64> {
     let path = PathBuf::from(format!("/proc/{pid}/status"));
     let text = fs::read_to_string(path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
-    Ok(line.and_then(|line| line.split_whitespace().next()).context("status")?.parse()?)
+    let kib: f64 =
+        line.and_then(|line| line.split_whitespace().next()).context("status")?.parse()?;
+    Ok(kib * 1024.0 / 1e6)
 }

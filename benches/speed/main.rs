@@ -25,12 +25,15 @@ mod worker;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use serde::Serialize;
 
 use bars::Report;
+use machine::Processors;
 use server::Server;
 
 /// How long it may take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Length {
     /// Within twenty minutes.
     Short,
@@ -80,15 +83,16 @@ async fn main() -> anyhow::Result<()> {
     let asked = asked()?;
     std::fs::create_dir_all(&asked.into)?;
     let server = Server::from_environment().await?;
-    let mut report = Report::begin(&server).await?;
+    let mut report = Report::begin(&server, asked.length).await?;
     let whole = std::time::Instant::now();
     for part in &asked.parts {
         let began = std::time::Instant::now();
         println!("\n## {part}\n");
-        report.part(part, machine::load()?);
+        report.part(part, machine::busy_otherwise().await?);
+        let before = Processors::now()?;
         let ended = match part.as_str() {
             "drain" => drain::measure(&server, &mut report, asked.length).await,
-            "beside" => beside::measure(&server, &mut report, asked.length).await,
+            "beside" => beside::measure(&server, &mut report).await,
             "due" => beside::measure_due(&server, &mut report).await,
             "snapshot" => held::measure(&server, &mut report, asked.length).await,
             "pickup" => pickup::measure(&server, &mut report).await,
@@ -96,17 +100,19 @@ async fn main() -> anyhow::Result<()> {
             "polls" => polls::measure(&server, &mut report, asked.length).await,
             "idle" => idle::measure(&server, &mut report).await,
             SOAK => soak::measure(&server, &mut report, asked.length).await,
-            _ => grow::measure(&server, &mut report).await,
+            "grow" => grow::measure(&server, &mut report).await,
+            other => bail!("{other} is a part that nobody measures"),
         };
         // One part that fails costs the others nothing, and is no bar that is held.
         if let Err(error) = ended {
             report.failed(part, &error);
         }
-        println!("({:.0} s)", began.elapsed().as_secs_f64());
+        let (_, stolen) = Processors::since(before)?;
+        report.part_ended(stolen);
+        println!("({:.0} s; {stolen:.1} % stolen)", began.elapsed().as_secs_f64());
         // A run that is cut short keeps what it has measured.
         report.save(&asked.into)?;
     }
-    report.part("whole", machine::load()?);
     report.row("the whole run", whole.elapsed().as_secs_f64() / 60.0, "minutes");
     report.save(&asked.into)?;
     plot::draw(&report, &asked.into)?;

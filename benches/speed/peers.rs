@@ -5,6 +5,8 @@ use std::{path::PathBuf, process::Command};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
+use crate::pickup::Shops;
+
 /// What the other queue tells of a drain.
 #[derive(Deserialize)]
 struct Drained {
@@ -34,8 +36,10 @@ pub(crate) fn drain(url: &str, jobs: u32) -> anyhow::Result<f64> {
 }
 
 /// Its pickups, in microseconds.
-pub(crate) fn pickup(url: &str, jobs: u32, interval_ms: u32) -> anyhow::Result<Vec<f64>> {
-    let told = peer(url, &["pickup", &jobs.to_string(), &interval_ms.to_string()])?;
+pub(crate) fn pickup(url: &str, shops: Shops) -> anyhow::Result<Vec<f64>> {
+    let [count, interval, jobs] =
+        [shops.count, shops.interval_ms, shops.orders].map(|number| number.to_string());
+    let told = peer(url, &["pickup", &count, &interval, &jobs])?;
     let told: PickedUp = serde_json::from_str(&told)?;
     Ok(told.pickups_us.into_iter().map(f64::from).collect())
 }
@@ -55,30 +59,31 @@ pub(crate) async fn limit(url: &str, rows: u32) -> anyhow::Result<f64> {
         ],
     )
     .await?;
-    let script =
-        std::env::temp_dir().join(format!("provisor-limit-{}.pgbench", std::process::id()));
-    std::fs::write(
-        &script,
-        "WITH claimed AS (
+    let script = "WITH claimed AS (
              UPDATE jobs SET owner = 1 WHERE id = ANY (ARRAY (
                  SELECT id FROM jobs WHERE owner = 0 ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED))
              RETURNING id)
          SELECT coalesce(array_agg(id), '{}') AS ids FROM claimed \\gset
-         DELETE FROM jobs WHERE id = ANY (:ids::bigint[]);\n",
-    )?;
+         DELETE FROM jobs WHERE id = ANY (:ids::bigint[]);\n";
+    let transactions = format!("--transactions={}", rows / BATCH / CLIENTS);
+    Ok(pgbench(url, CLIENTS, &transactions, script)? * f64::from(BATCH))
+}
+
+/// Transactions a second of pgbench, by so many clients, each of which goes through the script time after time.
+pub(crate) fn pgbench(url: &str, clients: u32, length: &str, script: &str) -> anyhow::Result<f64> {
+    let file = std::env::temp_dir().join(format!("provisor-{}.pgbench", std::process::id()));
+    std::fs::write(&file, script)?;
     let pgbench = PathBuf::from(std::env::var("PROVISOR_PG_BIN")?).join("pgbench");
     let output = Command::new(pgbench)
-        .args(["--no-vacuum", "--protocol=prepared"])
-        .args([format!("--client={CLIENTS}"), "--jobs=2".to_owned()])
-        .arg(format!("--transactions={}", rows / BATCH / CLIENTS))
-        .args(["--file".as_ref(), script.as_os_str()])
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", length])
+        .arg(format!("--client={clients}"))
+        .args(["--file".as_ref(), file.as_os_str()])
         .arg(url)
         .output();
-    std::fs::remove_file(&script)?;
+    std::fs::remove_file(&file)?;
     let output = output?;
-    let told = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stdout);
     let tps = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
-    let tps: f64 = tps.context("pgbench tells no rate")?.parse()?;
-    Ok(tps * f64::from(BATCH))
+    Ok(tps.context("pgbench tells no rate")?.parse()?)
 }

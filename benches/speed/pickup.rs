@@ -1,12 +1,12 @@
 //! From a shop's COMMIT to the handler's start, and how many orders shops can hand over at once.
 
 use std::{
-    path::PathBuf,
-    process::Command,
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
@@ -14,14 +14,28 @@ use crate::{
     bars::{Plot, Report, Series, number, percentile},
     drain::CONCURRENCY,
     peers,
-    server::Server,
+    server::{Server, run},
     worker::{Then, Worker},
 };
 
-/// So many orders, one every so often; in rounds, in turn with the other queue.
-const ORDERS: u32 = 300;
-const INTERVAL_MS: u32 = 10;
-const ROUNDS: u32 = 4;
+/// How orders come.
+#[derive(Clone, Copy)]
+pub(crate) struct Shops {
+    pub(crate) count: u32,
+    /// Between two orders of each, on the average.
+    pub(crate) interval_ms: u32,
+    /// Of each, in a round.
+    pub(crate) orders: u32,
+}
+
+/// Where several submit, one notifies for those that commit just after it.
+const PICKUPS: [Shops; 2] = [
+    Shops { count: 1, interval_ms: 10, orders: 100 },
+    Shops { count: 4, interval_ms: 20, orders: 60 },
+];
+
+/// Rounds, in turn with the other queue.
+const ROUNDS: u32 = 10;
 
 /// Shops at once, and for how long.
 const SHOPS: u32 = 16;
@@ -38,54 +52,104 @@ pub(crate) fn order(reference: &str) -> Value {
     })
 }
 
-/// The pickups of our queue, in microseconds: a shop that submits orders, one by one, each in a transaction of its own.
-async fn ours(url: &str, round: u32) -> anyhow::Result<Vec<f64>> {
+/// The pickups of our queue, in microseconds.
+async fn ours(url: &str, shops: Shops, round: u32) -> anyhow::Result<Vec<f64>> {
+    let Shops { count, interval_ms, orders } = shops;
     let mut worker = Worker::start(url, CONCURRENCY, Then::Rest).await?;
-    let mut shop = PgConnection::connect(url).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     worker.seen.watch();
-    let mut pickups = Vec::new();
-    for n in 0..ORDERS {
-        tokio::time::sleep(Duration::from_millis(INTERVAL_MS.into())).await;
-        let mut transaction = shop.begin().await?;
-        sqlx::query("SELECT provisor.submit_order($1)")
-            .bind(order(&format!("shop-{round}-{n}")))
-            .execute(&mut *transaction)
-            .await?;
-        let committing = Instant::now();
-        transaction.commit().await?;
-        let begun = loop {
-            ensure!(committing.elapsed() < Duration::from_secs(10), "an order was not picked up");
-            if let Some((_, begun, _)) = worker.seen.noted().first() {
-                break *begun;
-            }
-            tokio::time::sleep(Duration::from_micros(500)).await;
-        };
-        pickups.push(number(begun.duration_since(committing).as_micros()));
+    let submitting = (0..count).map(|shop| async move {
+        let (mut connection, mut committed) = (PgConnection::connect(url).await?, Vec::new());
+        for n in 0..orders {
+            tokio::time::sleep(pause(interval_ms, shop, n)).await;
+            committed
+                .push(submit(&mut connection, &format!("shop-{count}-{round}-{shop}-{n}")).await?);
+        }
+        anyhow::Ok(committed)
+    });
+    let committed: Vec<(i64, Instant)> = try_join_all(submitting).await?.concat();
+    let (mut begun, ended) = (HashMap::new(), Instant::now());
+    while begun.len() < committed.len() {
+        ensure!(ended.elapsed() < Duration::from_secs(10), "an order was not picked up");
+        begun.extend(worker.seen.noted().into_iter().map(|(line, begun, _)| (line, begun)));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     worker.rest().await?;
     worker.end();
-    Ok(pickups)
+    let lines: Vec<(i64, i64)> = sqlx::query_as("SELECT order_id, id FROM provisor.order_lines")
+        .fetch_all(&mut PgConnection::connect(url).await?)
+        .await?;
+    let line_of: HashMap<i64, i64> = lines.into_iter().collect();
+    let pickups = committed.iter().map(|(order, committing)| {
+        let line = line_of.get(order).context("an order without a line")?;
+        let begun = begun.get(line).context("a line that was not run")?;
+        Ok(number(begun.saturating_duration_since(*committing).as_micros()))
+    });
+    pickups.collect()
+}
+
+/// Between half an interval and one and a half, evenly: what is regular might never meet what is regular elsewhere, or always.
+fn pause(interval_ms: u32, shop: u32, n: u32) -> Duration {
+    Duration::from_millis(interval_ms.into()) * (500 + (n * 618 + shop * 414) % 1000) / 1000
+}
+
+/// Submits an order in a transaction of its own. Tells its id, and when it was about to be committed.
+async fn submit(shop: &mut PgConnection, reference: &str) -> anyhow::Result<(i64, Instant)> {
+    let mut transaction = shop.begin().await?;
+    let id = sqlx::query_scalar("SELECT provisor.submit_order($1)")
+        .bind(order(reference))
+        .fetch_one(&mut *transaction)
+        .await?;
+    let committing = Instant::now();
+    transaction.commit().await?;
+    Ok((id, committing))
 }
 
 pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Result<()> {
     let url = server.migrated("bench_pickup").await?;
+    // As it is where a daemon is at work: `order_received` is disabled by default.
+    run(
+        &url,
+        &[
+            "INSERT INTO provisor.disabled_emails VALUES ('order_received')",
+            "INSERT INTO provisor.processes (owner, heartbeat_at)
+             VALUES (gen_random_uuid(), clock_timestamp() + interval '1 day')",
+        ],
+    )
+    .await?;
+    for shops in PICKUPS {
+        measure_pickup(server, &url, report, shops).await?;
+    }
+    let rate = submissions(&url)?;
+    report.at_least("orders submitted by 16 shops at once", rate, 5000.0, "/s");
+    server.drop("bench_pickup").await?;
+    server.drop("bench_theirs").await
+}
+
+async fn measure_pickup(
+    server: &Server,
+    url: &str,
+    report: &mut Report,
+    shops: Shops,
+) -> anyhow::Result<()> {
     let (mut own, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let empty = server.empty("bench_theirs").await?;
         if round % 2 == 0 {
-            own.extend(ours(&url, round).await?);
+            own.extend(ours(url, shops, round).await?);
         }
-        theirs.extend(peers::pickup(&empty, ORDERS, INTERVAL_MS)?);
+        theirs.extend(peers::pickup(&empty, shops)?);
         if round % 2 == 1 {
-            own.extend(ours(&url, round).await?);
+            own.extend(ours(url, shops, round).await?);
         }
     }
+    let from =
+        if shops.count == 1 { String::new() } else { format!(" from {} shops", shops.count) };
     for (of, hundredths) in [("p50", 50.0), ("p99", 99.0)] {
         let their = percentile(&theirs, hundredths) / 1000.0;
-        report.row(&format!("graphile_worker's pickup, {of}"), their, "ms");
+        report.row(&format!("graphile_worker's pickup{from}, {of}"), their, "ms");
         let our = percentile(&own, hundredths) / 1000.0;
-        report.at_most(&format!("pickup, {of}"), our, their, "ms");
+        report.at_most(&format!("pickup{from}, {of}"), our, their, "ms");
     }
     let distribution = |label: &str, pickups: &[f64]| Series {
         label: label.to_owned(),
@@ -94,42 +158,22 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
             .collect(),
     };
     report.plots.push(Plot {
-        name: "pickup",
+        name: if shops.count == 1 { "pickup" } else { "pickup-from-4-shops" },
         title: "From the shop's commit to the handler's start",
         across: "ms",
         up: "per cent of the orders",
         is_log: true,
         series: vec![distribution("Provisor", &own), distribution("graphile_worker", &theirs)],
     });
-    let rate = submissions(&url)?;
-    report.at_least("orders submitted by 16 shops at once", rate, 5000.0, "/s");
-    server.drop("bench_pickup").await?;
-    server.drop("bench_theirs").await
+    Ok(())
 }
 
 /// Orders a second by so many shops, each of which submits one order after the other.
 fn submissions(url: &str) -> anyhow::Result<f64> {
-    let script =
-        std::env::temp_dir().join(format!("provisor-shops-{}.pgbench", std::process::id()));
     let document = order("REFERENCE").to_string().replace('\'', "''");
     let document = document.replace("REFERENCE", "shop-' || :client_id || '-' || :n || '");
-    std::fs::write(
-        &script,
-        format!(
-            "\\set n random(1, 1000000000000)\nSELECT provisor.submit_order(('{document}')::jsonb);\n"
-        ),
-    )?;
-    let pgbench = PathBuf::from(std::env::var("PROVISOR_PG_BIN")?).join("pgbench");
-    let output = Command::new(pgbench)
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
-        .args([format!("--client={SHOPS}"), format!("--time={SECONDS}")])
-        .args(["--file".as_ref(), script.as_os_str()])
-        .arg(url)
-        .output();
-    std::fs::remove_file(&script)?;
-    let output = output?;
-    ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8_lossy(&output.stdout);
-    let tps = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
-    Ok(tps.context("pgbench tells no rate")?.parse()?)
+    let script = format!(
+        "\\set n random(1, 1000000000000)\nSELECT provisor.submit_order(('{document}')::jsonb);\n"
+    );
+    peers::pgbench(url, SHOPS, &format!("--time={SECONDS}"), &script)
 }

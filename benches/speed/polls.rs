@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::ensure;
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use crate::{
     Length,
     bars::{Plot, Report, Series, number, percentile},
-    machine::{cpu_of, cpu_of_server, memory_kib},
+    machine::{cpu_of, cpu_of_server, memory_mb},
     processes::Daemon,
     server::{Server, counters, run, value},
 };
@@ -35,6 +35,9 @@ const INTERVAL: Duration = Duration::from_mins(5);
 
 /// So long the daemon is given to come up to speed before anything counts.
 const WARM_UP: Duration = Duration::from_secs(20);
+
+/// Prometheus' own default is a minute.
+const SCRAPE_EVERY: Duration = Duration::from_secs(15);
 
 /// It is watched for so long after that, by the run's length. With the warm-up less than three quarters of the interval,
 /// after which the first order may come a second time: lateness is counted from when it was due first.
@@ -157,7 +160,7 @@ pub(crate) async fn measure(
     let (rows, before) = (value(&url, written).await?, counters(&url).await?);
     let used = (cpu_of(daemon.process.pid())?, cpu_of_server(server.postmaster)?);
     let mut orders: HashSet<u32> = asked.taken().into_iter().map(|(id, _)| id).collect();
-    tokio::time::sleep(watched).await;
+    let scrapes = scrape_for(&daemon, watched).await?;
     let polls = asked.taken();
     let then = (cpu_of(daemon.process.pid())?, cpu_of_server(server.postmaster)?);
     tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -169,6 +172,7 @@ pub(crate) async fn measure(
             number((*at - due).num_microseconds().unwrap_or(0).max(0)) / 1000.0
         })
         .collect();
+    report.row("a scrape of the metrics, the longest", percentile(&scrapes, 100.0), "ms");
     let made = number(polls.len());
     let twice = polls.iter().filter(|(id, _)| !orders.insert(*id)).count();
     report.row("polls", made / watched.as_secs_f64(), "/s");
@@ -201,12 +205,25 @@ pub(crate) async fn measure(
     report.at_most("WAL of a poll that changes nothing", wal / 1024.0, 1.0, "KiB");
     let rows = value(&url, written).await? - rows;
     report.at_most("rows that such polls have written but for their wakes", number(rows), 0.0, "");
-    let memory = number(memory_kib(daemon.process.pid(), "VmHWM")?) / 1024.0;
-    report.at_most("memory of a daemon with a million open orders", memory, 60.0, "MiB");
+    let memory = memory_mb(daemon.process.pid(), "VmHWM")?;
+    report.at_most("memory of a daemon with a million open orders", memory, 60.0, "MB");
     report.plots.push(plot(&late));
     daemon.process.end().await?;
     serving.abort();
     server.drop("bench_polls").await
+}
+
+/// Reads the metrics as a scraper does, for so long. How long each time took, in ms.
+async fn scrape_for(daemon: &Daemon, watched: Duration) -> anyhow::Result<Vec<f64>> {
+    let (until, mut took) = (Instant::now() + watched, Vec::new());
+    let mut ticks = tokio::time::interval(SCRAPE_EVERY);
+    while Instant::now() < until {
+        tokio::select! {
+            _ = ticks.tick() => took.push(daemon.scrape().await?.as_secs_f64() * 1000.0),
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+    }
+    Ok(took)
 }
 
 /// How many hundredths of the polls are at most so late.

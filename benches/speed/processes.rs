@@ -111,6 +111,7 @@ async fn until_listening(address: SocketAddr) -> anyhow::Result<()> {
 /// A daemon.
 pub(crate) struct Daemon {
     pub(crate) process: Process,
+    listen: SocketAddr,
     /// From its start until it was ready.
     pub(crate) ready_after: Duration,
 }
@@ -147,11 +148,19 @@ impl Daemon {
         let process = Process { child: command.spawn()? };
         while began.elapsed() < PATIENCE {
             if get(listen, "/readyz").await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-                return Ok(Self { process, ready_after: began.elapsed() });
+                return Ok(Self { process, listen, ready_after: began.elapsed() });
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         bail!("the daemon is not ready after {} s", PATIENCE.as_secs())
+    }
+
+    /// Reads its metrics, and tells how long that took.
+    pub(crate) async fn scrape(&self) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let answer = get(self.listen, "/metrics").await?;
+        anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "the metrics can't be read");
+        Ok(began.elapsed())
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use crate::{
     Length,
     bars::{Plot, Report, Series, median, number},
-    machine::memory_kib,
+    machine::memory_mb,
     orders::Installation,
     server::{Server, value},
 };
@@ -35,7 +35,7 @@ struct Window {
     /// The most dead rows: of the queue's table, and of all tables as a share of their live ones.
     dead: f64,
     dead_share: f64,
-    /// The most memory of the daemon, in MiB.
+    /// The most memory of the daemon, in MB.
     memory: f64,
     /// Processor time of an order, in µs.
     daemon: f64,
@@ -107,7 +107,7 @@ async fn look(installation: &mut Installation<'_>, seen: &mut Window) -> anyhow:
     let of_all = row.try_get::<f64, _>("dead")? / row.try_get::<f64, _>("live")?.max(1.0);
     seen.dead_share = seen.dead_share.max(of_all);
     for daemon in &installation.daemons {
-        let memory = number(memory_kib(daemon.process.pid(), "VmRSS")?) / 1024.0;
+        let memory = memory_mb(daemon.process.pid(), "VmRSS")?;
         seen.memory = seen.memory.max(memory);
     }
     Ok(())
@@ -153,7 +153,7 @@ type Figure = fn(&Window) -> f64;
 
 fn tell(report: &mut Report, windows: &[Window], window: Duration) {
     println!(
-        "minute  orders/s  placed p99 ms  dead wakes  dead of all  memory MiB  daemon µs  PostgreSQL µs"
+        "minute  orders/s  placed p99 ms  dead wakes  dead of all  memory MB  daemon µs  PostgreSQL µs"
     );
     let minute = |n: u32| f64::from(n) * window.as_secs_f64() / 60.0;
     for (n, seen) in (1..).zip(windows) {
@@ -172,24 +172,24 @@ fn tell(report: &mut Report, windows: &[Window], window: Duration) {
     let flat: [(&str, Figure, f64, &'static str); 3] = [
         ("placed, p99", |seen| seen.placed_p99, 1.5, "ms"),
         ("dead rows of the queue", |seen| seen.dead, 1.5, ""),
-        ("memory of the daemon", |seen| seen.memory, 1.1, "MiB"),
+        ("memory of the daemon", |seen| seen.memory, 1.1, "MB"),
     ];
     let of = |figure: Figure| -> (f64, f64) {
         let figures: Vec<f64> = windows.iter().map(figure).collect();
         let first = median(figures.get(..QUARTER).unwrap_or_default());
         (first, median(figures.get(figures.len() - QUARTER..).unwrap_or_default()))
     };
-    let mut tell = |what: &str, figure: Figure, unit: &'static str| {
+    let mut quarters = |what: &str, figure: Figure, unit: &'static str| {
         let (first, last) = of(figure);
         report.row(&format!("soak, first quarter: {what}"), first, unit);
         report.row(&format!("soak, last quarter: {what}"), last, unit);
         last / first
     };
-    let daemon = tell("the daemon's processor time of an order", |seen| seen.daemon, "µs");
-    let postgres = tell("PostgreSQL's processor time of an order", |seen| seen.postgres, "µs");
-    let ratios = flat.map(|(what, figure, most, unit)| (what, tell(what, figure, unit), most));
-    tell("dead rows of all tables, of the live ones", |seen| seen.dead_share * 100.0, "%");
-    let rate = tell("orders that ended", |seen| seen.rate, "/s");
+    let daemon = quarters("the daemon's processor time of an order", |seen| seen.daemon, "µs");
+    let postgres = quarters("PostgreSQL's processor time of an order", |seen| seen.postgres, "µs");
+    let ratios = flat.map(|(what, figure, most, unit)| (what, quarters(what, figure, unit), most));
+    quarters("dead rows of all tables, of the live ones", |seen| seen.dead_share * 100.0, "%");
+    let rate = quarters("orders that ended", |seen| seen.rate, "/s");
     report.row("soak, last quarter of the first: the daemon's processor time", daemon, "×");
     report.row("soak, last quarter of the first: PostgreSQL's processor time", postgres, "×");
     for (what, ratio, most) in ratios {
@@ -202,7 +202,7 @@ fn tell(report: &mut Report, windows: &[Window], window: Duration) {
             seen.placed_p99
         }),
         ("soak-dead", "Soak: dead rows of the queue", "rows", |seen| seen.dead),
-        ("soak-memory", "Soak: memory of the daemon", "MiB", |seen| seen.memory),
+        ("soak-memory", "Soak: memory of the daemon", "MB", |seen| seen.memory),
     ];
     for (name, title, up, figure) in plots {
         let points = (1..).zip(windows).map(|(n, seen)| (minute(n), figure(seen))).collect();

@@ -11,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use provisor::{
+    clock,
     db::{Database, Purpose, wakes::Lane},
     queue::{
         Alarm, Claim, Engine, EngineSettings, Gate, Handler, Observer, Parts, Presence, Ran, listen,
@@ -23,10 +24,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// The kind of wakes that belong to the benchmark; 1 is the lines'.
 pub(crate) const KIND: u8 = 15;
 const LINE: u8 = 1;
-
-/// Connections of the pool for everything, and of the queue's: the daemon's own (`src/app/build.rs`).
-const CONNECTIONS_MAX: u32 = 6;
-const QUEUE_CONNECTIONS_MAX: u32 = 3;
 
 /// What becomes of a wake when its run has done nothing.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +96,7 @@ impl Handler for Noop {
     async fn run(&self, claim: Claim) -> Ran {
         let mut begun = self.seen.begun.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(begun) = begun.as_mut() {
-            let late = (claim.wake.claimed_at - claim.wake.due_at).num_microseconds();
+            let late = (clock::now() - claim.wake.due_at).num_microseconds();
             let late = late.and_then(|late| u32::try_from(late).ok()).unwrap_or(0);
             begun.push((claim.wake.fence.wake.subject(), Instant::now(), late));
         }
@@ -142,7 +139,7 @@ impl Worker {
         let seen = Arc::new(Seen::default());
         let noop: Arc<dyn Handler> = Arc::new(Noop { seen: Arc::clone(&seen), then });
         let handlers = HashMap::from([(KIND, Arc::clone(&noop)), (LINE, noop)]);
-        let db = Database::new(url, CONNECTIONS_MAX, Purpose::General)?;
+        let db = Database::new(url, Purpose::General.connections_max(), Purpose::General)?;
         let (presence, alarm) = (Presence::default(), Alarm::default());
         presence.tell(&db).await?;
         let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
@@ -157,7 +154,7 @@ impl Worker {
                 lease: Duration::from_mins(1),
                 poll_interval: Duration::from_secs(1),
             },
-            db: Database::new(url, QUEUE_CONNECTIONS_MAX, Purpose::Queue)?,
+            db: Database::new(url, Purpose::Queue.connections_max(), Purpose::Queue)?,
             presence,
             alarm: alarm.clone(),
             handlers,

@@ -34,13 +34,6 @@ use crate::{
     },
 };
 
-/// Connections of the daemon's pool: enough for LISTEN, the group commits, the heartbeat, the probes and the scrapes beside
-/// each other.
-const CONNECTIONS_MAX: u32 = 6;
-
-/// Connections of the queue: one fetcher, and two groups of parks.
-const QUEUE_CONNECTIONS_MAX: u32 = 3;
-
 /// The SQLSTATE of what the user may not do.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
@@ -65,7 +58,12 @@ pub fn traces(settings: &Settings) -> anyhow::Result<Option<Traces>> {
 /// A pool to the database that the settings name.
 pub fn connect(settings: &Settings) -> anyhow::Result<Database> {
     let sessions = sessions(settings);
-    Ok(Database::over(sessions, database_url(settings)?, CONNECTIONS_MAX, Purpose::General)?)
+    Ok(Database::over(
+        sessions,
+        database_url(settings)?,
+        Purpose::General.connections_max(),
+        Purpose::General,
+    )?)
 }
 
 /// The same for a command that a person waits for: it tells at once why the database can't be reached, or that its schema
@@ -236,7 +234,7 @@ pub(super) fn parts(
     let audits = auditing::handler(settings, lifecycle, db, Arc::clone(&guest))?;
     handlers.insert(jobs::AUDIT, Arc::new(audits));
     let (sessions, url) = (sessions(settings), database_url(settings)?);
-    let queue = Database::over(sessions, url, QUEUE_CONNECTIONS_MAX, Purpose::Queue)?;
+    let queue = Database::over(sessions, url, Purpose::Queue.connections_max(), Purpose::Queue)?;
     let engine = Engine::new(
         Parts {
             settings: EngineSettings {

@@ -83,6 +83,19 @@ pub enum Purpose {
     Queue,
 }
 
+impl Purpose {
+    /// How many connections a daemon's pool of this purpose has at the most.
+    #[must_use]
+    pub const fn connections_max(self) -> u32 {
+        match self {
+            // LISTEN, the group commits, the heartbeat, the probes and the scrapes beside each other.
+            Self::General => 6,
+            // One fetcher, and two groups of parks.
+            Self::Queue => 3,
+        }
+    }
+}
+
 impl Database {
     /// Prepares a pool of at most `connections_max`; nothing is connected yet. The URL is `postgres://…`, as libpq's, but for
     /// `sslmode`: to another machine it is `verify-full`, unless it is `disable`.

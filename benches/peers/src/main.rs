@@ -2,12 +2,15 @@
 //! `DATABASE_URL`; the result goes to standard output, as JSON.
 //!
 //!     provisor-peers drain JOBS                 how long so many no-op jobs take, until none is left in the table
-//!     provisor-peers pickup JOBS INTERVAL_MS    from a shop's COMMIT to the handler's start, in microseconds, of each
+//!     provisor-peers pickup SHOPS INTERVAL_MS JOBS
+//!                                               from a shop's COMMIT to the handler's start, in microseconds, of each; each
+//!                                               shop submits so many jobs, as far apart as that on the average
 //!
 //! The settings are those at which it was fastest on two cores: `GRAPHILE_CONCURRENCY`, `GRAPHILE_LOCAL_QUEUE` and
 //! `GRAPHILE_BATCH_MS` set others.
 
 use std::{
+    collections::HashMap,
     env,
     sync::{
         Arc,
@@ -62,8 +65,8 @@ async fn main() -> anyhow::Result<()> {
     };
     let told = match args.first().map(String::as_str) {
         Some("drain") => drain(number(1)?).await?,
-        Some("pickup") => pickup(number(1)?, Duration::from_millis(number(2)?)).await?,
-        _ => bail!("say `drain JOBS` or `pickup JOBS INTERVAL_MS`"),
+        Some("pickup") => pickup(number(1)?, number(2)?, number(3)?).await?,
+        _ => bail!("say `drain JOBS` or `pickup SHOPS INTERVAL_MS JOBS`"),
     };
     println!("{told}");
     Ok(())
@@ -135,7 +138,7 @@ async fn drain(jobs: u64) -> anyhow::Result<serde_json::Value> {
     Ok(json!({ "jobs": jobs, "seconds": took.as_secs_f64() }))
 }
 
-async fn pickup(jobs: u64, interval: Duration) -> anyhow::Result<serde_json::Value> {
+async fn pickup(shops: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<serde_json::Value> {
     let pool = connect().await?;
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let seen = Seen { count: Arc::default(), begun: Some(sender) };
@@ -144,27 +147,40 @@ async fn pickup(jobs: u64, interval: Duration) -> anyhow::Result<serde_json::Val
         let worker = Arc::clone(&worker);
         async move { worker.run().await }
     });
-    let mut shop = PgConnection::connect(&env::var("DATABASE_URL")?).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let submitting: Vec<_> =
+        (0..shops).map(|shop| tokio::spawn(submit(shop, interval_ms, jobs))).collect();
+    let mut committed = HashMap::new();
+    for shop in submitting {
+        committed.extend(shop.await??);
+    }
     let mut pickups = Vec::new();
-    for n in 0..jobs {
-        tokio::time::sleep(interval).await;
-        let mut transaction = shop.begin().await?;
+    while pickups.len() < committed.len() {
+        let told = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await?;
+        let (n, begun) = told.context("the worker has ended")?;
+        let committing = committed.get(&n).context("a job of nobody's")?;
+        let took = begun.saturating_duration_since(*committing);
+        pickups.push(u64::try_from(took.as_micros())?);
+    }
+    worker.request_shutdown();
+    Ok(json!({ "pickups_us": pickups }))
+}
+
+/// A shop at work: each job, and when it was about to be committed.
+async fn submit(shop: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<Vec<(u64, Instant)>> {
+    let mut connection = PgConnection::connect(&env::var("DATABASE_URL")?).await?;
+    let mut committed = Vec::new();
+    for n in shop * jobs..(shop + 1) * jobs {
+        // As in benches/speed/pickup.rs.
+        let thousandths = 500 + ((n - shop * jobs) * 618 + shop * 414) % 1000;
+        tokio::time::sleep(Duration::from_micros(interval_ms * thousandths)).await;
+        let mut transaction = connection.begin().await?;
         sqlx::query("SELECT graphile_worker.add_job('noop', json_build_object('n', $1::bigint))")
             .bind(i64::try_from(n)?)
             .execute(&mut *transaction)
             .await?;
-        let committing = Instant::now();
+        committed.push((n, Instant::now()));
         transaction.commit().await?;
-        let begun = loop {
-            let told = tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await?;
-            let (of, begun) = told.context("the worker has ended")?;
-            if of == n {
-                break begun;
-            }
-        };
-        pickups.push(u64::try_from(begun.duration_since(committing).as_micros())?);
     }
-    worker.request_shutdown();
-    Ok(json!({ "pickups_us": pickups }))
+    Ok(committed)
 }

@@ -262,8 +262,8 @@ impl Fetcher {
         }
         let seen = self.inner.db.next_wakes(&looks).await?;
         let is_due = |lane| seen.waits.iter().any(|(of, wait)| *of == lane && wait.is_zero());
-        // A mark that rose past what is due all the same would hide it until the next full scan: it is locked by somebody, or
-        // has come between the claim and the look.
+        // A mark that rose past what is due all the same, since somebody has it locked or it has come after the claim, would
+        // hide it until the next full scan.
         let empty = |lanes: &[Lane]| -> Vec<Lane> {
             lanes.iter().copied().filter(|&lane| !is_due(lane)).collect()
         };

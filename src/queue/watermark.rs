@@ -2,8 +2,8 @@
 //!
 //! Claimed and parked rows leave dead entries at the head of the index, which each claim would step over again: under a
 //! held snapshot they eat nearly all of the rate (`docs/QUEUE_SPIKE.md`). So each process remembers where it was. What comes
-//! due below the mark all the same, an expired lease or a commit that took very long, is found by a full scan; and so is what
-//! somebody had locked while a full claim passed it.
+//! due below the mark all the same, an expired lease or a commit that took very long, is found by a full scan; and so is
+//! what somebody had locked while a full claim passed it.
 
 use std::time::{Duration, Instant};
 

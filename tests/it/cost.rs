@@ -251,5 +251,7 @@ const STATEMENTS_OF_ORDER_MAX: i64 = 36;
 const PAGES_OF_ORDER_MAX: i64 = 1000;
 const STATEMENTS_OF_POLL_MAX: i64 = 13;
 const PAGES_OF_POLL_MAX: i64 = 120;
-const PAGES_OF_ORDER_IN_GROUP_MAX: i64 = 1000;
-const PAGES_OF_SUBMISSION_MAX: i64 = 140;
+
+/// Half more than was measured: 215 of each of fifty orders in a group, where no other run is under way, and 87.
+const PAGES_OF_ORDER_IN_GROUP_MAX: i64 = 320;
+const PAGES_OF_SUBMISSION_MAX: i64 = 130;

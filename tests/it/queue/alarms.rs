@@ -183,7 +183,7 @@ async fn who_waits_for_a_request_to_end_hears_of_it_and_does_not_ask_meanwhile()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_hold_locked_is_not_claimed_of_without_a_pause() {
+async fn what_others_hold_locked_is_not_claimed_of_without_a_pause_and_is_found_once_it_is_free() {
     let world = World::new().await;
     let gate = Counting::of(Arc::new(Open));
     let works = Works::with(&world, ONLY_BY_ALARM, gate.clone(), Alarm::default()).await;

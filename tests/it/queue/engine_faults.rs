@@ -121,6 +121,33 @@ async fn what_is_committed_just_after_a_notification_is_found_at_once() {
     works.end().await;
 }
 
+/// For what was committed at once, and for what took its time; and then it is waited for the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_notification_it_is_looked_twice_more() {
+    let world = World::new().await;
+    let (works, listening) = hearing(&world).await;
+    world.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public").await;
+    let looks = async || {
+        world
+            .value::<i64>(
+                "SELECT coalesce(sum(calls), 0)::bigint FROM public.pg_stat_statements
+                 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND query LIKE '%LEFT JOIN LATERAL%wakes%' AND query NOT LIKE '%pg_stat_statements%'",
+            )
+            .await
+    };
+    // What the start looks for is over.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = looks().await;
+    world.run("NOTIFY provisor_wake").await;
+    // One goes with the claim.
+    eventually("it has looked", async || looks().await >= before + 3).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(looks().await, before + 3);
+    listening.abort();
+    works.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_listener_is_made_anew_and_what_it_missed_is_found() {
     let world = World::new().await;

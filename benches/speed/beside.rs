@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use provisor::db::wakes::Lane;
 
 use crate::{
+    Length,
     bars::{Plot, Report, Series, median, number},
     drain::{Drained, WAKES, drain, drain_and_rest, settle},
     server::{Server, run, scans},
@@ -19,11 +20,12 @@ const PARKED: [u64; 4] = [0, 1_000, 1_000_000, 10_000_000];
 /// So many are due at once, after an outage.
 const DUE: u64 = 1_000_000;
 
-/// Rounds of all of them, each beginning with another: as many pairs for each ratio.
+/// Rounds of all of them: as many pairs for each ratio.
 const ROUNDS: usize = 10;
 
-/// Pairs with many due; each waits for the statistics of its sessions.
-const DUE_PAIRS: u64 = 3;
+/// In which order, round by round: each comes after each of the others equally often, as what autovacuum does after one
+/// falls into the next.
+const ORDERS: [[usize; 4]; 4] = [[0, 1, 3, 2], [1, 2, 0, 3], [2, 3, 1, 0], [3, 0, 2, 1]];
 
 /// Parked ones are due within a month, spread at random.
 const LATER: &str = "clock_timestamp() + interval '1 day' + random() * interval '30 days'";
@@ -59,14 +61,13 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
         run(&url, &["VACUUM ANALYZE provisor.wakes"]).await?;
         all.push(Beside { parked, url, drained: Vec::new() });
     }
-    for round in 0..ROUNDS {
+    for (round, order) in ORDERS.iter().cycle().take(ROUNDS).enumerate() {
         let from = 1 + u64::try_from(round)? * u64::from(WAKES);
-        all.rotate_left(1);
-        for beside in &mut all {
+        for at in order {
+            let beside = all.get_mut(*at).context("an order of more than there are")?;
             beside.drained.push(drain(&beside.url, from).await?);
         }
     }
-    all.sort_by_key(|beside| beside.parked);
     let (alone, others) = all.split_first().context("there is none alone")?;
     for beside in &all {
         report.row(&format!("drain {}", beside.name()), median(&beside.of(|it| it.rate)), "/s");
@@ -112,7 +113,13 @@ pub(crate) async fn measure(server: &Server, report: &mut Report) -> anyhow::Res
 }
 
 /// A million due at once.
-pub(crate) async fn measure_due(server: &Server, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn measure_due(
+    server: &Server,
+    report: &mut Report,
+    length: Length,
+) -> anyhow::Result<()> {
+    // Each waits for the statistics of its sessions.
+    let pairs = if length == Length::Long { 10 } else { 3 };
     let few = server.migrated("bench_few").await?;
     let due = server.migrated("bench_due").await?;
     // They come due before those that each drain adds: what is drained is their head.
@@ -121,16 +128,24 @@ pub(crate) async fn measure_due(server: &Server, report: &mut Report) -> anyhow:
     run(&due, &["VACUUM ANALYZE provisor.wakes"]).await?;
     settle().await;
     let (mut ratios, mut scanned) = (Vec::new(), 0);
-    for pair in 0..DUE_PAIRS {
+    for pair in 0..pairs {
         let from = 1 + pair * u64::from(WAKES);
-        let alone = drain(&few, from).await?;
-        let before = scans(&due).await?;
-        let (among, worker) = drain_and_rest(&due, from).await?;
-        scanned += scans(&due).await? - before;
-        // What takes leave looks once for what it may have left, through all that is due: that is no scan of the drain's.
-        worker.end();
-        ratios.push(among.rate / alone.rate);
-        println!("with few due {:.0}/s, with a million {:.0}/s", alone.rate, among.rate);
+        let (mut alone, mut among) = (0.0, 0.0);
+        // Each begins in its turn.
+        for turn in 0..2 {
+            if (pair + turn) % 2 == 0 {
+                alone = drain(&few, from).await?.rate;
+                continue;
+            }
+            let before = scans(&due).await?;
+            let (drained, worker) = drain_and_rest(&due, from).await?;
+            scanned += scans(&due).await? - before;
+            // What takes leave looks once for what it may have left, through all that is due: no scan of the drain's.
+            worker.end();
+            among = drained.rate;
+        }
+        ratios.push(among / alone);
+        println!("with few due {alone:.0}/s, with a million {among:.0}/s");
     }
     report.at_least("a million due at once, of the rate with few", median(&ratios), 0.8, "×");
     report.at_most("sequential scans of a million due wakes", number(scanned), 0.0, "");

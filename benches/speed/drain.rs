@@ -77,16 +77,16 @@ pub(crate) async fn measure(
     let rounds = if length == Length::Long { 12 } else { 6 };
     let (mut ours, mut theirs, mut limits) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
-        // Each begins in its turn.
+        // Each begins in its turn, and comes after each of the others.
         for turn in 0..3 {
-            match (round + turn) % 3 {
+            match (round + if round % 2 == 0 { turn } else { 3 - turn }) % 3 {
                 0 => {
                     let url = server.migrated("bench_ours").await?;
                     ours.push(drain(&url, 1).await?.rate);
                 }
                 1 => {
                     let url = server.empty("bench_theirs").await?;
-                    theirs.push(peers::drain(&url, WAKES)?);
+                    theirs.push(peers::drain(&url, WAKES, None)?);
                 }
                 _ => {
                     let url = server.empty("bench_limit").await?;

@@ -20,6 +20,7 @@ mod polls;
 mod processes;
 mod server;
 mod soak;
+mod sweep;
 mod worker;
 
 use std::path::PathBuf;
@@ -41,11 +42,13 @@ pub(crate) enum Length {
     Long,
 }
 
-/// The parts, in the order in which they run. The last is run by `--long`, or when it is asked for.
-const PARTS: &[&str] =
-    &["drain", "beside", "due", "snapshot", "pickup", "orders", "polls", "idle", "grow", SOAK];
+/// The parts, in the order in which they run. The last two are run when they are asked for, and the soak by `--long`.
+const PARTS: &[&str] = &[
+    "drain", "beside", "due", "snapshot", "pickup", "orders", "polls", "idle", "grow", SOAK, SWEEP,
+];
 
 const SOAK: &str = "soak";
+const SWEEP: &str = "sweep";
 
 /// What was asked for.
 struct Asked {
@@ -68,7 +71,11 @@ fn asked() -> anyhow::Result<Asked> {
         }
     }
     if asked.parts.is_empty() {
-        let is_run = |part: &&str| *part != SOAK || asked.length == Length::Long;
+        let is_run = |part: &&str| match *part {
+            SOAK => asked.length == Length::Long,
+            SWEEP => false,
+            _ => true,
+        };
         asked.parts = PARTS.iter().copied().filter(is_run).map(ToOwned::to_owned).collect();
     }
     Ok(asked)
@@ -93,7 +100,7 @@ async fn main() -> anyhow::Result<()> {
         let ended = match part.as_str() {
             "drain" => drain::measure(&server, &mut report, asked.length).await,
             "beside" => beside::measure(&server, &mut report).await,
-            "due" => beside::measure_due(&server, &mut report).await,
+            "due" => beside::measure_due(&server, &mut report, asked.length).await,
             "snapshot" => held::measure(&server, &mut report, asked.length).await,
             "pickup" => pickup::measure(&server, &mut report).await,
             "orders" => orders::measure(&server, &mut report, asked.length).await,
@@ -101,6 +108,7 @@ async fn main() -> anyhow::Result<()> {
             "idle" => idle::measure(&server, &mut report).await,
             SOAK => soak::measure(&server, &mut report, asked.length).await,
             "grow" => grow::measure(&server, &mut report).await,
+            SWEEP => sweep::measure(&server, &mut report).await,
             other => bail!("{other} is a part that nobody measures"),
         };
         // One part that fails costs the others nothing, and is no bar that is held.

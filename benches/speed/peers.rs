@@ -20,26 +20,34 @@ struct PickedUp {
     pickups_us: Vec<u32>,
 }
 
-fn peer(url: &str, args: &[&str]) -> anyhow::Result<String> {
+/// A setting of the other queue that is not its best: its name and value as `benches/peers` reads them.
+pub(crate) type Setting = (&'static str, &'static str);
+
+fn peer(url: &str, args: &[&str], setting: Option<Setting>) -> anyhow::Result<String> {
     let program =
         std::env::var("PROVISOR_PEERS").context("PROVISOR_PEERS: run this by script/bench")?;
-    let output = Command::new(program).args(args).env("DATABASE_URL", url).output()?;
+    let output =
+        Command::new(program).args(args).env("DATABASE_URL", url).envs(setting).output()?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "graphile_worker: {told}");
     Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Jobs a second of `graphile_worker`, on an empty database.
-pub(crate) fn drain(url: &str, jobs: u32) -> anyhow::Result<f64> {
-    let told: Drained = serde_json::from_str(&peer(url, &["drain", &jobs.to_string()])?)?;
+pub(crate) fn drain(url: &str, jobs: u32, setting: Option<Setting>) -> anyhow::Result<f64> {
+    let told: Drained = serde_json::from_str(&peer(url, &["drain", &jobs.to_string()], setting)?)?;
     Ok(f64::from(told.jobs) / told.seconds)
 }
 
 /// Its pickups, in microseconds.
-pub(crate) fn pickup(url: &str, shops: Shops) -> anyhow::Result<Vec<f64>> {
+pub(crate) fn pickup(
+    url: &str,
+    shops: Shops,
+    setting: Option<Setting>,
+) -> anyhow::Result<Vec<f64>> {
     let [count, interval, jobs] =
         [shops.count, shops.interval_ms, shops.orders].map(|number| number.to_string());
-    let told = peer(url, &["pickup", &count, &interval, &jobs])?;
+    let told = peer(url, &["pickup", &count, &interval, &jobs], setting)?;
     let told: PickedUp = serde_json::from_str(&told)?;
     Ok(told.pickups_us.into_iter().map(f64::from).collect())
 }

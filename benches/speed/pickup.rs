@@ -29,7 +29,7 @@ pub(crate) struct Shops {
 }
 
 /// Where several submit, one notifies for those that commit just after it.
-const PICKUPS: [Shops; 2] = [
+pub(crate) const PICKUPS: [Shops; 2] = [
     Shops { count: 1, interval_ms: 10, orders: 100 },
     Shops { count: 4, interval_ms: 20, orders: 60 },
 ];
@@ -138,7 +138,7 @@ async fn measure_pickup(
         if round % 2 == 0 {
             own.extend(ours(url, shops, round).await?);
         }
-        theirs.extend(peers::pickup(&empty, shops)?);
+        theirs.extend(peers::pickup(&empty, shops, None)?);
         if round % 2 == 1 {
             own.extend(ours(url, shops, round).await?);
         }

@@ -35,7 +35,7 @@ impl Database {
                 "WITH held AS MATERIALIZED (
                      SELECT id FROM provisor.wakes
                      WHERE lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
-                       AND due_at <= now() AND lease_until > now() AND owner = $1
+                       AND due_at <= now() AND due_at < 'infinity' AND lease_until > now() AND owner = $1
                      ORDER BY id LIMIT 10000 FOR UPDATE SKIP LOCKED),
                  released AS (
                      UPDATE provisor.wakes w
@@ -76,7 +76,7 @@ impl Database {
                  held AS MATERIALIZED (
                      SELECT w.id FROM provisor.wakes w
                      WHERE w.lane = ANY (ARRAY[0, 1, 2, 3, 4]::smallint[])
-                       AND w.due_at <= now() AND w.lease_until > '-infinity'
+                       AND w.due_at <= now() AND w.due_at < 'infinity' AND w.lease_until > '-infinity'
                        AND w.owner = ANY (ARRAY (SELECT owner FROM dead))
                        -- A one-time filter: without a dead process nothing is scanned.
                        AND EXISTS (SELECT FROM dead)

@@ -173,6 +173,7 @@ impl Database {
             .call("claiming wakes", async |connection| {
                 let began = Instant::now();
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
+                // `< 'infinity'`: what is due says nothing of it to the planner, and the index has no others.
                 // Asynchronous for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
                 // pass a session's setting on. A one-time filter, evaluated first.
                 sqlx::query!(
@@ -188,7 +189,7 @@ impl Database {
                          CROSS JOIN LATERAL (
                              SELECT id FROM provisor.wakes
                              WHERE lane = l.lane AND due_at >= l.watermark AND due_at <= now()
-                               AND lease_until <= now()
+                               AND due_at < 'infinity' AND lease_until <= now()
                              ORDER BY due_at, id LIMIT l.n
                              FOR UPDATE SKIP LOCKED) w
                          WHERE NOT EXISTS (SELECT FROM provisor.pauses p WHERE p.lane = l.lane)

@@ -351,3 +351,21 @@ async fn wakes_of_what_ended_long_ago_are_forgotten_a_few_at_a_time() {
     assert_eq!(world.value::<i32>(forget).await, 0, "the rest is due, recent or open");
     assert_eq!(world.value::<i64>(left).await, 5);
 }
+
+#[tokio::test]
+async fn names_that_rest_hide_nothing_that_ended_long_ago() {
+    let world = World::new().await;
+    world.submit(&documents::example("G-1")).await.expect("a good document");
+    // An order's wake is of the same lane as those of names, of which more rest before it than are looked at.
+    world
+        .run(
+            "UPDATE provisor.orders SET finished_at = now() - interval '31 days';
+             INSERT INTO provisor.wakes (id, lane, due_at)
+             SELECT id, 4, 'infinity'
+             FROM (SELECT n * 16 + 4 FROM generate_series(-20, -1) AS n
+                   UNION ALL SELECT id * 16 + 3 FROM provisor.orders) AS w (id)",
+        )
+        .await;
+    assert_eq!(world.value::<i32>("SELECT provisor.forget_ended(1)").await, 1);
+    assert_eq!(world.value::<i64>("SELECT count(*) FROM provisor.wakes WHERE id = 19").await, 0);
+}

@@ -311,6 +311,18 @@ async fn what_is_counted_time_after_time_reads_a_part_of_a_million_and_is_nearly
     assert_estimates_are_near(&db, 200_000).await;
 }
 
+/// Nearly all that ever was rests: none of it is looked for, and its entries would cost each end of a job.
+#[tokio::test]
+async fn what_rests_is_not_in_the_index_of_what_is_to_come() {
+    let world = World::new().await;
+    let size = "SELECT pg_relation_size('provisor.wakes_due')";
+    let empty: i64 = world.value(size).await;
+    insert_wakes(&world, 1, Lane::Place, (1, 20_000), "'infinity'").await;
+    assert_eq!(world.value::<i64>(size).await, empty);
+    insert_wakes(&world, 2, Lane::Place, (1, 20_000), "now()").await;
+    assert!(world.value::<i64>(size).await > empty);
+}
+
 /// The plan is made on an empty table, and kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_of_a_claim_is_good_from_the_first_one_on() {

@@ -1,40 +1,52 @@
--- What rests leaves the index of due times. Nobody looks for it there, nearly all that ever was rests, and its entry cost
--- each job that ended two pages and a part of its WAL.
--- In one transaction, not CONCURRENTLY: no release has made this table, so that none is large yet.
+-- What rests leaves the index of due times. Nobody looks for it there, and nearly all that ever was rests: an entry of each
+-- cost pages and WAL at the end of every job.
+-- In one transaction, not CONCURRENTLY, and without a release between: none has shipped this table, so that no copy of it is
+-- large, and no older binary claims by the whole index.
 SET LOCAL lock_timeout = '5s';
 
 DROP INDEX provisor.wakes_due;
 CREATE INDEX wakes_due ON provisor.wakes (lane, due_at, id) WHERE due_at < 'infinity';
 
--- It looks at no more than ten times as many resting wakes of each kind, the oldest first.
+-- The wake up to which it was looked for what has ended.
+CREATE SEQUENCE provisor.forgotten_to AS bigint MINVALUE 0 START 0;
+
+-- It looks at the next wakes in the order of their ids, ten times as many as it forgets at most, and goes on behind them
+-- when it is called again: what stays for long hides nothing, and a call costs the same however many there are.
 CREATE OR REPLACE FUNCTION provisor.forget_ended(row_limit integer) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
+    start_after bigint := (SELECT last_value FROM provisor.forgotten_to);
     forgotten integer;
+    reached bigint;
 BEGIN
-    WITH resting AS MATERIALIZED (
-        SELECT w.id
-        FROM generate_series(1, 3) AS its (kind)
-        CROSS JOIN LATERAL (SELECT id FROM provisor.wakes
-                            WHERE id % 16 = its.kind AND due_at = 'infinity'
-                            ORDER BY id LIMIT 10 * row_limit) AS w),
-    ended AS (
-        SELECT r.id FROM resting AS r
-        WHERE CASE r.id % 16
+    WITH looked_at AS MATERIALIZED (
+        SELECT id, due_at FROM provisor.wakes WHERE id > start_after ORDER BY id LIMIT 10 * row_limit),
+    ended AS MATERIALIZED (
+        SELECT w.id FROM looked_at AS w
+        WHERE w.due_at = 'infinity'
+          AND CASE w.id % 16
                   WHEN 1 THEN EXISTS (SELECT FROM provisor.order_lines AS l
-                                      WHERE l.id = r.id / 16 AND l.status IN ('completed', 'failed', 'cancelled')
+                                      WHERE l.id = w.id / 16 AND l.status IN ('completed', 'failed', 'cancelled')
                                         AND l.updated_at < clock_timestamp() - interval '30 days')
                   WHEN 2 THEN EXISTS (SELECT FROM provisor.email_outbox AS e
-                                      WHERE e.id = r.id / 16 AND e.status <> 'queued'
+                                      WHERE e.id = w.id / 16 AND e.status <> 'queued'
                                         AND e.settled_at < clock_timestamp() - interval '30 days')
                   WHEN 3 THEN EXISTS (SELECT FROM provisor.orders AS o
-                                      WHERE o.id = r.id / 16
+                                      WHERE o.id = w.id / 16
                                         AND o.finished_at < clock_timestamp() - interval '30 days')
               END
-        ORDER BY r.id LIMIT row_limit)
-    DELETE FROM provisor.wakes AS w USING (SELECT id FROM provisor.wakes JOIN ended USING (id)
-                                           WHERE due_at = 'infinity' FOR UPDATE SKIP LOCKED) AS e
-    WHERE w.id = e.id AND w.due_at = 'infinity' AND w.lease_until <= clock_timestamp();
-    GET DIAGNOSTICS forgotten = ROW_COUNT;
+        ORDER BY w.id LIMIT row_limit),
+    gone AS (
+        DELETE FROM provisor.wakes AS w USING (SELECT id FROM provisor.wakes JOIN ended USING (id)
+                                               WHERE due_at = 'infinity' FOR UPDATE SKIP LOCKED) AS e
+        WHERE w.id = e.id AND w.due_at = 'infinity' AND w.lease_until <= clock_timestamp()
+        RETURNING w.id)
+    SELECT (SELECT count(*) FROM gone),
+           CASE WHEN (SELECT count(*) FROM ended) = row_limit THEN (SELECT max(id) FROM ended)
+                WHEN (SELECT count(*) FROM looked_at) = 10 * row_limit THEN (SELECT max(id) FROM looked_at)
+                ELSE 0 END
+    INTO forgotten, reached;
+    PERFORM setval('provisor.forgotten_to', reached);
     RETURN forgotten;
 END $$;

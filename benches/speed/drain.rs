@@ -17,6 +17,11 @@ use crate::{
 pub(crate) const WAKES: u32 = 100_000;
 pub(crate) const CONCURRENCY: usize = 256;
 
+/// In which order three are run, round by round: each begins as often as the others, and comes after each of them as often,
+/// as what autovacuum does after one falls into the next.
+pub(crate) const ORDERS_OF_THREE: [[usize; 3]; 6] =
+    [[0, 1, 2], [0, 2, 1], [2, 1, 0], [1, 0, 2], [1, 2, 0], [2, 0, 1]];
+
 /// What a drain was like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drained {
@@ -76,10 +81,9 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let rounds = if length == Length::Long { 12 } else { 6 };
     let (mut ours, mut theirs, mut limits) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..rounds {
-        // Each begins in its turn, and comes after each of the others.
-        for turn in 0..3 {
-            match (round + if round % 2 == 0 { turn } else { 3 - turn }) % 3 {
+    for order in ORDERS_OF_THREE.iter().cycle().take(rounds) {
+        for which in order {
+            match which {
                 0 => {
                     let url = server.migrated("bench_ours").await?;
                     ours.push(drain(&url, 1).await?.rate);

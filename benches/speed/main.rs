@@ -42,7 +42,7 @@ pub(crate) enum Length {
     Long,
 }
 
-/// The parts, in the order in which they run. The last two are run when they are asked for, and the soak by `--long`.
+/// The parts, in the order in which they run: the soak by `--long` or when it is asked for, the sweep only when it is.
 const PARTS: &[&str] = &[
     "drain", "beside", "due", "snapshot", "pickup", "orders", "polls", "idle", "grow", SOAK, SWEEP,
 ];

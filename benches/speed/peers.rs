@@ -20,14 +20,17 @@ struct PickedUp {
     pickups_us: Vec<u32>,
 }
 
-/// A setting of the other queue that is not its best: its name and value as `benches/peers` reads them.
+/// A setting of the other queue, other than those that the comparison uses: name and value as `benches/peers` reads them.
 pub(crate) type Setting = (&'static str, &'static str);
 
 fn peer(url: &str, args: &[&str], setting: Option<Setting>) -> anyhow::Result<String> {
     let program =
         std::env::var("PROVISOR_PEERS").context("PROVISOR_PEERS: run this by script/bench")?;
-    let output =
-        Command::new(program).args(args).env("DATABASE_URL", url).envs(setting).output()?;
+    let mut command = Command::new(program);
+    for name in ["GRAPHILE_CONCURRENCY", "GRAPHILE_LOCAL_QUEUE", "GRAPHILE_BATCH_MS"] {
+        command.env_remove(name);
+    }
+    let output = command.args(args).env("DATABASE_URL", url).envs(setting).output()?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "graphile_worker: {told}");
     Ok(String::from_utf8(output.stdout)?)

@@ -2,8 +2,11 @@
 
 use super::{Database, DbError};
 
-/// The most wakes forgotten at a time.
+/// The most wakes forgotten by one statement, which looks at ten times as many.
 const FORGOTTEN_MAX: i32 = 10_000;
+
+/// How many such statements there are each time the house is kept: ten million wakes are gone through in ten times.
+const STEPS: usize = 10;
 
 impl Database {
     /// Sees to it that the schedules have their wakes. `wake_ids` are due at once where they are new.
@@ -37,12 +40,23 @@ impl Database {
     /// Makes the history's next partitions, drops the oldest, and forgets wakes whose subjects have long ended. Answers how
     /// many it forgot.
     pub async fn keep_house(&self) -> Result<i32, DbError> {
-        self.call("keeping the house", async |connection| {
-            sqlx::query!("SELECT provisor.maintain_partitions()").execute(&mut *connection).await?;
-            sqlx::query_scalar!(r#"SELECT provisor.forget_ended($1) AS "n!""#, FORGOTTEN_MAX)
-                .fetch_one(connection)
-                .await
+        self.call("keeping the partitions", async |connection| {
+            sqlx::query!("SELECT provisor.maintain_partitions()").execute(connection).await
         })
-        .await
+        .await?;
+        let mut forgotten = 0;
+        for _ in 0..STEPS {
+            forgotten += self
+                .call("forgetting what has ended", async |connection| {
+                    sqlx::query_scalar!(
+                        r#"SELECT provisor.forget_ended($1) AS "n!""#,
+                        FORGOTTEN_MAX
+                    )
+                    .fetch_one(connection)
+                    .await
+                })
+                .await?;
+        }
+        Ok(forgotten)
     }
 }

@@ -173,7 +173,7 @@ impl Database {
             .call("claiming wakes", async |connection| {
                 let began = Instant::now();
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
-                // `< 'infinity'`: what is due says nothing of it to the planner, and the index has no others.
+                // `due_at < 'infinity'` is the index's own condition: the planner can't infer it from `<= now()`.
                 // Asynchronous for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
                 // pass a session's setting on. A one-time filter, evaluated first.
                 sqlx::query!(

@@ -352,20 +352,33 @@ async fn wakes_of_what_ended_long_ago_are_forgotten_a_few_at_a_time() {
     assert_eq!(world.value::<i64>(left).await, 5);
 }
 
+/// A call looks at ten, and the next one goes on behind them: names, whose wakes stay, hide nothing for good.
 #[tokio::test]
-async fn names_that_rest_hide_nothing_that_ended_long_ago() {
+async fn what_rests_for_long_hides_nothing_that_ended_long_ago() {
     let world = World::new().await;
-    world.submit(&documents::example("G-1")).await.expect("a good document");
-    // An order's wake is of the same lane as those of names, of which more rest before it than are looked at.
+    let ended = async |order: i64| {
+        world.run(&format!("ALTER SEQUENCE provisor.orders_id_seq RESTART {order}")).await;
+        world.submit(&documents::example(&format!("G-{order}"))).await.expect("a good document");
+        world
+            .run(&format!(
+                "DELETE FROM provisor.wakes WHERE due_at < 'infinity';
+                 UPDATE provisor.orders SET finished_at = now() - interval '31 days';
+                 INSERT INTO provisor.wakes (id, lane, due_at) VALUES ({order} * 16 + 3, 4, 'infinity')"
+            ))
+            .await;
+    };
+    let forgotten = async || world.value::<i32>("SELECT provisor.forget_ended(1)").await;
     world
         .run(
-            "UPDATE provisor.orders SET finished_at = now() - interval '31 days';
-             INSERT INTO provisor.wakes (id, lane, due_at)
-             SELECT id, 4, 'infinity'
-             FROM (SELECT n * 16 + 4 FROM generate_series(-20, -1) AS n
-                   UNION ALL SELECT id * 16 + 3 FROM provisor.orders) AS w (id)",
+            "INSERT INTO provisor.wakes (id, lane, due_at)
+             SELECT n * 16 + 4, 4, 'infinity' FROM generate_series(1, 25) AS n",
         )
         .await;
-    assert_eq!(world.value::<i32>("SELECT provisor.forget_ended(1)").await, 1);
-    assert_eq!(world.value::<i64>("SELECT count(*) FROM provisor.wakes WHERE id = 19").await, 0);
+    ended(100).await;
+    let found = [forgotten().await, forgotten().await, forgotten().await];
+    assert_eq!(found, [0, 0, 1], "ten names, ten more, and the order behind the last five");
+    assert_eq!(forgotten().await, 0, "nothing is behind it: it begins again");
+    ended(1).await;
+    assert_eq!(forgotten().await, 1);
+    assert_eq!(world.value::<i64>("SELECT count(*) FROM provisor.wakes").await, 25);
 }

@@ -311,7 +311,7 @@ async fn what_is_counted_time_after_time_reads_a_part_of_a_million_and_is_nearly
     assert_estimates_are_near(&db, 200_000).await;
 }
 
-/// Nearly all that ever was rests: none of it is looked for, and its entries would cost each end of a job.
+/// Nearly all that ever was rests: nobody looks for it, and an entry for each would be paid at every end of a job.
 #[tokio::test]
 async fn what_rests_is_not_in_the_index_of_what_is_to_come() {
     let world = World::new().await;
@@ -321,6 +321,38 @@ async fn what_rests_is_not_in_the_index_of_what_is_to_come() {
     assert_eq!(world.value::<i64>(size).await, empty);
     insert_wakes(&world, 2, Lane::Place, (1, 20_000), "now()").await;
     assert!(world.value::<i64>(size).await > empty);
+}
+
+/// By the same index: whoever takes leave, or is dead, has not all that rests read for what he held.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_holds_is_found_among_what_is_due() {
+    let world = World::new().await;
+    let db = database(&world, 1);
+    insert_wakes(&world, 2, Lane::Place, (1, 100_000), "'infinity'").await;
+    insert_wakes(&world, 1, Lane::Place, (1, 200), "now()").await;
+    world.run("ANALYZE provisor.wakes").await;
+    let (owner, silent_for) = (Uuid::new_v4(), Duration::from_secs(10));
+    db.heartbeat(owner, silent_for).await.expect("it can be told");
+    assert_eq!(claim(&db, 100, owner).await.len(), 100);
+    db.release_dead_owners(silent_for, 1).await.expect("nobody is dead");
+    db.leave(Uuid::new_v4(), 1).await.expect("he held nothing");
+    for (text, arguments) in [
+        ("dead AS MATERIALIZED", "-1000000, 1".to_owned()),
+        ("lease_until > now() AND owner = $1", format!("'{owner}', 1")),
+    ] {
+        let name = prepared(&db, text).await;
+        for mode in MODES {
+            let plan = explain(&db, &name, &arguments, mode).await;
+            let nodes = plan.nodes();
+            assert!(
+                !nodes.iter().any(|node| node.starts_with("Seq Scan wakes")),
+                "{mode}: {nodes:#?}"
+            );
+            assert!(nodes.iter().any(|node| node.ends_with("wakes_due")), "{mode}: {nodes:#?}");
+            let most = HEAD_BUFFERS_MAX + 100 * ROW_BUFFERS_MAX;
+            assert!(plan.buffers() <= most, "{mode}: {} buffers", plan.buffers());
+        }
+    }
 }
 
 /// The plan is made on an empty table, and kept.

@@ -7,17 +7,18 @@ SET LOCAL lock_timeout = '5s';
 DROP INDEX provisor.wakes_due;
 CREATE INDEX wakes_due ON provisor.wakes (lane, due_at, id) WHERE due_at < 'infinity';
 
--- The wake up to which it was looked for what has ended.
+-- The id of the wake up to which what has ended was looked for.
 CREATE SEQUENCE provisor.forgotten_to AS bigint MINVALUE 0 START 0;
 
 -- It looks at the next wakes in the order of their ids, ten times as many as it forgets at most, and goes on behind them
--- when it is called again: what stays for long hides nothing, and a call costs the same however many there are.
-CREATE OR REPLACE FUNCTION provisor.forget_ended(row_limit integer) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- when it is called again: what stays for long hides nothing, and a call costs the same however many there are. Behind the
+-- last one it tells so, and begins again.
+DROP FUNCTION provisor.forget_ended(integer);
+CREATE FUNCTION provisor.forget_ended(row_limit integer, OUT forgotten integer, OUT is_through boolean)
+    LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     start_after bigint := (SELECT last_value FROM provisor.forgotten_to);
-    forgotten integer;
     reached bigint;
 BEGIN
     WITH looked_at AS MATERIALIZED (
@@ -48,5 +49,7 @@ BEGIN
                 ELSE 0 END
     INTO forgotten, reached;
     PERFORM setval('provisor.forgotten_to', reached);
-    RETURN forgotten;
+    is_through := reached = 0;
 END $$;
+REVOKE EXECUTE ON FUNCTION provisor.forget_ended(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION provisor.forget_ended(integer) TO provisor_worker;

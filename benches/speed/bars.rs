@@ -197,9 +197,10 @@ fn shown(value: f64) -> String {
     if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
-/// The middle of some figures.
+/// The middle of some figures, or between the two in the middle.
 pub(crate) fn median(figures: &[f64]) -> f64 {
-    percentile(figures, 50.0)
+    let below: Vec<f64> = figures.iter().map(|figure| -figure).collect();
+    (percentile(figures, 50.0) - percentile(&below, 50.0)) / 2.0
 }
 
 /// The figure below which so many hundredths of them lie.

@@ -17,8 +17,8 @@ const PARKED: [u64; 3] = [0, 1_000_000, 10_000_000];
 /// So many are due at once, after an outage.
 const DUE: u64 = 1_000_000;
 
-/// Rounds of all of them: as many pairs for each ratio.
-const ROUNDS: usize = 10;
+/// Rounds of all of them, each order as often as the others: as many pairs for each ratio.
+const ROUNDS: usize = 12;
 
 /// Parked ones are due within a month, spread at random.
 const LATER: &str = "clock_timestamp() + interval '1 day' + random() * interval '30 days'";

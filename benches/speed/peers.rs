@@ -20,7 +20,7 @@ struct PickedUp {
     pickups_us: Vec<u32>,
 }
 
-/// A setting of the other queue, other than those that the comparison uses: name and value as `benches/peers` reads them.
+/// A setting of the other queue that the comparison does not use: name and value as `benches/peers` reads them.
 pub(crate) type Setting = (&'static str, &'static str);
 
 fn peer(url: &str, args: &[&str], setting: Option<Setting>) -> anyhow::Result<String> {

@@ -1,12 +1,17 @@
 //! What a daemon does now and then for the tables themselves.
 
+use std::time::{Duration, Instant};
+
 use super::{Database, DbError};
 
 /// The most wakes forgotten by one statement, which looks at ten times as many.
 const FORGOTTEN_MAX: i32 = 10_000;
 
-/// How many such statements there are each time the house is kept: ten million wakes are gone through in ten times.
+/// How many such statements there are at most each time the house is kept: ten million wakes are gone through in ten rounds.
 const STEPS: usize = 10;
+
+/// After so long no further one is begun: the next round goes on from there, and all of it must fit into the wake's lease.
+const FORGETTING_MAX: Duration = Duration::from_secs(10);
 
 impl Database {
     /// Sees to it that the schedules have their wakes. `wake_ids` are due at once where they are new.
@@ -44,18 +49,22 @@ impl Database {
             sqlx::query!("SELECT provisor.maintain_partitions()").execute(connection).await
         })
         .await?;
-        let mut forgotten = 0;
+        let (began, mut forgotten) = (Instant::now(), 0);
         for _ in 0..STEPS {
-            forgotten += self
+            let step = self
                 .call("forgetting what has ended", async |connection| {
-                    sqlx::query_scalar!(
-                        r#"SELECT provisor.forget_ended($1) AS "n!""#,
-                        FORGOTTEN_MAX
+                    sqlx::query!(
+                        r#"SELECT forgotten AS "forgotten!", is_through AS "is_through!" FROM provisor.forget_ended($1)"#,
+                        FORGOTTEN_MAX,
                     )
                     .fetch_one(connection)
                     .await
                 })
                 .await?;
+            forgotten += step.forgotten;
+            if step.is_through || began.elapsed() > FORGETTING_MAX {
+                break;
+            }
         }
         Ok(forgotten)
     }

@@ -323,7 +323,7 @@ async fn what_rests_is_not_in_the_index_of_what_is_to_come() {
     assert!(world.value::<i64>(size).await > empty);
 }
 
-/// By the same index: whoever takes leave, or is dead, has not all that rests read for what he held.
+/// Whoever takes leave or is dead: what he held is found by the same index, without reading all that rests.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_process_holds_is_found_among_what_is_due() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! graphile_worker at its best settings, driven as `benches/speed` drives Provisor's own queue. The database is named by
+//! graphile_worker, driven as `benches/speed` drives Provisor's own queue. The database is named by
 //! `DATABASE_URL`; the result goes to standard output, as JSON.
 //!
 //!     provisor-peers drain JOBS                 how long so many no-op jobs take, until none is left in the table
@@ -6,8 +6,8 @@
 //!                                               from a shop's COMMIT to the handler's start, in microseconds, of each; each
 //!                                               shop submits so many jobs, as far apart as that on the average
 //!
-//! The settings are those at which it was fastest on two cores: `GRAPHILE_CONCURRENCY`, `GRAPHILE_LOCAL_QUEUE` and
-//! `GRAPHILE_BATCH_MS` set others.
+//! `GRAPHILE_CONCURRENCY`, `GRAPHILE_LOCAL_QUEUE` and `GRAPHILE_BATCH_MS` set others than the settings in use, which are not its
+//! best for a drain: docs/PERFORMANCE.md.
 
 use std::{
     collections::HashMap,

@@ -36,7 +36,7 @@ use server::Server;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Length {
-    /// Within twenty minutes.
+    /// About twenty minutes.
     Short,
     /// Two hours: a soak of an hour, and a snapshot that is held for long.
     Long,

@@ -109,7 +109,7 @@ pub(crate) async fn measure(
         server.drop(name).await?;
     }
     report.row("100,000 wakes drained, concurrency 256", median(&ours), "/s");
-    report.row("graphile_worker 0.14.1, local queue of 100", median(&theirs), "/s");
+    report.row("graphile_worker 0.14.1, local queue of 2,000", median(&theirs), "/s");
     report.row("the limit: hundreds claimed and deleted by pgbench", median(&limits), "/s");
     let ratios = |others: &[f64]| -> Vec<f64> {
         ours.iter().zip(others).map(|(ours, other)| ours / other).collect()

@@ -16,7 +16,8 @@ const ROUNDS: usize = 3;
 /// Pairs of the best other setting with those that are used.
 const PAIRS: usize = 10;
 
-/// In use are a concurrency of 24, a local queue of 100 and completions batched for 5 ms. Each of these changes one of them.
+/// In use are a concurrency of 24, a local queue of 2,000 (of 100 for pickups) and completions batched for 5 ms. Each of these
+/// changes one of them.
 const SETTINGS: [Option<Setting>; 12] = [
     None,
     Some(("GRAPHILE_CONCURRENCY", "4")),
@@ -24,10 +25,10 @@ const SETTINGS: [Option<Setting>; 12] = [
     Some(("GRAPHILE_CONCURRENCY", "48")),
     Some(("GRAPHILE_CONCURRENCY", "96")),
     Some(("GRAPHILE_CONCURRENCY", "256")),
-    Some(("GRAPHILE_LOCAL_QUEUE", "25")),
     Some(("GRAPHILE_LOCAL_QUEUE", "50")),
-    Some(("GRAPHILE_LOCAL_QUEUE", "200")),
     Some(("GRAPHILE_LOCAL_QUEUE", "500")),
+    Some(("GRAPHILE_LOCAL_QUEUE", "1000")),
+    Some(("GRAPHILE_LOCAL_QUEUE", "5000")),
     Some(("GRAPHILE_BATCH_MS", "1")),
     Some(("GRAPHILE_BATCH_MS", "20")),
 ];

@@ -172,7 +172,9 @@ impl Database {
         let (rows, took) = self
             .call("claiming wakes", async |connection| {
                 let began = Instant::now();
-                // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan.
+                // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan. By ctid, which
+                // the lock keeps true, not by id: a sixth cheaper. A row that changed between the snapshot and its lock is
+                // not found by it, and so is passed over like one that somebody else has locked.
                 // `due_at < 'infinity'` is the index's own condition: the planner can't infer it from `<= now()`.
                 // Asynchronous for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
                 // pass a session's setting on. A one-time filter, evaluated first.
@@ -182,12 +184,12 @@ impl Database {
                          run_token = run_token + 1, owner = $6
                      WHERE (NOT $7::boolean
                             OR (SELECT set_config('synchronous_commit', 'off', true)) = 'off')
-                       AND id = ANY (ARRAY (
-                         SELECT w.id
+                       AND ctid = ANY (ARRAY (
+                         SELECT w.ctid
                          FROM unnest($1::smallint[], $2::integer[], $3::timestamptz[])
                                   AS l (lane, n, watermark)
                          CROSS JOIN LATERAL (
-                             SELECT id FROM provisor.wakes
+                             SELECT ctid FROM provisor.wakes
                              WHERE lane = l.lane AND due_at >= l.watermark AND due_at <= now()
                                AND due_at < 'infinity' AND lease_until <= now()
                              ORDER BY due_at, id LIMIT l.n

@@ -32,7 +32,7 @@ const UNDERWAY_TURN: usize = 4;
 
 /// A group that had nothing is left alone for so long while others have plenty: at full speed asking for nothing, time
 /// after time, costs more than so small a delay.
-const EMPTY_REST: Duration = Duration::from_millis(5);
+const EMPTY_REST: Duration = Duration::from_millis(20);
 
 /// When the fetcher comes round again if nothing rings.
 #[derive(Clone, Copy, Debug)]

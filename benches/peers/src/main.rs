@@ -6,8 +6,8 @@
 //!                                               from a shop's COMMIT to the handler's start, in microseconds, of each; each
 //!                                               shop submits so many jobs, as far apart as that on the average
 //!
-//! `GRAPHILE_CONCURRENCY`, `GRAPHILE_LOCAL_QUEUE` and `GRAPHILE_BATCH_MS` set others than the settings in use, which are not its
-//! best for a drain: docs/PERFORMANCE.md.
+//! `GRAPHILE_CONCURRENCY`, `GRAPHILE_LOCAL_QUEUE` and `GRAPHILE_BATCH_MS` set others than the settings in use, which are the best
+//! of those that were tried (docs/PERFORMANCE.md). Each purpose has its own local queue.
 
 use std::{
     collections::HashMap,
@@ -79,8 +79,12 @@ fn setting(name: &str, default: u64) -> anyhow::Result<u64> {
     }
 }
 
-async fn worker(pool: &PgPool, seen: Seen) -> anyhow::Result<Worker> {
-    let local_queue = usize::try_from(setting("GRAPHILE_LOCAL_QUEUE", 100)?)?;
+/// Jobs that are fetched at a time, and wait in the worker.
+const LOCAL_QUEUE_OF_A_DRAIN: u64 = 2000;
+const LOCAL_QUEUE_OF_PICKUPS: u64 = 100;
+
+async fn worker(pool: &PgPool, seen: Seen, local_queue: u64) -> anyhow::Result<Worker> {
+    let local_queue = usize::try_from(setting("GRAPHILE_LOCAL_QUEUE", local_queue)?)?;
     let concurrency = usize::try_from(setting("GRAPHILE_CONCURRENCY", 24)?)?;
     Ok(WorkerOptions::default()
         .pg_pool(pool.clone())
@@ -103,7 +107,8 @@ async fn connect() -> anyhow::Result<PgPool> {
 async fn drain(jobs: u64) -> anyhow::Result<serde_json::Value> {
     let pool = connect().await?;
     let count = Arc::new(AtomicU64::new(0));
-    let worker = worker(&pool, Seen { count: Arc::clone(&count), begun: None }).await?;
+    let seen = Seen { count: Arc::clone(&count), begun: None };
+    let worker = worker(&pool, seen, LOCAL_QUEUE_OF_A_DRAIN).await?;
     let specs: Vec<RawJobSpec> = (0..jobs)
         .map(|n| RawJobSpec {
             identifier: Noop::IDENTIFIER.to_owned(),
@@ -142,7 +147,7 @@ async fn pickup(shops: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<serde
     let pool = connect().await?;
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let seen = Seen { count: Arc::default(), begun: Some(sender) };
-    let worker = Arc::new(worker(&pool, seen).await?);
+    let worker = Arc::new(worker(&pool, seen, LOCAL_QUEUE_OF_PICKUPS).await?);
     tokio::spawn({
         let worker = Arc::clone(&worker);
         async move { worker.run().await }

@@ -323,6 +323,22 @@ async fn what_rests_is_not_in_the_index_of_what_is_to_come() {
     assert!(world.value::<i64>(size).await > empty);
 }
 
+/// What came together is claimed together, and each finds room on its page: so no index is touched by a claim.
+#[tokio::test]
+async fn what_is_claimed_together_stays_on_its_pages() {
+    let world = World::new().await;
+    let db = database(&world, 1);
+    insert_wakes(&world, 1, Lane::Place, (1, 5000), "clock_timestamp()").await;
+    world
+        .run("CREATE TABLE places AS SELECT id, (ctid::text::point)[0] AS page FROM provisor.wakes")
+        .await;
+    for _ in 0..25 {
+        assert_eq!(claim(&db, 200, Uuid::new_v4()).await.len(), 200);
+    }
+    let moved = "SELECT count(*) FROM places JOIN provisor.wakes w USING (id) WHERE page <> (w.ctid::text::point)[0]";
+    assert_eq!(world.value::<i64>(moved).await, 0);
+}
+
 /// Whoever takes leave or is dead: what he held is found by the same index, without reading all that rests.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_process_holds_is_found_among_what_is_due() {

@@ -31,8 +31,13 @@ const LOCKED_WAIT: Duration = Duration::from_millis(20);
 const UNDERWAY_TURN: usize = 4;
 
 /// A group that had nothing is left alone for so long while others have plenty: at full speed asking for nothing, time
-/// after time, costs more than so small a delay.
-const EMPTY_REST: Duration = Duration::from_millis(20);
+/// after time, costs more than so small a delay. For a new order somebody waits.
+const fn empty_rest(group: Group) -> Duration {
+    match group {
+        Group::New => Duration::from_millis(5),
+        Group::Underway | Group::Inward => Duration::from_millis(50),
+    }
+}
 
 /// When the fetcher comes round again if nothing rings.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +115,7 @@ impl Fetcher {
         let began = Instant::now();
         let mut round = Round::default();
         let (mut gated, mut others, mut rests) = (false, false, false);
-        self.empty.retain(|(_, since)| began.duration_since(*since) < EMPTY_REST);
+        self.empty.retain(|(group, since)| began.duration_since(*since) < empty_rest(*group));
         for group in self.order() {
             if !due.has(group) {
                 let room = self.inner.running().room(group, self.inner.settings.concurrency);
@@ -131,11 +136,10 @@ impl Fetcher {
         // Turns that got nothing are not counted: a rhythm of full and empty fetches would pass a group over for ever.
         self.gated_turn = self.gated_turn.wrapping_add(usize::from(gated));
         self.other_turn = self.other_turn.wrapping_add(usize::from(others));
-        let mut next = self.look(&round, began).await?;
-        if rests && next.sleep > EMPTY_REST {
-            next = Next { sleep: EMPTY_REST, due: Groups::ALL };
+        if rests && !round.filled {
+            return Ok(Next { sleep: Duration::ZERO, due: Groups::ALL });
         }
-        Ok(next)
+        self.look(&round, began).await
     }
 
     /// A look at a lane from its mark on, or at all of it, where that is due.

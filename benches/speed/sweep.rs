@@ -17,7 +17,7 @@ const ROUNDS: usize = 3;
 const PAIRS: usize = 10;
 
 /// In use are a concurrency of 24, a local queue of 2,000 (of 100 for pickups) and completions batched for 5 ms. Each of these
-/// changes one of them.
+/// changes one of them, for both.
 const SETTINGS: [Option<Setting>; 12] = [
     None,
     Some(("GRAPHILE_CONCURRENCY", "4")),

@@ -67,8 +67,8 @@ const TESTED_AFTER: Duration = Duration::from_secs(1);
 const OURS: &str = "SET default_transaction_isolation = 'read committed'; SET jit = off";
 
 /// In addition, for the sessions of [`Purpose::Queue`]. Each of their statements has one good plan: claims and looks go by
-/// the index of what is due, in its order, and parks by the ids, in the order given. It is made once: to plan takes longer
-/// than to claim a few, and another plan, made while the table was small, would be kept for too long.
+/// the index of what is due, in its order, claims then by ctid, and parks by the ids, in the order given. It is made once:
+/// to plan takes longer than to claim a few, and another plan, made while the table was small, would be kept for too long.
 const OF_QUEUE: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                         SET enable_bitmapscan = off; SET enable_sort = off; SET enable_hashjoin = off; \
                         SET enable_mergejoin = off";

@@ -173,8 +173,8 @@ impl Database {
             .call("claiming wakes", async |connection| {
                 let began = Instant::now();
                 // `= ANY (ARRAY (…))`, not a join: with a million due rows a join plans a sequential scan. By ctid, which
-                // the lock keeps true, not by id: a sixth cheaper. A row that changed between the snapshot and its lock is
-                // not found by it, and so is passed over like one that somebody else has locked.
+                // the lock keeps true, not by id: a sixth cheaper. A row that changed between the snapshot and its lock, by
+                // a poke, is not found by it: it takes a place, and is passed over like one that somebody else has locked.
                 // `due_at < 'infinity'` is the index's own condition: the planner can't infer it from `<= now()`.
                 // Asynchronous for this transaction alone, and said in it: poolers refuse it as a startup parameter, and
                 // pass a session's setting on. A one-time filter, evaluated first.

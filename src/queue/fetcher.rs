@@ -30,8 +30,8 @@ const LOCKED_WAIT: Duration = Duration::from_millis(20);
 /// Of so many claims that the gate limits, one begins with what is under way already.
 const UNDERWAY_TURN: usize = 4;
 
-/// A group that had nothing is left alone for so long while others have plenty: at full speed asking for nothing, time
-/// after time, costs more than so small a delay. For a new order somebody waits.
+/// A group that had nothing is not claimed of for so long while others have plenty, whatever rings: at full speed asking for
+/// nothing, time after time, costs more than so small a delay. For a new order somebody waits.
 const fn empty_rest(group: Group) -> Duration {
     match group {
         Group::New => Duration::from_millis(5),
@@ -78,7 +78,7 @@ struct Round {
     drained: Vec<Lane>,
     /// Lanes with a free slot of which the gate admitted nothing.
     shut: Vec<Lane>,
-    /// Lanes with a free slot in which nothing was thought to be due, so that nothing was claimed of them.
+    /// Lanes with a free slot of which nothing was claimed, as nothing was thought to be due, or as they lately had nothing.
     passed: Vec<Lane>,
     /// As many were claimed as were asked for: there may be more.
     filled: bool,
@@ -114,16 +114,12 @@ impl Fetcher {
         }
         let began = Instant::now();
         let mut round = Round::default();
-        let (mut gated, mut others, mut rests) = (false, false, false);
+        let (mut gated, mut others) = (false, false);
         self.empty.retain(|(group, since)| began.duration_since(*since) < empty_rest(*group));
         for group in self.order() {
-            if !due.has(group) {
+            if !due.has(group) || self.empty.iter().any(|(empty, _)| *empty == group) {
                 let room = self.inner.running().room(group, self.inner.settings.concurrency);
                 round.passed.extend(room.lanes.into_iter().map(|(lane, _)| lane));
-                continue;
-            }
-            if self.empty.iter().any(|(empty, _)| *empty == group) {
-                rests = true;
                 continue;
             }
             let claimed = self.claim(group, &mut round).await?;
@@ -136,9 +132,6 @@ impl Fetcher {
         // Turns that got nothing are not counted: a rhythm of full and empty fetches would pass a group over for ever.
         self.gated_turn = self.gated_turn.wrapping_add(usize::from(gated));
         self.other_turn = self.other_turn.wrapping_add(usize::from(others));
-        if rests && !round.filled {
-            return Ok(Next { sleep: Duration::ZERO, due: Groups::ALL });
-        }
         self.look(&round, began).await
     }
 

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use provisor::db::wakes::{Due, Lane, LaneDemand, LaneLook, Parked, WakeId};
+use sqlx::AssertSqlSafe;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -116,6 +118,52 @@ async fn two_claimers_never_get_the_same_wake() {
     // Who finds all that is left locked by others stops early; but whoever locked it has claimed it.
     assert_eq!(all.len(), 2000);
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 2000);
+    assert_eq!(world.value::<i64>("SELECT max(run_token) FROM provisor.wakes").await, 1);
+}
+
+/// A wake that changes while it is being locked is left to the next claim.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_poked_while_it_is_claimed_is_claimed_once() {
+    let world = World::new().await;
+    let db = database(&world, 3);
+    insert_wakes(&world, KIND, Lane::Place, (1, 2000), "clock_timestamp()").await;
+    let stop = CancellationToken::new();
+    let poking: Vec<_> = (0..2)
+        .map(|which| {
+            let (pool, stop) = (world.pool.clone(), stop.clone());
+            tokio::spawn(async move {
+                let poke = format!(
+                    "UPDATE provisor.wakes SET {POKE}
+                     WHERE id = ANY (ARRAY (SELECT (1 + ($1 * 7 + {which}) % 2000) * 16 + {KIND}))"
+                );
+                for n in 0_i64.. {
+                    if stop.is_cancelled() {
+                        return n;
+                    }
+                    sqlx::query(AssertSqlSafe(poke.clone()))
+                        .bind(n)
+                        .execute(&pool)
+                        .await
+                        .expect("a poke");
+                }
+                0
+            })
+        })
+        .collect();
+    let mut claimed = HashSet::new();
+    for _ in 0..10_000 {
+        for wake in claim(&db, 10, Uuid::new_v4()).await {
+            assert!(claimed.insert(wake.fence.wake), "{wake:?}");
+        }
+        if claimed.len() == 2000 {
+            break;
+        }
+    }
+    assert_eq!(claimed.len(), 2000);
+    stop.cancel();
+    for poker in poking {
+        assert!(poker.await.expect("it ends") > 0, "it has poked");
+    }
     assert_eq!(world.value::<i64>("SELECT max(run_token) FROM provisor.wakes").await, 1);
 }
 

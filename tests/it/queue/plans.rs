@@ -152,6 +152,7 @@ async fn assert_claims_are_cheap(db: &Database, each: i64, total: i64, rows: i64
             plan.assert_scans_no_table(&what);
             let nodes = plan.nodes();
             assert!(nodes.iter().any(|node| node.ends_with("wakes_due")), "{what}: {nodes:#?}");
+            assert!(nodes.iter().any(|node| node.starts_with("Tid Scan")), "{what}: {nodes:#?}");
             let claimed = plan.0[0]["Plan"]["Actual Rows"].as_f64().expect("EXPLAIN counts rows");
             assert!(claimed <= f64::from(i32::try_from(rows).expect("small")), "{what}: {claimed}");
             let most = HEAD_BUFFERS_MAX + rows * ROW_BUFFERS_MAX;
@@ -385,6 +386,7 @@ async fn the_plan_of_a_claim_is_good_from_the_first_one_on() {
     let mode = "force_generic_plan";
     let plan = explain(&db, &claims, &claim_arguments(20, 100, "'epoch'"), mode).await;
     plan.assert_goes_by_what_is_due("claim");
+    assert!(plan.nodes().iter().any(|node| node.starts_with("Tid Scan")), "{:?}", plan.0);
     assert!(plan.buffers() <= HEAD_BUFFERS_MAX + 20 * ROW_BUFFERS_MAX, "{:?}", plan.0);
     let look = prepared(&db, "LEFT JOIN LATERAL").await;
     let lanes = "'{0,1,2,3,4}', array_fill(now() - interval '2 s', ARRAY[5])";

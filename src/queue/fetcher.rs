@@ -27,8 +27,9 @@ pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// What is due and could not be claimed is locked by somebody: so long it is left alone.
 const LOCKED_WAIT: Duration = Duration::from_millis(20);
 
-/// Of so many claims that the gate limits, one begins with what is under way already.
-const UNDERWAY_TURN: usize = 4;
+/// Of so many claims that the gate limits, one begins with what is under way already, and one with what goes no way
+/// upstream: where slots are few, new orders may hold them all.
+const TURNS: usize = 4;
 
 /// A group that had nothing is not claimed of for so long while others have plenty, whatever rings: at full speed asking for
 /// nothing, time after time, costs more than so small a delay. For a new order somebody waits.
@@ -142,12 +143,14 @@ impl Fetcher {
     }
 
     /// New orders come first, but for a turn now and then: where the upstream's budget is the limit, they would leave
-    /// nothing to the polls. The others take turns.
+    /// nothing to the polls, and where slots are, nothing to the emails. The others take turns.
     fn order(&self) -> [Group; 3] {
-        let inward_first = self.other_turn % 2 == 1;
+        let inward_before_underway = self.other_turn % 2 == 1;
         if self.is_underway_first() {
             [Group::Underway, Group::New, Group::Inward]
-        } else if inward_first {
+        } else if self.gated_turn % TURNS == 1 {
+            [Group::Inward, Group::New, Group::Underway]
+        } else if inward_before_underway {
             [Group::New, Group::Inward, Group::Underway]
         } else {
             [Group::New, Group::Underway, Group::Inward]
@@ -155,7 +158,7 @@ impl Fetcher {
     }
 
     fn is_underway_first(&self) -> bool {
-        self.gated_turn % UNDERWAY_TURN == UNDERWAY_TURN - 1
+        self.gated_turn % TURNS == TURNS - 1
     }
 
     /// Claims of one group, and starts what was claimed. Answers how many that were.

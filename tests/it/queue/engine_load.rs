@@ -161,20 +161,23 @@ async fn a_backlog_of_emails_keeps_no_order_waiting() {
     works.end().await;
 }
 
-/// At full speed what has had nothing is asked for less often, and what comes there is run all the same.
+/// At full speed what has had nothing is asked for less often, and new orders may hold the only slot: what else comes is run
+/// all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn new_orders_at_full_speed_keep_no_email_and_no_poll_waiting() {
-    let world = World::new().await;
-    insert_wakes(&world, QUICK, Lane::Place, (1, 20_000), "clock_timestamp()").await;
-    let works = Works::start(&world, BUSY).await;
-    eventually("it is busy", async || works.seen.wakes() > 100).await;
-    insert_wakes(&world, QUICK, Lane::Email, (30_001, 30_001), "clock_timestamp()").await;
-    insert_wakes(&world, QUICK, Lane::Poll, (30_002, 30_002), "clock_timestamp()").await;
-    eventually("they are run", async || {
-        [30_001, 30_002].iter().all(|id| works.seen.runs_of(QUICK, *id) == 1)
-    })
-    .await;
-    let orders = (1..=20_000).filter(|id| works.seen.runs_of(QUICK, *id) > 0).count();
-    assert!(orders < 20_000, "the backlog lasted");
-    works.end().await;
+    for concurrency in [1, 32] {
+        let world = World::new().await;
+        insert_wakes(&world, QUICK, Lane::Place, (1, 20_000), "clock_timestamp()").await;
+        let works = Works::start(&world, EngineSettings { concurrency, ..BUSY }).await;
+        eventually("it is busy", async || works.seen.wakes() > 100).await;
+        insert_wakes(&world, QUICK, Lane::Email, (30_001, 30_001), "clock_timestamp()").await;
+        insert_wakes(&world, QUICK, Lane::Poll, (30_002, 30_002), "clock_timestamp()").await;
+        eventually("they are run", async || {
+            [30_001, 30_002].iter().all(|id| works.seen.runs_of(QUICK, *id) == 1)
+        })
+        .await;
+        let orders = (1..=20_000).filter(|id| works.seen.runs_of(QUICK, *id) > 0).count();
+        assert!(orders < 20_000, "the backlog lasted");
+        works.end().await;
+    }
 }

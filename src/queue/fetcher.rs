@@ -89,7 +89,7 @@ struct Round {
 pub(super) struct Fetcher {
     inner: Arc<Inner>,
     lanes: HashMap<Lane, LaneMemory>,
-    /// Counts the fetches that claimed something the gate limits.
+    /// Counts the fetches that claimed something the gate limits, or in its turn what goes no way upstream.
     gated_turn: usize,
     /// Counts the fetches that claimed anything but new orders.
     other_turn: usize,
@@ -124,7 +124,7 @@ impl Fetcher {
                 continue;
             }
             let claimed = self.claim(group, &mut round).await?;
-            gated |= claimed > 0 && group.is_gated();
+            gated |= claimed > 0 && (group.is_gated() || self.is_inward_first());
             others |= claimed > 0 && group != Group::New;
         }
         if !round.filled {
@@ -148,7 +148,7 @@ impl Fetcher {
         let inward_before_underway = self.other_turn % 2 == 1;
         if self.is_underway_first() {
             [Group::Underway, Group::New, Group::Inward]
-        } else if self.gated_turn % TURNS == 1 {
+        } else if self.is_inward_first() {
             [Group::Inward, Group::New, Group::Underway]
         } else if inward_before_underway {
             [Group::New, Group::Inward, Group::Underway]
@@ -159,6 +159,11 @@ impl Fetcher {
 
     fn is_underway_first(&self) -> bool {
         self.gated_turn % TURNS == TURNS - 1
+    }
+
+    /// Once it has claimed something, its turn is over: else a backlog of it would keep a slot that is the only one.
+    fn is_inward_first(&self) -> bool {
+        self.gated_turn % TURNS == 1
     }
 
     /// Claims of one group, and starts what was claimed. Answers how many that were.

@@ -132,21 +132,16 @@ async fn what_is_poked_while_it_is_claimed_is_claimed_once() {
         .map(|which| {
             let (pool, stop) = (world.pool.clone(), stop.clone());
             tokio::spawn(async move {
-                let poke = format!(
-                    "UPDATE provisor.wakes SET {POKE}
-                     WHERE id = ANY (ARRAY (SELECT (1 + ($1 * 7 + {which}) % 2000) * 16 + {KIND}))"
-                );
-                for n in 0_i64.. {
-                    if stop.is_cancelled() {
-                        return n;
-                    }
-                    sqlx::query(AssertSqlSafe(poke.clone()))
-                        .bind(n)
-                        .execute(&pool)
-                        .await
-                        .expect("a poke");
+                let mut poked = 0_i64;
+                while !stop.is_cancelled() {
+                    let subject = 1 + (poked * 7 + which) % 2000;
+                    let poke = format!(
+                        "UPDATE provisor.wakes SET {POKE} WHERE id = {subject} * 16 + {KIND}"
+                    );
+                    sqlx::query(AssertSqlSafe(poke)).execute(&pool).await.expect("a poke");
+                    poked += 1;
                 }
-                0
+                poked
             })
         })
         .collect();

@@ -1,6 +1,5 @@
 //! The engine under load, and with nothing to do.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -145,20 +144,26 @@ async fn a_scarce_budget_is_kept_and_shared_by_all_lanes() {
     works.end().await;
 }
 
-/// Work that goes no way upstream, without end, keeps nothing from being noticed that does.
+/// Work that goes no way upstream, without end, keeps nothing from being noticed that does, even where there is one slot.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_of_emails_keeps_no_order_waiting() {
-    let world = World::new().await;
-    let alarm = Alarm::default();
-    insert_wakes(&world, QUICK, Lane::Email, (1, 20_000), "now() - interval '1 minute'").await;
-    let works = Works::with(&world, BUSY, metered(&world, &alarm, 100), alarm).await;
-    eventually("it is busy", async || works.seen.wakes() > 100).await;
-    insert_wakes(&world, QUICK, Lane::Place, (30_001, 30_001), "clock_timestamp()").await;
-    eventually("the order is run", async || works.seen.runs_of(QUICK, 30_001) == 1).await;
-    let emails: HashSet<i64> =
-        (1..=20_000).filter(|id| works.seen.runs_of(QUICK, *id) > 0).collect();
-    assert!(emails.len() < 20_000, "the backlog lasted");
-    works.end().await;
+    for concurrency in [1, 32] {
+        let world = World::new().await;
+        let alarm = Alarm::default();
+        insert_wakes(&world, QUICK, Lane::Email, (1, 20_000), "now() - interval '1 minute'").await;
+        insert_wakes(&world, QUICK, Lane::Place, (30_001, 30_004), "clock_timestamp()").await;
+        let settings = EngineSettings { concurrency, ..BUSY };
+        let works = Works::with(&world, settings, metered(&world, &alarm, 100), alarm).await;
+        eventually("it is busy", async || works.seen.wakes() > 100).await;
+        insert_wakes(&world, QUICK, Lane::Place, (30_005, 30_008), "clock_timestamp()").await;
+        eventually("the orders are run", async || {
+            (30_001..=30_008).all(|id| works.seen.runs_of(QUICK, id) == 1)
+        })
+        .await;
+        let emails = (1..=20_000).filter(|id| works.seen.runs_of(QUICK, *id) > 0).count();
+        assert!(emails < 20_000, "the backlog lasted");
+        works.end().await;
+    }
 }
 
 /// At full speed what has had nothing is asked for less often, and new orders may hold the only slot: what else comes is run

@@ -30,9 +30,9 @@ use crate::{
 /// lets one of them park it.
 const PARKS: Grouping = Grouping { abreast: 2, ..Grouping::of(500) };
 
-/// So many turns the fetcher leaves to others before it claims again without a sleep: short runs of what was just claimed
-/// end meanwhile, so that the next claim is a large one.
-const TURNS_BETWEEN_CLAIMS: usize = 3;
+/// So many turns, besides the one after each claim, the fetcher leaves to others before it claims again without a sleep:
+/// short runs of what was just claimed end meanwhile, so that the next claim is a large one.
+const TURNS_BETWEEN_CLAIMS: usize = 2;
 
 /// How often a park is tried before its lease has to run out.
 const PARK_TRIES_MAX: usize = 3;

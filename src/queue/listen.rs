@@ -8,9 +8,10 @@ use super::alarm::Alarm;
 use crate::db::{Database, DbError, listen::WakeListener, wakes::Lane};
 
 /// How long after a notification it is looked once more, and after that look again: intake notifies at most once in 2 ms
-/// (migrations, `provisor.notify_workers`), and of what is committed within them nobody tells. The first look finds what was
-/// committed at once, the second what took its time.
-const LOOKS: [Duration; 2] = [Duration::from_millis(3), Duration::from_millis(22)];
+/// (migrations, `provisor.notify_workers`), and of what is committed within them nobody tells. The first look finds most of
+/// it early, the second what was committed in the end, the third what took its time.
+const LOOKS: [Duration; 3] =
+    [Duration::from_micros(1500), Duration::from_micros(1500), Duration::from_millis(22)];
 
 /// How long after a lost connection the next one is tried. Meanwhile the poll interval finds everything.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);

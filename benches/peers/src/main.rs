@@ -155,9 +155,12 @@ async fn pickup(shops: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<serde
     tokio::time::sleep(Duration::from_millis(500)).await;
     let submitting: Vec<_> =
         (0..shops).map(|shop| tokio::spawn(submit(shop, interval_ms, jobs))).collect();
-    let mut committed = HashMap::new();
+    // The sessions go on until the last job was picked up, as in benches/speed/pickup.rs.
+    let (mut committed, mut sessions) = (HashMap::new(), Vec::new());
     for shop in submitting {
-        committed.extend(shop.await??);
+        let (of_shop, session) = shop.await??;
+        committed.extend(of_shop);
+        sessions.push(session);
     }
     let mut pickups = Vec::new();
     while pickups.len() < committed.len() {
@@ -167,12 +170,17 @@ async fn pickup(shops: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<serde
         let took = begun.saturating_duration_since(*committing);
         pickups.push(u64::try_from(took.as_micros())?);
     }
+    drop(sessions);
     worker.request_shutdown();
     Ok(json!({ "pickups_us": pickups }))
 }
 
-/// A shop at work: each job, and when it was about to be committed.
-async fn submit(shop: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<Vec<(u64, Instant)>> {
+/// A shop at work: each job, and when it was about to be committed; and its session.
+async fn submit(
+    shop: u64,
+    interval_ms: u64,
+    jobs: u64,
+) -> anyhow::Result<(Vec<(u64, Instant)>, PgConnection)> {
     let mut connection = PgConnection::connect(&env::var("DATABASE_URL")?).await?;
     let mut committed = Vec::new();
     for n in shop * jobs..(shop + 1) * jobs {
@@ -187,5 +195,5 @@ async fn submit(shop: u64, interval_ms: u64, jobs: u64) -> anyhow::Result<Vec<(u
         committed.push((n, Instant::now()));
         transaction.commit().await?;
     }
-    Ok(committed)
+    Ok((committed, connection))
 }

@@ -121,9 +121,9 @@ async fn what_is_committed_just_after_a_notification_is_found_at_once() {
     works.end().await;
 }
 
-/// For what was committed at once, and for what took its time; and then it is waited for the next one.
+/// For what was committed early, at once, and late; and then it is waited for the next one.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_notification_it_is_looked_twice_more() {
+async fn after_a_notification_it_is_looked_three_times_more() {
     let world = World::new().await;
     let (works, listening) = hearing(&world).await;
     world.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public").await;
@@ -140,10 +140,11 @@ async fn after_a_notification_it_is_looked_twice_more() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = looks().await;
     world.run("NOTIFY provisor_wake").await;
-    // One goes with the claim.
+    // One goes with the claim. On a busy machine the next two may become one.
     eventually("it has looked", async || looks().await >= before + 3).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(looks().await, before + 3);
+    let looked = looks().await - before;
+    assert!((3..=4).contains(&looked), "{looked}");
     listening.abort();
     works.end().await;
 }

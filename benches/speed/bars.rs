@@ -197,6 +197,12 @@ fn shown(value: f64) -> String {
     if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
+/// The mean of ratios: of one and its inverse it is one.
+pub(crate) fn geometric_mean(ratios: &[f64]) -> f64 {
+    let count = number(ratios.len());
+    (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / count).exp()
+}
+
 /// The middle of some figures, or between the two in the middle.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     let below: Vec<f64> = figures.iter().map(|figure| -figure).collect();

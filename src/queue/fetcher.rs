@@ -81,6 +81,8 @@ struct Round {
     shut: Vec<Lane>,
     /// Lanes with a free slot of which nothing was claimed, as nothing was thought to be due, or as they lately had nothing.
     passed: Vec<Lane>,
+    /// Of these, lanes that were claimed from ahead of their marks, between which there may be more.
+    hasty: Vec<Lane>,
     /// As many were claimed as were asked for: there may be more.
     filled: bool,
 }
@@ -211,7 +213,8 @@ impl Fetcher {
         lanes
             .iter()
             .map(|&(lane, room)| {
-                let LaneLook { lane, watermark } = self.look_at(lane, now);
+                let memory = self.lanes.get(&lane).filter(|memory| !memory.scan.is_due(now));
+                let watermark = memory.and_then(|memory| memory.mark.claimed_from(now));
                 LaneDemand { lane, max: room.min(total), watermark }
             })
             .collect()
@@ -236,11 +239,17 @@ impl Fetcher {
             match last {
                 Some(last) if cut || of_lane().count() >= demand.max => {
                     round.filled = true;
-                    memory.mark.filled(last.due_at, last.claimed_at, full_scan);
+                    memory.mark.filled(last.due_at, (began, last.claimed_at), full_scan);
                 }
                 // The total was reached before this lane: nothing is known of it.
                 None if cut => continue,
-                _ => round.drained.push(demand.lane),
+                _ => {
+                    if memory.mark.is_ahead(began) && !full_scan {
+                        round.hasty.push(demand.lane);
+                    }
+                    memory.mark.short();
+                    round.drained.push(demand.lane);
+                }
             }
             if full_scan {
                 memory.scan.made(Instant::now(), took);
@@ -291,7 +300,8 @@ impl Fetcher {
             if round.shut.contains(&lane) {
                 self.inner.gate.lack();
             } else {
-                next.note(lane, LOCKED_WAIT);
+                let wait = if round.hasty.contains(&lane) { Duration::ZERO } else { LOCKED_WAIT };
+                next.note(lane, wait);
             }
         }
         // What was claimed of in vain is claimed of again: were it passed over in the next round, it would be found due

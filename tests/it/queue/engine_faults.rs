@@ -216,6 +216,28 @@ async fn the_engine_outlives_the_servers_restart() {
     works.end().await;
 }
 
+/// At full speed claims go on from the last one, not from the watermark: but not for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_late_is_found_while_every_claim_is_filled() {
+    let world = World::new().await;
+    let mut late = world.pool.begin().await.unwrap();
+    sqlx::query("INSERT INTO provisor.wakes (id, lane, due_at) VALUES ($1, 0, clock_timestamp())")
+        .bind(WakeId::new(QUICK, 1).0)
+        .execute(&mut *late)
+        .await
+        .unwrap();
+    insert_wakes(&world, QUICK, Lane::Place, (2, 30_001), "clock_timestamp()").await;
+    let works = Works::start(&world, EngineSettings { concurrency: 2, ..SLOW }).await;
+    eventually("it is at full speed", async || works.seen.wakes() > 50).await;
+    late.commit().await.unwrap();
+    let began = Instant::now();
+    eventually("it is run", async || works.seen.runs_of(QUICK, 1) == 1).await;
+    // By the full scan it would be found after ten.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(works.seen.wakes() < 30_000, "at the end of the backlog");
+    works.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lies_below_the_watermark_is_found_all_the_same() {
     let world = World::new().await;

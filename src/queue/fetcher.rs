@@ -77,12 +77,12 @@ struct LaneMemory {
 struct Round {
     /// Lanes of which all that was due was claimed.
     drained: Vec<Lane>,
+    /// Those of them that were claimed from ahead of their marks: between the two there may be more.
+    hasty: Vec<Lane>,
     /// Lanes with a free slot of which the gate admitted nothing.
     shut: Vec<Lane>,
     /// Lanes with a free slot of which nothing was claimed, as nothing was thought to be due, or as they lately had nothing.
     passed: Vec<Lane>,
-    /// Of these, lanes that were claimed from ahead of their marks, between which there may be more.
-    hasty: Vec<Lane>,
     /// As many were claimed as were asked for: there may be more.
     filled: bool,
 }

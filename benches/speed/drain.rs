@@ -62,7 +62,8 @@ pub(crate) async fn drain_and_rest(url: &str, from: u64) -> anyhow::Result<(Drai
 async fn see_that_all_rest(url: &str, from: u64) -> anyhow::Result<()> {
     let sql = format!(
         "SELECT count(*) FROM provisor.wakes
-         WHERE id >= {from}::bigint * 16 AND id < ({from}::bigint + {WAKES}) * 16 AND due_at = 'infinity' AND run_token = 1 AND owner IS NULL"
+         WHERE id >= {from}::bigint * 16 AND id < ({from}::bigint + {WAKES}) * 16
+           AND due_at = 'infinity' AND run_token = 1 AND owner IS NULL"
     );
     let rest = value(url, &sql).await?;
     ensure!(rest == i64::from(WAKES), "{rest} of {WAKES} wakes have run once and rest");

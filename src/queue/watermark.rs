@@ -55,7 +55,7 @@ impl Watermark {
         self.ahead_at(now).map_or(self.mark, |ahead| Some(ahead.last_due_at))
     }
 
-    /// Whether a claim at `now` begins behind the mark.
+    /// Whether a claim at `now` goes on from the last one, ahead of the mark.
     #[must_use]
     pub(super) fn is_ahead(self, now: Instant) -> bool {
         self.ahead_at(now).is_some()

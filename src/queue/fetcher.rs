@@ -138,10 +138,10 @@ impl Fetcher {
         self.look(&round, began).await
     }
 
-    /// A look at a lane from its mark on, or at all of it, where that is due.
-    fn look_at(&self, lane: Lane, now: Instant) -> LaneLook {
+    /// The mark of a lane; none where all of it is to be gone through.
+    fn mark(&self, lane: Lane, now: Instant) -> Option<Watermark> {
         let memory = self.lanes.get(&lane).filter(|memory| !memory.scan.is_due(now));
-        LaneLook { lane, watermark: memory.and_then(|memory| memory.mark.get()) }
+        memory.map(|memory| memory.mark)
     }
 
     /// New orders come first, but for a turn now and then: where the upstream's budget is the limit, they would leave
@@ -213,8 +213,7 @@ impl Fetcher {
         lanes
             .iter()
             .map(|&(lane, room)| {
-                let memory = self.lanes.get(&lane).filter(|memory| !memory.scan.is_due(now));
-                let watermark = memory.and_then(|memory| memory.mark.claimed_from(now));
+                let watermark = self.mark(lane, now).and_then(|mark| mark.claimed_from(now));
                 LaneDemand { lane, max: room.min(total), watermark }
             })
             .collect()
@@ -273,7 +272,10 @@ impl Fetcher {
         // A lane of which nothing is claimed is scanned in full by looking: else nobody would hear of a lease that has
         // expired below the mark, and the gate would never learn that something waits.
         let unclaimed = || passed.iter().chain(&round.shut).copied();
-        let of_unclaimed = unclaimed().map(|lane| self.look_at(lane, asked));
+        let of_unclaimed = unclaimed().map(|lane| LaneLook {
+            lane,
+            watermark: self.mark(lane, asked).and_then(Watermark::get),
+        });
         let looks: Vec<LaneLook> = of_drained.chain(of_unclaimed).collect();
         if looks.is_empty() {
             return Ok(next);

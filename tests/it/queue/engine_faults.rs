@@ -138,13 +138,18 @@ async fn after_a_notification_it_is_looked_three_times_more() {
     };
     // What the start looks for is over.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let before = looks().await;
-    world.run("NOTIFY provisor_wake").await;
+    let (mut tried, mut looked) = (0, 0);
     // One goes with the claim. On a busy machine the next two may become one.
-    eventually("it has looked", async || looks().await >= before + 3).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let looked = looks().await - before;
-    assert!((3..=4).contains(&looked), "{looked}");
+    while looked < 4 {
+        assert!(tried < 20, "never three times");
+        tried += 1;
+        let before = looks().await;
+        world.run("NOTIFY provisor_wake").await;
+        eventually("it has looked", async || looks().await >= before + 3).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        looked = looks().await - before;
+        assert!((3..=4).contains(&looked), "{looked}");
+    }
     listening.abort();
     works.end().await;
 }
